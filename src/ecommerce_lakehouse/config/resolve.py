@@ -1,0 +1,125 @@
+"""Which environment applies, and its settings with overrides: `get_config`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from ecommerce_lakehouse.config.settings import (
+    ConfigError,
+    LakehouseConfig,
+    known_environments,
+    settings_file,
+)
+
+ENVIRONMENTS = known_environments()
+DEFAULT_ENVIRONMENT = "dev"
+OVERRIDES = {"CATALOG_NAME": "catalog", "SCHEMA_NAME": "schema", "VOLUME_NAME": "volume"}
+
+
+class _Widgets(Protocol):
+    def text(self, name: str, default: str, label: str) -> None: ...
+    def get(self, name: str) -> str: ...
+
+
+class _Dbutils(Protocol):
+    widgets: _Widgets
+
+
+def get_config(environment: str | None = None) -> LakehouseConfig:
+    """Settings of `environment`; else of Spark conf `PIPELINE_ENV`, else of the variable, else of dev.
+
+    `CATALOG_NAME`, `SCHEMA_NAME` and `VOLUME_NAME` override the file, again Spark conf before variable.
+    Raises ConfigError: an unknown environment or a bad value, in one line that lists what is valid.
+    """
+    name = environment or _setting("PIPELINE_ENV") or DEFAULT_ENVIRONMENT
+    if name not in ENVIRONMENTS:
+        raise ConfigError(f"Unknown environment '{name}'. Valid environments: {', '.join(ENVIRONMENTS)}.")
+    overrides = {field: value for key, field in OVERRIDES.items() if (value := _setting(key))}
+    on_databricks = "DATABRICKS_RUNTIME_VERSION" in os.environ
+    root = "/Volumes" if on_databricks else str(laptop_home() / "volumes")
+    return _load(name, tuple(sorted(overrides.items())), on_databricks, root)
+
+
+def widget_environment(dbutils: _Dbutils) -> str:
+    """Notebook entry point: offer a widget `environment` and return its value.
+
+    Use as `config = get_config(widget_environment(dbutils))` at the top of a notebook.
+    """
+    dbutils.widgets.text("environment", DEFAULT_ENVIRONMENT, f"Environment ({'/'.join(ENVIRONMENTS)})")
+    return dbutils.widgets.get("environment")
+
+
+def log_pipeline_config(config: LakehouseConfig | None = None) -> list[str]:
+    """Print the settings that decide what a pipeline does, a line each, and return the lines.
+
+    Called at every pipeline's start: the driver log has it on Databricks, the event log on a laptop.
+    """
+    config = config or get_config()
+    lines = [
+        f"Pipeline Environment: {config.environment}",
+        f"Target Catalog.Schema: {config.catalog}.{config.schema}",
+        f"Source Path: {config.orders_source_path}",
+        f"Max Files per Trigger: {config.max_files_per_trigger}",
+        f"Target File Size: {config.target_file_size_mb}MB",
+        f"Watermark Delay: {config.watermark_delay}",
+        f"Premium Customer Threshold: {config.premium_customer_threshold:g}",
+        f"Max Quantity Allowed: {config.max_quantity}",
+        f"Max Price Allowed: {config.max_price:g}",
+    ]
+    for line in lines:
+        print(line)
+    return lines
+
+
+def laptop_home() -> Path:
+    """The data folder on a laptop: `LAKEHOUSE_HOME`, else `.lakehouse` in the working directory."""
+    return Path(os.environ.get("LAKEHOUSE_HOME") or ".lakehouse").absolute()
+
+
+def _setting(key: str) -> str | None:
+    """A value from the active Spark session's conf, else from the process environment."""
+    return _spark_conf(key) or os.environ.get(key) or None
+
+
+def _spark_conf(key: str) -> str | None:
+    # Where pyspark was never imported there is no session, and importing it here would cost a second.
+    pyspark_sql = sys.modules.get("pyspark.sql")
+    session = pyspark_sql.SparkSession.getActiveSession() if pyspark_sql else None
+    if session is None:
+        return None
+    value = session.conf.get(key, None)
+    return value or None
+
+
+@lru_cache(maxsize=32)
+def _load(
+    environment: str, overrides: tuple[tuple[str, str], ...], on_databricks: bool, volumes_root: str
+) -> LakehouseConfig:
+    path = settings_file(environment)
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}") from None
+    values |= dict(overrides)
+    values |= {"environment": environment, "on_databricks": on_databricks, "volumes_root": volumes_root}
+    try:
+        return LakehouseConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path.name}: {_one_line(error)}") from None
+
+
+def _one_line(error: ValidationError) -> str:
+    """Every problem of a settings file, with its field, in one line."""
+    problems = []
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"]) or "settings"
+        given = f" (given: {item['input']!r})" if item["loc"] and item["type"] != "missing" else ""
+        problems.append(f"{field}: {item['msg']}{given}")
+    return "; ".join(problems)

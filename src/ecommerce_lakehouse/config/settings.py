@@ -1,0 +1,196 @@
+"""The settings of one environment: a frozen pydantic model over `<environment>_config.json`."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Layer = Literal["bronze", "silver", "gold", "feature", "quarantine"]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=255)]
+
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "feature", "quarantine")
+
+
+# The seed calls the schema `schema`; pydantic warns because a deprecated method of its own has that name.
+warnings.filterwarnings("ignore", message='Field name "schema" in "LakehouseConfig"', category=UserWarning)
+
+
+class ConfigError(ValueError):
+    """A setting or an environment name is wrong; the message is one line that says what is valid."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RowsGenerated(_Frozen):
+    """Rows of the first batch of synthetic data, which covers `days` days; later batches add a day each."""
+
+    orders: int = Field(ge=1, le=100_000_000)
+    customer_activity: int = Field(ge=1, le=100_000_000)
+    customers: int = Field(ge=1, le=10_000_000)
+    days: int = Field(default=90, ge=1, le=3650)
+
+
+class LakehouseConfig(_Frozen):
+    """All settings of one environment.
+
+    `catalog`, `schema` and `volume` name the place in Unity Catalog; `volumes_root` is `/Volumes` on
+    Databricks and a folder on a laptop. Sizes are in MB, retention in days or hours as the name says,
+    prices in the shop's currency.
+    """
+
+    environment: Literal["local", "dev", "staging", "prod"]
+    catalog: Identifier
+    schema: Identifier  # type: ignore[assignment]
+    volume: Identifier
+    on_databricks: bool = False
+    volumes_root: str = "/Volumes"
+
+    # Streaming ingestion.
+    max_files_per_trigger: int = Field(ge=1, le=100_000)
+    max_bytes_per_trigger: str = Field(pattern=r"^[1-9][0-9]*[bkmg]$")
+    schema_evolution_mode: Literal["none", "rescue", "addNewColumns", "failOnNewColumns"]
+    watermark_delay: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day)s?$")
+    realtime_window: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day)s?$")
+
+    # Table layout and retention.
+    target_file_size_mb: int = Field(ge=1, le=1024)
+    log_retention_days: int = Field(ge=1, le=3650)
+    vacuum_retention_hours: int = Field(ge=168, le=8760)
+
+    # Business thresholds.
+    max_price: float = Field(gt=0)
+    max_quantity: int = Field(ge=1)
+    premium_customer_threshold: float = Field(gt=0)
+    standard_customer_threshold: float = Field(gt=0)
+    frequent_customer_orders: int = Field(ge=1)
+    regular_customer_orders: int = Field(ge=1)
+    popularity_buyer_weight: float = Field(ge=0)
+    popularity_unit_weight: float = Field(ge=0)
+    churn_medium_risk_days: int = Field(ge=1)
+    churn_high_risk_days: int = Field(ge=1)
+    new_customer_days: int = Field(ge=1)
+    future_tolerance: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day)s?$")
+
+    # Feature snapshots are taken on a fixed grid of this many days.
+    feature_snapshot_days: int = Field(ge=1, le=365)
+
+    rows_generated: RowsGenerated
+    issue_rate: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _thresholds_are_ordered(self) -> LakehouseConfig:
+        pairs = (
+            ("standard_customer_threshold", "premium_customer_threshold"),
+            ("regular_customer_orders", "frequent_customer_orders"),
+            ("churn_medium_risk_days", "churn_high_risk_days"),
+        )
+        for low, high in pairs:
+            if getattr(self, low) >= getattr(self, high):
+                raise ValueError(f"{low} must be below {high}")
+        return self
+
+    # Places -----------------------------------------------------------------------------------------
+
+    @property
+    def volume_path(self) -> str:
+        """The volume's folder: `/Volumes/<catalog>/<schema>/<volume>` or its place on the laptop."""
+        return f"{self.volumes_root}/{self.catalog}/{self.schema}/{self.volume}"
+
+    @property
+    def orders_source_path(self) -> str:
+        """Folder in which orders arrive as JSON lines."""
+        return self.source_path("orders")
+
+    @property
+    def customer_activity_source_path(self) -> str:
+        """Folder in which customer sessions arrive as JSON lines."""
+        return self.source_path("customer_activity")
+
+    @property
+    def customer_profiles_source_path(self) -> str:
+        """Folder in which customer profiles arrive as JSON lines."""
+        return self.source_path("customer_profiles")
+
+    @property
+    def manifests_path(self) -> str:
+        """Folder of the generator's manifests; no pipeline reads it."""
+        return f"{self.volume_path}/manifests"
+
+    def source_path(self, entity: str) -> str:
+        """The folder of the volume in which the raw files of `entity` arrive."""
+        return f"{self.volume_path}/{entity}_raw"
+
+    def get_table_name(self, layer: Layer, entity: str) -> str:
+        """`<catalog>.<schema>.<layer>_<entity>`; raises ConfigError for an unknown layer."""
+        if layer not in LAYERS:
+            raise ConfigError(f"Unknown layer '{layer}'. Valid layers: {', '.join(LAYERS)}.")
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", entity):
+            raise ConfigError(f"'{entity}' is no entity name: lower-case letters, digits and underscores.")
+        return f"{self.catalog}.{self.schema}.{layer}_{entity}"
+
+    # Table properties -------------------------------------------------------------------------------
+
+    def get_bronze_table_properties(self, cols: list[str] | None = None) -> dict[str, str]:
+        """Delta properties of a bronze table, Z-ordered by `cols`; append-only."""
+        return self._table_properties("bronze", cols) | {"delta.appendOnly": "true"}
+
+    def get_silver_table_properties(self, cols: list[str] | None = None) -> dict[str, str]:
+        """Delta properties of a silver table, Z-ordered by `cols`; with change data feed."""
+        return self._table_properties("silver", cols) | {
+            "delta.enableChangeDataFeed": "true",
+            "delta.enableDeletionVectors": "true",
+        }
+
+    def get_gold_table_properties(self, cols: list[str] | None = None) -> dict[str, str]:
+        """Delta properties of a gold or feature table, Z-ordered by `cols`."""
+        return self._table_properties("gold", cols) | {"delta.enableDeletionVectors": "true"}
+
+    def _table_properties(self, quality: str, cols: list[str] | None) -> dict[str, str]:
+        properties = {
+            "quality": quality,
+            "delta.autoOptimize.optimizeWrite": "true",
+            "delta.autoOptimize.autoCompact": "true",
+            "delta.targetFileSize": f"{self.target_file_size_mb}mb",
+            "delta.logRetentionDuration": f"interval {self.log_retention_days} days",
+            "delta.deletedFileRetentionDuration": f"interval {self.vacuum_retention_hours} hours",
+        }
+        if cols:
+            properties["pipelines.autoOptimize.zOrderCols"] = ",".join(cols)
+        return properties
+
+    # Streaming --------------------------------------------------------------------------------------
+
+    @property
+    def stream_format(self) -> str:
+        """`cloudFiles` (Auto Loader) on Databricks, Spark's own text source elsewhere."""
+        return "cloudFiles" if self.on_databricks else "text"
+
+    def get_streaming_options(self) -> dict[str, str]:
+        """Reader options that bound one micro-batch: Auto Loader's on Databricks, OSS Spark's elsewhere.
+
+        OSS Spark takes a limit of files or of bytes, not both. It also skips files whose modification
+        time lies more than `maxFileAge` behind the newest one; a century keeps late files.
+        """
+        if self.on_databricks:
+            return {
+                "cloudFiles.maxFilesPerTrigger": str(self.max_files_per_trigger),
+                "cloudFiles.maxBytesPerTrigger": self.max_bytes_per_trigger,
+                "cloudFiles.schemaEvolutionMode": self.schema_evolution_mode,
+            }
+        return {"maxFilesPerTrigger": str(self.max_files_per_trigger), "maxFileAge": "36500d"}
+
+
+def known_environments() -> tuple[str, ...]:
+    """Environments that have a settings file, in order of promotion."""
+    return ("local", "dev", "staging", "prod")
+
+
+def settings_file(environment: str) -> Path:
+    """The JSON file of an environment."""
+    return Path(__file__).parent / f"{environment}_config.json"

@@ -1,0 +1,99 @@
+"""The entities that arrive as JSON lines: their fields, keys and vocabularies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FieldType = Literal["string", "int", "decimal(10,2)", "timestamp", "date"]
+
+ORDER_STATUSES = ("pending", "processing", "shipped", "delivered", "cancelled", "returned")
+NON_REVENUE_STATUSES = ("cancelled", "returned")
+DEVICE_TYPES = ("mobile", "desktop", "tablet")
+GENDERS = ("female", "male", "other")
+LOYALTY_TIERS = ("bronze", "silver", "gold", "platinum")
+CATEGORIES = ("electronics", "clothing", "home", "books", "sports", "beauty", "toys", "groceries")
+
+
+@dataclass(frozen=True)
+class SourceField:
+    """One field of the JSON. `lower` marks a vocabulary that is compared in lower case."""
+
+    name: str
+    type: FieldType = "string"
+    lower: bool = False
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What one folder of the volume holds.
+
+    `key` identifies a record; of several records with one key the greatest by `sequence_by` stays.
+    `target` is the silver table's entity name.
+    """
+
+    name: str
+    target: str
+    fields: tuple[SourceField, ...]
+    key: str
+    sequence_by: str
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """Names of the expected JSON fields, in order."""
+        return tuple(field.name for field in self.fields)
+
+
+ORDERS = Entity(
+    name="orders",
+    target="orders",
+    fields=(
+        SourceField("order_id"),
+        SourceField("customer_id"),
+        SourceField("product_id"),
+        SourceField("product_name"),
+        SourceField("category", lower=True),
+        SourceField("price", "decimal(10,2)"),
+        SourceField("quantity", "int"),
+        SourceField("status", lower=True),
+        SourceField("order_timestamp", "timestamp"),
+    ),
+    key="order_id",
+    sequence_by="order_timestamp",
+)
+
+CUSTOMER_PROFILES = Entity(
+    name="customer_profiles",
+    target="customers",
+    fields=(
+        SourceField("customer_id"),
+        SourceField("email", lower=True),
+        SourceField("age", "int"),
+        SourceField("gender", lower=True),
+        SourceField("country"),
+        SourceField("signup_date", "date"),
+        SourceField("loyalty_tier", lower=True),
+        SourceField("loyalty_points", "int"),
+        SourceField("updated_at", "timestamp"),
+    ),
+    key="customer_id",
+    sequence_by="updated_at",
+)
+
+CUSTOMER_ACTIVITY = Entity(
+    name="customer_activity",
+    target="customer_activity",
+    fields=(
+        SourceField("session_id"),
+        SourceField("customer_id"),
+        SourceField("session_timestamp", "timestamp"),
+        SourceField("session_duration_seconds", "int"),
+        SourceField("page_views", "int"),
+        SourceField("cart_adds", "int"),
+        SourceField("device_type", lower=True),
+    ),
+    key="session_id",
+    sequence_by="session_timestamp",
+)
+
+ENTITIES = {entity.name: entity for entity in (ORDERS, CUSTOMER_PROFILES, CUSTOMER_ACTIVITY)}

@@ -1,0 +1,95 @@
+"""From a raw line to typed columns, the same in every place and for every entity."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from ecommerce_lakehouse.domain.entities import ORDERS, Entity, SourceField
+
+PROVENANCE = ("source_file", "ingested_at", "environment")
+CHECKS = ("is_utf8", "is_json", "unexpected_columns")
+
+
+def to_bronze(lines: DataFrame, environment: str) -> DataFrame:
+    """Raw lines as they arrived.
+
+    In: the text source's `value` (its bytes untouched) and `_metadata`. Out: `raw_line` BINARY,
+    `source_file` STRING, `ingested_at` TIMESTAMP (one per micro-batch), `environment` STRING.
+    """
+    return lines.select(
+        F.col("value").cast("binary").alias("raw_line"),
+        F.col("_metadata.file_path").alias("source_file"),
+        F.current_timestamp().alias("ingested_at"),
+        F.lit(environment).alias("environment"),
+    )
+
+
+def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
+    """Every bronze line with the entity's fields, typed; a value that does not fit its type is NULL.
+
+    In: bronze columns. Out: the entity's fields, for orders also `total_order_value` DECIMAL(18,2) and
+    `order_date` DATE; `record_hash` BIGINT over the fields as delivered; `is_utf8`, `is_json` BOOLEAN;
+    `unexpected_columns` ARRAY<STRING>, sorted; `raw_line` and the provenance columns.
+    """
+    text = F.make_valid_utf8(F.col("raw_line").cast("string"))
+    # Within brackets the parser refuses what follows a first object; alone it would ignore the rest.
+    records = F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<map<string,string>>")
+    named = bronze.select(
+        "*",
+        F.is_valid_utf8(F.col("raw_line").cast("string")).alias("is_utf8"),
+        F.when(F.size(records) == 1, F.element_at(records, 1)).alias("record"),
+    )
+    given = {field.name: F.col("record").getItem(field.name) for field in entity.fields}
+    known = F.array(*[F.lit(name) for name in entity.field_names])
+    columns = [_typed(given[field.name], field).alias(field.name) for field in entity.fields]
+    typed = named.select(
+        *columns,
+        F.xxhash64(*given.values()).alias("record_hash"),
+        "is_utf8",
+        F.col("record").isNotNull().alias("is_json"),
+        F.coalesce(
+            F.sort_array(F.array_except(F.map_keys("record"), known)), F.array().cast("array<string>")
+        ).alias("unexpected_columns"),
+        "raw_line",
+        *PROVENANCE,
+    )
+    return _derive_order_columns(typed) if entity is ORDERS else typed
+
+
+def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:
+    """One row per key: the greatest by `sequence`. The batch form of what auto CDC keeps."""
+    columns = records.columns
+    newest = F.max_by(F.struct(*columns), sequence(entity)).alias("newest")
+    return records.groupBy(entity.key).agg(newest).select("newest.*")
+
+
+def sequence(entity: Entity) -> Column:
+    """The order of records with one key: by time, then by content, so that arrival order is irrelevant."""
+    return F.struct(entity.sequence_by, "record_hash", "source_file")
+
+
+def _derive_order_columns(orders: DataFrame) -> DataFrame:
+    return orders.withColumns(
+        {
+            "total_order_value": (F.col("price") * F.col("quantity")).cast("decimal(18,2)"),
+            "order_date": F.to_date("order_timestamp"),
+        }
+    )
+
+
+def _typed(value: Column, field: SourceField) -> Column:
+    """The value as the field's type, or NULL; never a value that differs from what was delivered."""
+    text = F.nullif(F.trim(value), F.lit(""))
+    match field.type:
+        case "string":
+            return F.lower(text) if field.lower else text
+        case "int":  # a cast would turn '3.7' into 3
+            return F.when(text.rlike(r"^[+-]?[0-9]+$"), text.try_cast("int"))
+        case "decimal(10,2)":  # a cast would round '9.999'
+            exact = text.try_cast("decimal(38,10)")
+            return F.when(exact == F.round(exact, 2), text.try_cast("decimal(10,2)"))
+        case "timestamp":  # a cast would read '12:30' as today
+            return F.when(text.rlike(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}"), text.try_cast("timestamp"))
+        case "date":
+            return F.when(text.rlike(r"^\d{4}-\d{2}-\d{2}$"), text.try_cast("date"))
