@@ -11,10 +11,10 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.storage import Storage
@@ -71,6 +71,30 @@ def get_session(log_file: Path | None = None) -> SparkSession:
     if not jars:
         _keep_jars()
     return session
+
+
+@contextmanager
+def session_with(configuration: Mapping[str, str]) -> Iterator[SparkSession]:
+    """A session of its own with a pipeline's configuration, the active one within."""
+    base = get_session()
+    session = base.newSession()
+    for key, value in configuration.items():
+        session.conf.set(key, value)
+    activate(session)
+    try:
+        yield session
+    finally:
+        activate(base)
+
+
+def activate(session: SparkSession) -> None:
+    """Make `SparkSession.active()` return this session in the current thread.
+
+    PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread.
+    """
+    jvm: Any = session._jvm
+    type(session)._activeSession = session
+    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
 
 
 def java_home() -> Path:

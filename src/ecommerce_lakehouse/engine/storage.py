@@ -152,3 +152,49 @@ def _changes_data(commit: Path) -> bool:
             if "metaData" in action:
                 return True
     return False
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a commit says of itself: its version, operation and metrics (numbers as Delta names them)."""
+
+    version: int
+    operation: str
+    metrics: dict[str, int]
+
+
+def commit_info(path: Path, version: int) -> Commit:
+    """The commit with this version; FileNotFoundError where log cleanup has removed it."""
+    return _read_commit(path / "_delta_log" / f"{version:020d}.json", version)[0]
+
+
+def transaction_commit(path: Path, app_id: str, version: int) -> Commit | None:
+    """The newest commit that carries the transaction `version` of `app_id`; None if there is none."""
+    commits = _commits(path)
+    for number in sorted(commits, reverse=True):
+        commit, transactions = _read_commit(commits[number], number)
+        if transactions.get(app_id) == version:
+            return commit
+    return None
+
+
+def transaction_version(path: Path, app_id: str) -> int:
+    """The last transaction of `app_id` that the table at `path` has; -1 before the first."""
+    from deltalake import DeltaTable
+
+    version = DeltaTable(str(path)).transaction_version(app_id)
+    return -1 if version is None else version
+
+
+def _read_commit(file: Path, number: int) -> tuple[Commit, dict[str, int]]:
+    operation, metrics, transactions = "", {}, {}
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            action = json.loads(line)
+            if info := action.get("commitInfo"):
+                operation = info.get("operation", "")
+                given = info.get("operationMetrics", {})
+                metrics = {key: int(value) for key, value in given.items() if str(value).lstrip("-").isdigit()}
+            elif transaction := action.get("txn"):
+                transactions[transaction["appId"]] = transaction["version"]
+    return Commit(number, operation, metrics), transactions

@@ -1,0 +1,19 @@
+"""Synthetic orders, sessions and customer profiles, with a manifest of what must become of each line."""
+
+from ecommerce_lakehouse.generation.manifest import (
+    DatasetManifest,
+    Expected,
+    GenerationError,
+    Manifest,
+    read_manifests,
+)
+from ecommerce_lakehouse.generation.sample import generate_sample_data
+
+__all__ = [
+    "DatasetManifest",
+    "Expected",
+    "GenerationError",
+    "Manifest",
+    "generate_sample_data",
+    "read_manifests",
+]

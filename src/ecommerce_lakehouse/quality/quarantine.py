@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from ecommerce_lakehouse.transforms.ingest import PROVENANCE
+from ecommerce_lakehouse.domain.entities import Entity
+from ecommerce_lakehouse.transforms.ingest import PROVENANCE, sequence
 
 BROKEN_RULES = "broken_rules"
 
 
 def with_broken_rules(rows: DataFrame, rules: Mapping[str, str]) -> DataFrame:
-    """Adds `broken_rules` ARRAY<STRING>: names of the rules that do not hold, NULL counting as broken."""
+    """Adds `broken_rules` ARRAY<STRING>: names of the rules that do not hold, NULL counting as broken.
+
+    Where none is broken `raw_line` becomes NULL: bronze has it, and only quarantine needs it again.
+    """
     broken = [
         F.when(~F.coalesce(F.expr(constraint).cast("boolean"), F.lit(False)), F.lit(name))
         for name, constraint in rules.items()
     ]
-    return rows.withColumn(BROKEN_RULES, F.array_compact(F.array(*broken)))
+    checked = rows.withColumn(BROKEN_RULES, F.array_compact(F.array(*broken)))
+    return checked.withColumn("raw_line", F.when(F.size(BROKEN_RULES) > 0, F.col("raw_line")))
 
 
 def kept(checked: DataFrame) -> DataFrame:
@@ -36,12 +41,17 @@ def quarantined(checked: DataFrame) -> DataFrame:
     )
 
 
-def surplus(valid: DataFrame, key: str, sequence_columns: list[str]) -> DataFrame:
-    """Valid rows that are not the one kept for their key, counted from the rows themselves.
+def surplus(valid: DataFrame, entity: Entity) -> DataFrame:
+    """Valid records that are not the one kept for their key, found among the rows themselves.
 
-    In: valid rows with `key` and the sequence columns. Out: the same columns, one row per surplus record.
+    Out: the columns of `valid`, one row per surplus record; ties beyond the sequence leave exactly one out.
     """
-    from pyspark.sql import Window
-
-    newest_first = Window.partitionBy(key).orderBy(*[F.desc(column) for column in sequence_columns])
-    return valid.withColumn("_rank", F.row_number().over(newest_first)).where("_rank > 1").drop("_rank")
+    repeated = valid.groupBy(entity.key).count().where("count > 1").select(entity.key)
+    newest_first = Window.partitionBy(entity.key).orderBy(sequence(entity).desc())
+    return (
+        valid.join(repeated, entity.key, "leftsemi")
+        .withColumn("_rank", F.row_number().over(newest_first))
+        .where("_rank > 1")
+        .drop("_rank")
+        .select(*valid.columns)
+    )

@@ -1,0 +1,31 @@
+"""Keeps what libraries print away from the console: `output_to`."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+
+@contextmanager
+def output_to(log: Path) -> Iterator[None]:
+    """Let whatever Python code prints or warns within go to the end of a log file.
+
+    A console that was made before keeps writing to the terminal.
+    """
+    with log.open("a", encoding="utf-8", buffering=1) as file:
+        handler = logging.StreamHandler(file)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.INFO)
+        root.addHandler(handler)
+        try:
+            with redirect_stdout(file), redirect_stderr(file), warnings.catch_warnings():
+                warnings.simplefilter("default")
+                yield
+        finally:
+            root.setLevel(level)
+            root.removeHandler(handler)

@@ -1,0 +1,187 @@
+"""`lakehouse run`: a job or a pipeline of the bundle, on local Spark and Delta."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ecommerce_lakehouse.cli.project import (
+    LOCAL,
+    EnvironmentOption,
+    JsonOption,
+    TargetOption,
+    complete_runnable,
+    complete_table,
+)
+
+if TYPE_CHECKING:
+    from ecommerce_lakehouse.cli.progress import Progress
+    from ecommerce_lakehouse.engine.bundle import Bundle, JobSpec, PipelineSpec
+    from ecommerce_lakehouse.engine.results import JobResult, UpdateResult
+    from ecommerce_lakehouse.engine.storage import Storage
+
+NAME = "run"
+EXAMPLES = (
+    "Examples:\n\nlakehouse run e2e_pipeline_job\n\n"
+    "lakehouse run generate_sample_data --param seed=7\n\n"
+    "lakehouse run medallion_dlt_pipeline --full-refresh silver_orders\n\n"
+    "lakehouse run medallion_dlt_pipeline --validate-only"
+)
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="Job or pipeline.", autocompletion=complete_runnable)],
+    env: EnvironmentOption = LOCAL,
+    target: TargetOption = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="A job's parameter as name=value; repeatable.")
+    ] = None,
+    refresh: Annotated[
+        list[str] | None,
+        typer.Option("--refresh", help="Update only this table; repeatable.", autocompletion=complete_table),
+    ] = None,
+    full_refresh: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--full-refresh",
+            help="Empty this table and compute it again; repeatable.",
+            autocompletion=complete_table,
+        ),
+    ] = None,
+    full_refresh_all: Annotated[
+        bool, typer.Option("--full-refresh-all", help="Empty every table and compute it again.")
+    ] = False,
+    validate_only: Annotated[
+        bool, typer.Option("--validate-only", help="Check the definitions; write nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a job or a pipeline; a second run processes only what is new."""
+    from ecommerce_lakehouse.cli.project import load_project
+    from ecommerce_lakehouse.engine.bundle import JobSpec
+    from ecommerce_lakehouse.engine.storage import Storage
+
+    bundle = load_project(env, target)
+    spec = bundle.find(name)
+    parameters = _parameters(spec, param or [])
+    flags = {
+        "--refresh": refresh,
+        "--full-refresh": full_refresh,
+        "--full-refresh-all": full_refresh_all,
+        "--validate-only": validate_only,
+    }
+    given = [flag for flag, value in flags.items() if value]
+    if isinstance(spec, JobSpec) and given:
+        raise typer.BadParameter(f"{given[0]} is for a pipeline, and '{name}' is a job.")
+    selection: dict[str, Any] = {
+        "refresh": tuple(refresh or ()),
+        "full_refresh": tuple(full_refresh or ()),
+        "full_refresh_all": full_refresh_all,
+        "validate_only": validate_only,
+    }
+    storage = Storage.default()
+    with storage.exclusive(f"lakehouse run {name}"):
+        log = storage.log_path("run")
+        log.write_text("", encoding="utf-8")
+        result = _run(bundle, spec, parameters, selection, storage, log, as_json)
+    raise typer.Exit(_finish(result, log, as_json))
+
+
+def _parameters(spec: JobSpec | PipelineSpec, given: list[str]) -> dict[str, str]:
+    from ecommerce_lakehouse.engine.bundle import JobSpec
+    from ecommerce_lakehouse.engine.errors import UnknownNameError
+
+    if given and not isinstance(spec, JobSpec):
+        raise typer.BadParameter(f"--param is for a job, and '{spec.key}' is a pipeline.")
+    parameters = {}
+    for pair in given:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise typer.BadParameter(f"'{pair}' is no parameter: write --param name=value.")
+        if isinstance(spec, JobSpec) and key not in spec.parameters:
+            raise UnknownNameError("job parameter", key, spec.parameters)
+        parameters[key] = value
+    return parameters
+
+
+def _run(
+    bundle: Bundle,
+    spec: JobSpec | PipelineSpec,
+    parameters: dict[str, str],
+    selection: dict[str, Any],
+    storage: Storage,
+    log: Path,
+    silent: bool,
+) -> UpdateResult | JobResult:
+    from ecommerce_lakehouse.cli.output import console
+    from ecommerce_lakehouse.cli.progress import progress_on
+    from ecommerce_lakehouse.cli.quiet import output_to
+    from ecommerce_lakehouse.engine.bundle import JobSpec
+    from ecommerce_lakehouse.engine.jobs import run_job
+
+    out = console()  # made before the output is redirected
+    with output_to(log), progress_on(out, silent) as progress:
+        session = _Session(log, progress)
+        if not isinstance(spec, JobSpec):
+            return _update(spec, storage, session, progress, selection)
+        return run_job(
+            bundle,
+            spec,
+            parameters,
+            run_pipeline=lambda pipeline, full: _update(
+                pipeline, storage, session, progress, {"full_refresh_all": full}
+            ),
+            on_task=progress.on_task,
+            get_session=session,
+        )
+
+
+class _Session:
+    """Starts Spark when it is first needed, and says so."""
+
+    def __init__(self, log: Path, progress: Progress) -> None:
+        self._log = log
+        self._progress = progress
+        self._session: Any = None
+
+    def __call__(self) -> Any:
+        from ecommerce_lakehouse.engine.session import get_session
+
+        if self._session is None:
+            self._progress.say("Starting Spark")
+            self._session = get_session(self._log)
+            self._progress.say("")
+        return self._session
+
+
+def _update(
+    spec: PipelineSpec,
+    storage: Storage,
+    session: _Session,
+    progress: Progress,
+    selection: dict[str, Any],
+) -> UpdateResult:
+    from ecommerce_lakehouse.engine.update import Selection, run_update
+
+    session()
+    return run_update(spec, storage=storage, selection=Selection(**selection), on_event=progress.on_event)
+
+
+def _finish(result: UpdateResult | JobResult, log: Path, as_json: bool) -> int:
+    """Print how it ended; the exit code."""
+    from ecommerce_lakehouse.cli.app import FAILED, OK
+    from ecommerce_lakehouse.cli.output import console, print_json
+    from ecommerce_lakehouse.cli.summary import print_summary, reason, succeeded
+
+    if as_json:
+        print_json(asdict(result) | {"log": str(log)})
+    else:
+        print_summary(console(), result)
+    if succeeded(result):
+        return OK
+    name = getattr(result, "job", None) or getattr(result, "pipeline", "")
+    console(stderr=True).print(f"[red]Error:[/] {name} failed: {reason(result)} Log: {log}", markup=True)
+    return FAILED

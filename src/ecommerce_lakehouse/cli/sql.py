@@ -1,0 +1,96 @@
+"""`lakehouse sql`: a query in Databricks SQL, without a JVM or, with --spark, in local Spark."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ecommerce_lakehouse.config import LakehouseConfig
+    from ecommerce_lakehouse.engine.storage import Storage
+
+NAME = "sql"
+EXAMPLES = (
+    'Examples:\n\nlakehouse sql "SELECT status, count(*) FROM silver_orders GROUP BY status"\n\n'
+    "lakehouse sql -f src/sql/expectation_failures.sql --format csv\n\n"
+    'echo "SHOW TABLES" | lakehouse sql -'
+)
+ROWS_ON_SCREEN = 100
+
+
+class Format(StrEnum):
+    """How the rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def command(
+    statement: Annotated[
+        str | None, typer.Argument(help="One statement that only reads; - reads it from stdin.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="File that holds the statement.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=0, help="Rows at most; 100 in a table, else all.")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = Format.TABLE,
+    spark: Annotated[
+        bool, typer.Option("--spark", help="Run it in local Spark: the full dialect, some seconds slower.")
+    ] = False,
+    env: EnvironmentOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Query the tables in Databricks SQL: SELECT, WITH, SHOW TABLES, DESCRIBE. Times are in UTC."""
+    from ecommerce_lakehouse.cli.output import print_rows
+    from ecommerce_lakehouse.config import get_config
+    from ecommerce_lakehouse.engine.storage import Storage
+    from ecommerce_lakehouse.engine.table_info import rows_of
+
+    form = Format.JSON if as_json else form
+    text = _statement(statement, file)
+    if limit is None and form is Format.TABLE:
+        limit = ROWS_ON_SCREEN
+    asked = None if limit is None else limit + 1
+    storage, config = Storage.default(), get_config(env)
+    found = _in_spark(text, storage, config, asked) if spark else _query(text, storage, config, asked)
+    more = limit is not None and found.num_rows > limit
+    print_rows(found.column_names, rows_of(found.slice(0, limit)), form.value, more)
+
+
+def _query(text: str, storage: Storage, config: LakehouseConfig, limit: int | None) -> pa.Table:
+    from ecommerce_lakehouse.engine.query import query
+
+    return query(text, storage, catalog=config.catalog, schema=config.schema, limit=limit)
+
+
+def _in_spark(text: str, storage: Storage, config: LakehouseConfig, limit: int | None) -> pa.Table:
+    from ecommerce_lakehouse.cli.quiet import output_to
+    from ecommerce_lakehouse.engine.query_spark import query_in_spark
+    from ecommerce_lakehouse.engine.session import get_session
+
+    log = storage.log_path("sql")
+    with output_to(log):
+        return query_in_spark(
+            text, storage, get_session(log), catalog=config.catalog, schema=config.schema, limit=limit
+        )
+
+
+def _statement(statement: str | None, file: Path | None) -> str:
+    if (statement is None) == (file is None):
+        raise typer.BadParameter("Give one statement, as an argument, with -f FILE, or - for stdin.")
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise typer.BadParameter(f"{file} cannot be read: {reason}.") from None
+    return sys.stdin.read() if statement == "-" else statement or ""

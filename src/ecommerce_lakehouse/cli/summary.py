@@ -1,0 +1,102 @@
+"""The table with which a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from ecommerce_lakehouse.cli.output import new_table
+from ecommerce_lakehouse.cli.progress import short_name
+from ecommerce_lakehouse.engine.results import DatasetResult, ExpectationResult, JobResult, UpdateResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+UP_TO_DATE = ("", "up to date")  # notes of a dataset that had nothing to do
+# What a broken expectation does to the row. The pipelines keep every dropped row in a quarantine table.
+VERBS = {"ALLOW": "warned", "DROP": "dropped", "FAIL": "failed"}
+
+
+def print_summary(console: Console, result: UpdateResult | JobResult) -> None:
+    """Each update's datasets with rows, expectations and seconds, then how the run ended."""
+    for update in updates_of(result):
+        _print_update(console, update)
+    name = result.job if isinstance(result, JobResult) else result.pipeline
+    style = "green" if succeeded(result) else "bold red"
+    console.print(f"{escape(name)} [{style}]{result.state}[/] in {result.seconds:.1f} s")
+
+
+def updates_of(result: UpdateResult | JobResult) -> Iterator[UpdateResult]:
+    """The updates of a run in order, those of nested jobs included."""
+    if isinstance(result, UpdateResult):
+        yield result
+        return
+    for task in result.tasks:
+        if task.update:
+            yield task.update
+        if task.job:
+            yield from updates_of(task.job)
+
+
+def succeeded(result: UpdateResult | JobResult) -> bool:
+    """Whether everything ended well."""
+    return result.state in ("COMPLETED", "SUCCESS")
+
+
+def reason(result: UpdateResult | JobResult) -> str:
+    """Why a run failed, in one line."""
+    if isinstance(result, UpdateResult):
+        return result.error or f"the update ended as {result.state}"
+    failed = [task for task in result.tasks if task.state == "FAILED"]
+    return (
+        "; ".join(f"task '{task.key}': {task.error}" for task in failed) or f"the job ended as {result.state}"
+    )
+
+
+def _print_update(console: Console, update: UpdateResult) -> None:
+    console.print(f"\n[bold]{escape(update.pipeline)}[/] {update.state} in {update.seconds:.1f} s")
+    current = [
+        dataset for dataset in update.datasets if dataset.status == "SKIPPED" and dataset.note in UP_TO_DATE
+    ]
+    shown = [dataset for dataset in update.datasets if dataset not in current]
+    if shown:
+        table = new_table(
+            "Dataset", "Rows written", "Rows dropped", "Expectations", "Seconds",
+            right=("Rows written", "Rows dropped", "Seconds"),
+        )  # fmt: skip
+        for dataset in shown:
+            _add_rows(table, dataset)
+        console.print(table)
+    if current:
+        names = ", ".join(short_name(dataset.name) for dataset in current)
+        console.print(f"[dim]up to date: {escape(names)}[/]")
+
+
+def _add_rows(table: object, dataset: DatasetResult) -> None:
+    from rich.table import Table
+
+    assert isinstance(table, Table)
+    name = escape(short_name(dataset.name))
+    if dataset.status != "COMPLETED":
+        name += (
+            f" [bold red]{dataset.status}[/]" if dataset.status == "FAILED" else f" [dim]{dataset.status}[/]"
+        )
+    lines = [_expectation(item) for item in dataset.expectations if item.failed]
+    held = sum(not item.failed for item in dataset.expectations)
+    if held:
+        lines.append(f"[dim]{held} held[/]")
+    lines += [
+        f"[dim]{escape(label.replace('_', ' '))} {count:,}[/]" for label, count in dataset.metrics.items()
+    ]
+    if dataset.note:
+        lines.append(f"[dim]{escape(dataset.note)}[/]")
+    dropped = f"{dataset.rows_dropped:,}" if dataset.rows_dropped else ""
+    seconds = f"{dataset.seconds:.1f}"
+    table.add_row(name, f"{dataset.rows_written:,}", dropped, "\n".join(lines), seconds)
+
+
+def _expectation(item: ExpectationResult) -> str:
+    style = {"ALLOW": "yellow", "DROP": "yellow", "FAIL": "bold red"}[item.action]
+    return f"{escape(item.name)} [{style}]{VERBS[item.action]} {item.failed:,}[/]"

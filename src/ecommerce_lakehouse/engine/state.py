@@ -1,0 +1,169 @@
+"""What must survive a kill, per pipeline, in one SQLite file: events not yet published, and progress.
+
+An event and the progress that it reports are written in one transaction, so that a restart finds either
+both or neither, and counts nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY AUTOINCREMENT, update_id TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS flows (name TEXT PRIMARY KEY, epoch TEXT NOT NULL, last_batch INTEGER NOT NULL,
+    inputs TEXT);
+CREATE TABLE IF NOT EXISTS datasets (name TEXT PRIMARY KEY, definition TEXT NOT NULL, inputs TEXT NOT NULL,
+    version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS resets (dataset TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS current_update (update_id TEXT PRIMARY KEY);
+"""
+
+
+@dataclass(frozen=True)
+class FlowProgress:
+    """How far a flow has come: batches of `epoch` up to `last_batch` are in the event log.
+
+    `inputs` maps table paths to the versions that a completed run had seen; None after an unfinished one.
+    """
+
+    epoch: str
+    last_batch: int
+    inputs: Mapping[str, int] | None
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The last refresh of a materialized view: its definition and the table versions it read and wrote."""
+
+    definition: str
+    inputs: Mapping[str, int]
+    version: int
+
+
+class State:
+    """Progress and unpublished events of one pipeline. Safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # Events -------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        update_id: str,
+        body: Mapping[str, Any],
+        *,
+        flow: tuple[str, FlowProgress] | None = None,
+        dataset: tuple[str, Refreshed] | None = None,
+    ) -> int:
+        """Store an event together with the progress it reports; returns the event's number."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                cursor = self._db.execute(
+                    "INSERT INTO events (update_id, body) VALUES (?, ?)", (update_id, json.dumps(body))
+                )
+                if flow:
+                    self._put_flow(*flow)
+                if dataset:
+                    self._put_dataset(*dataset)
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            return int(cursor.lastrowid or 0)
+
+    def unpublished(self) -> list[tuple[int, dict[str, Any]]]:
+        """Events that the event log table may not have yet, in order."""
+        with self._lock:
+            rows = self._db.execute("SELECT seq, body FROM events ORDER BY seq").fetchall()
+        return [(int(seq), json.loads(body)) for seq, body in rows]
+
+    def published(self, up_to: int) -> None:
+        """Forget events that the event log table has."""
+        with self._lock:
+            self._db.execute("DELETE FROM events WHERE seq <= ?", (up_to,))
+
+    # Updates ------------------------------------------------------------------------------------------
+
+    def begin_update(self, update_id: str) -> None:
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO current_update VALUES (?)", (update_id,))
+
+    def end_update(self, update_id: str) -> None:
+        with self._lock:
+            self._db.execute("DELETE FROM current_update WHERE update_id = ?", (update_id,))
+
+    def unfinished_updates(self) -> list[str]:
+        """Updates that neither completed nor failed: their process was killed."""
+        with self._lock:
+            return [row[0] for row in self._db.execute("SELECT update_id FROM current_update")]
+
+    # Progress -----------------------------------------------------------------------------------------
+
+    def flow(self, name: str) -> FlowProgress | None:
+        with self._lock:
+            row = self._db.execute(
+                "SELECT epoch, last_batch, inputs FROM flows WHERE name = ?", (name,)
+            ).fetchone()
+        return FlowProgress(row[0], row[1], json.loads(row[2]) if row[2] else None) if row else None
+
+    def put_flow(self, name: str, progress: FlowProgress) -> None:
+        with self._lock:
+            self._put_flow(name, progress)
+
+    def dataset(self, name: str) -> Refreshed | None:
+        with self._lock:
+            row = self._db.execute(
+                "SELECT definition, inputs, version FROM datasets WHERE name = ?", (name,)
+            ).fetchone()
+        return Refreshed(row[0], json.loads(row[1]), row[2]) if row else None
+
+    # Full refresh -------------------------------------------------------------------------------------
+
+    def request_reset(self, datasets: Mapping[str, list[str]]) -> None:
+        """Forget the progress of `{dataset: flows}` and note that their tables are to be emptied."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            for dataset, flows in datasets.items():
+                self._db.execute("INSERT OR REPLACE INTO resets VALUES (?)", (dataset,))
+                self._db.execute("DELETE FROM datasets WHERE name = ?", (dataset,))
+                for flow in flows:
+                    self._db.execute("DELETE FROM flows WHERE name = ?", (flow,))
+            self._db.execute("COMMIT")
+
+    def pending_resets(self) -> list[str]:
+        with self._lock:
+            return [row[0] for row in self._db.execute("SELECT dataset FROM resets")]
+
+    def reset_done(self, dataset: str) -> None:
+        with self._lock:
+            self._db.execute("DELETE FROM resets WHERE dataset = ?", (dataset,))
+
+    def _put_flow(self, name: str, progress: FlowProgress) -> None:
+        inputs = None if progress.inputs is None else json.dumps(dict(progress.inputs))
+        self._db.execute(
+            "INSERT OR REPLACE INTO flows VALUES (?, ?, ?, ?)",
+            (name, progress.epoch, progress.last_batch, inputs),
+        )
+
+    def _put_dataset(self, name: str, refreshed: Refreshed) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO datasets VALUES (?, ?, ?, ?)",
+            (name, refreshed.definition, json.dumps(dict(refreshed.inputs)), refreshed.version),
+        )

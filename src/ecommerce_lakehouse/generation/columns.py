@@ -1,0 +1,130 @@
+"""Deterministic columns on dbldatagen: every value is a hash of the seed, a record's number and the column.
+
+dbldatagen's own random columns and distributions draw from a generator per partition or Arrow batch, so
+their values depend on how the rows are split. Here the source of randomness is a hash; dbldatagen builds
+the columns, their order and the weighted vocabularies from it, and distributions are the inverse of their
+cumulative function.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from dbldatagen import DataGenerator
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DecimalType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+)
+
+LINE = "_line"
+
+SqlType = Literal["string", "int", "bigint", "double", "boolean", "decimal(10,2)"]
+# Types as objects: dbldatagen parses names of types, which takes longer than all the rest.
+TYPES: Mapping[SqlType, DataType] = {
+    "string": StringType(),
+    "int": IntegerType(),
+    "bigint": LongType(),
+    "double": DoubleType(),
+    "boolean": BooleanType(),
+    "decimal(10,2)": DecimalType(10, 2),
+}
+
+
+def hashed(seed: int, key: str, column: str) -> str:
+    """SQL: a BIGINT that is uniform over all of them, the same for one seed, key and column."""
+    return f"xxhash64({key}, {zlib.crc32(column.encode())}L, {seed}L)"
+
+
+def uniform(seed: int, key: str, column: str) -> str:
+    """SQL: a DOUBLE, uniform in [0, 1)."""
+    return f"(shiftrightunsigned({hashed(seed, key, column)}, 11) * {2.0**-53!r}D)"
+
+
+def normal(seed: int, key: str, column: str) -> str:
+    """SQL: a DOUBLE, standard normal, by the Box-Muller transform."""
+    radius = f"sqrt(-2 * ln(1 - {uniform(seed, key, column + '.radius')}))"
+    return f"({radius} * cos(2 * pi() * {uniform(seed, key, column + '.angle')}))"
+
+
+def zipf_rank(share: str, count: int, shift: int) -> str:
+    """SQL: a rank from 0 to `count` - 1 from a uniform `share`; rank r has weight ln(1 + 1 / (r + shift)).
+
+    Close to 1 / (r + shift), the law of Zipf and Mandelbrot, with an inverse that needs no table.
+    """
+    ratio = (count + shift) / shift
+    return f"least(cast(floor({shift} * pow({ratio!r}D, {share}) - {shift}) AS BIGINT), {count - 1}L)"
+
+
+def lookup(values: Sequence[str] | Sequence[int] | Sequence[float], index: str) -> str:
+    """SQL: the element of a constant list at an index from 0. Texts hold no comma, quote or backslash."""
+    # One string, which Spark folds into a constant array: dbldatagen parses every token of an expression.
+    listed = f"split('{','.join(str(value) for value in values)}', ',')"
+    kinds = {str: "string", int: "bigint", float: "double"}
+    return f"element_at(cast({listed} AS ARRAY<{kinds[type(values[0])]}>), cast({index} AS INT) + 1)"
+
+
+def padded(number: str, width: int) -> str:
+    """SQL: a number with leading zeros up to a width, and never cut."""
+    return f"lpad({number}, greatest({width}, length({number})), '0')"
+
+
+def event_time(seconds: str) -> str:
+    """SQL: seconds since the first day as `2024-01-01T00:00:00Z`, whatever the session's time zone."""
+    moment = f"TIMESTAMP_NTZ'2024-01-01 00:00:00' + make_dt_interval(0, 0, 0, {seconds})"
+    return f"concat(replace(cast({moment} AS STRING), ' ', 'T'), 'Z')"
+
+
+class Columns:
+    """Columns of one dataset, each over the ones before it, built by a dbldatagen `DataGenerator`."""
+
+    def __init__(self, spark: SparkSession, name: str, lines: int, partitions: int, seed: int) -> None:
+        self._seed = seed
+        self._names: list[str] = [LINE]
+        self._generator = DataGenerator(
+            spark, name=name, rows=lines, partitions=partitions, seedColumnName=LINE, randomSeed=0
+        )
+
+    def add(self, name: str, sql_type: SqlType, expression: str, *, output: bool = False) -> None:
+        """A column by a SQL expression over earlier columns; without `output` it only serves later ones."""
+        self._generator.withColumn(
+            name, TYPES[sql_type], expr=expression, baseColumn=self._references(expression), omit=not output
+        )
+        self._names.append(name)
+
+    def add_choice(self, name: str, weights: Mapping[str, int] | Mapping[int, int], key: str) -> None:
+        """A value of a weighted vocabulary, drawn by the hash of `key`."""
+        draw = f"{name}_draw"
+        self.add(draw, "bigint", hashed(self._seed, key, name))
+        sql_type: SqlType = "string" if isinstance(next(iter(weights)), str) else "int"
+        # Scaled up, because dbldatagen compares with whole steps of the sum of the weights.
+        self._generator.withColumn(
+            name,
+            TYPES[sql_type],
+            values=list(weights),
+            weights=[weight * 10_000 for weight in weights.values()],
+            baseColumn=draw,
+            baseColumnType="values",
+            omit=True,
+        )
+        self._names.append(name)
+
+    def build(self) -> DataFrame:
+        """The output columns, a row per line, in line order across and inside partitions."""
+        with warnings.catch_warnings():  # dbldatagen calls pyparsing by names that newer releases renamed
+            warnings.simplefilter("ignore", DeprecationWarning)
+            lines: DataFrame = self._generator.build()
+        return lines
+
+    def _references(self, expression: str) -> list[str]:
+        words = set(re.findall(r"\w+", expression))
+        return [name for name in self._names if name in words] or [LINE]

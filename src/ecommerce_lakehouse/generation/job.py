@@ -1,0 +1,129 @@
+"""The synthetic data job as a command, for a Databricks Python wheel task and the laptop: `main`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pydantic import ValidationError
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from ecommerce_lakehouse.config import ENVIRONMENTS, ConfigError, LakehouseConfig, get_config
+from ecommerce_lakehouse.generation.manifest import GenerationError, Manifest
+from ecommerce_lakehouse.generation.sample import generate_sample_data
+
+EXAMPLES = """examples:
+  generate_sample_data --environment local
+  generate_sample_data --orders 100 --customer-activity 200 --customers 20 --seed 7
+  generate_sample_data --batches 3          three more days of arrivals
+  generate_sample_data --issue-rate 0       no intentional issues
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Add batches of synthetic data to the volume of an environment and print a line per dataset.
+
+    `argv` defaults to the process's arguments; an empty value counts as not given, as jobs pass it for a
+    parameter that nobody set. Raises SystemExit with code 2, after one line on standard error, for a wrong
+    argument, setting or parameter. Uses the active Spark session, or starts one.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        config = _config(arguments)
+        spark = _session()
+        manifests = generate_sample_data(
+            spark,
+            config,
+            seed=arguments.seed,
+            orders=arguments.orders,
+            customer_activity=arguments.customer_activity,
+            customers=arguments.customers,
+            issue_rate=arguments.issue_rate,
+            batches=1 if arguments.batches is None else arguments.batches,
+            on_progress=lambda line: print(line, flush=True),
+        )
+    except (ConfigError, GenerationError) as error:
+        _fail(parser, str(error))
+    except PySparkRuntimeError as error:
+        reason = str(error).splitlines()[0]
+        _fail(
+            parser,
+            f"Spark did not start: {reason} Try 'lakehouse run generate_sample_data', which brings Java.",
+        )
+    print(_summary(config, manifests))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="generate_sample_data",
+        description="Add synthetic orders, customer sessions and customer profiles to the volume.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--environment", type=_text, metavar="|".join(ENVIRONMENTS), help="default: PIPELINE_ENV, else dev"
+    )
+    parser.add_argument("--seed", type=_whole, help="of all random values; default 42")
+    parser.add_argument("--orders", type=_whole, help="lines of orders in the first batch")
+    parser.add_argument("--customer-activity", type=_whole, help="lines of sessions in the first batch")
+    parser.add_argument("--customers", type=_whole, help="lines of customer profiles in the first batch")
+    parser.add_argument("--issue-rate", type=_share, help="share of lines with an intentional issue, 0 to 1")
+    parser.add_argument("--batches", type=_whole, help="batches to add; default 1")
+    parser.add_argument("--catalog", type=_text, help="overrides the environment's catalog")
+    parser.add_argument("--schema", type=_text, help="overrides the environment's schema")
+    parser.add_argument("--volume", type=_text, help="overrides the environment's volume")
+    return parser
+
+
+def _config(arguments: argparse.Namespace) -> LakehouseConfig:
+    config = get_config(arguments.environment)
+    places = {name: getattr(arguments, name) for name in ("catalog", "schema", "volume")}
+    overrides = {name: value for name, value in places.items() if value is not None}
+    try:
+        return LakehouseConfig.model_validate(config.model_dump() | overrides)
+    except ValidationError as error:
+        problems = (f"{item['loc'][0]}: {item['msg']} (given: {item['input']!r})" for item in error.errors())
+        raise ConfigError("; ".join(problems)) from None
+
+
+def _session() -> SparkSession:
+    return (
+        SparkSession.getActiveSession() or SparkSession.builder.appName("generate_sample_data").getOrCreate()
+    )
+
+
+def _summary(config: LakehouseConfig, manifests: list[Manifest]) -> str:
+    datasets = [dataset for manifest in manifests for dataset in manifest.datasets.values()]
+    lines = sum(dataset.rows for dataset in datasets)
+    issues = sum(sum(dataset.issues.values()) for dataset in datasets)
+    return f"{lines:,} lines, {issues:,} with an intentional issue, added to {config.volume_path}"
+
+
+def _text(value: str) -> str | None:
+    return value or None
+
+
+def _whole(value: str) -> int | None:
+    try:
+        return int(value) if value else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{value}' is no whole number") from None
+
+
+def _share(value: str) -> float | None:
+    try:
+        return float(value) if value else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{value}' is no number") from None
+
+
+def _fail(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    parser.exit(2, f"{parser.prog}: {message}\n")
+
+
+if __name__ == "__main__":
+    main()

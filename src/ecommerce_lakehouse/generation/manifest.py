@@ -1,0 +1,91 @@
+"""What a batch of synthetic data holds and what must become of it: `Manifest`, one JSON file per batch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class GenerationError(ValueError):
+    """The batch cannot be generated; the message is one line that says what to do."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Parameters(_Frozen):
+    """What decides every byte, together with the batch number and the limits of `LakehouseConfig`.
+
+    `orders`, `customer_activity` and `customers` are lines of the first batch, which covers `days` days;
+    `issue_rate` is the share of lines, 0 to 1, that carry an intentional issue.
+    """
+
+    seed: int = Field(ge=0, lt=2**63)
+    orders: int = Field(ge=1, le=100_000_000)
+    customer_activity: int = Field(ge=1, le=100_000_000)
+    customers: int = Field(ge=1, le=10_000_000)
+    days: int = Field(ge=1, le=3650)
+    issue_rate: float = Field(ge=0, le=1)
+
+
+class Expected(_Frozen):
+    """What must become of a dataset's lines: each counts in one of the first four.
+
+    `silver`: valid records with a key that no earlier batch delivered. `updates`: valid newer records of a
+    key that silver holds already. `quarantined`: lines that break at least one dropping rule; `broken_rules`
+    counts them by rule, a line once for each rule that it breaks. `duplicates`: valid lines that repeat
+    another line of the batch. `warnings`: lines, quarantined ones included, that break a warning rule.
+    """
+
+    silver: int
+    updates: int
+    quarantined: int
+    duplicates: int
+    broken_rules: dict[str, int]
+    warnings: dict[str, int]
+
+
+class DatasetManifest(_Frozen):
+    """One dataset of a batch: lines written, names of its files in order, lines by kind of issue."""
+
+    rows: int
+    files: tuple[str, ...]
+    issues: dict[str, int]
+    expected: Expected
+
+
+class Manifest(_Frozen):
+    """One batch of arrivals. Event times lie in [`starts_at`, `ends_at`), intentional issues aside.
+
+    In the first batch some profiles are older than `starts_at`: their customers signed up before it.
+    """
+
+    batch: int
+    parameters: Parameters
+    starts_at: datetime
+    ends_at: datetime
+    datasets: dict[str, DatasetManifest]
+
+
+def manifest_name(batch: int) -> str:
+    """File name of a complete batch's manifest."""
+    return f"batch_{batch:06d}.json"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file; GenerationError where it cannot be read."""
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise GenerationError(
+            f"The manifest {path} cannot be read: {reason}. Remove the generated data."
+        ) from None
+
+
+def read_manifests(folder: str | Path) -> list[Manifest]:
+    """All complete batches of a volume's manifest folder (`config.manifests_path`), oldest first."""
+    return [read_manifest(path) for path in sorted(Path(folder).glob("batch_*.json"))]

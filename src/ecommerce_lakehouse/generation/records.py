@@ -1,0 +1,230 @@
+"""The three datasets as JSON lines, intentional issues included: `lines_of`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pyspark.sql import DataFrame, SparkSession
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.domain.entities import GENDERS, LOYALTY_TIERS
+from ecommerce_lakehouse.generation.catalogue import MIN_PRICE, POPULARITY_SHIFT, catalogue
+from ecommerce_lakehouse.generation.columns import (
+    LINE,
+    Columns,
+    event_time,
+    hashed,
+    lookup,
+    normal,
+    padded,
+    uniform,
+    zipf_rank,
+)
+from ecommerce_lakehouse.generation.customers import (
+    add_active_customer,
+    customer_id,
+    joined_seconds,
+    updated_customer,
+)
+from ecommerce_lakehouse.generation.issues import DUPLICATE, UNEXPECTED_COLUMN
+from ecommerce_lakehouse.generation.plan import BatchPlan, DatasetPlan
+from ecommerce_lakehouse.generation.seasonality import DAY_SECONDS, add_event_seconds
+
+STATUS_WEIGHTS = {
+    "pending": 4,
+    "processing": 6,
+    "shipped": 12,
+    "delivered": 68,
+    "cancelled": 6,
+    "returned": 4,
+}
+QUANTITY_WEIGHTS = {1: 46, 2: 22, 3: 12, 4: 7, 5: 4, 6: 3, 7: 2, 8: 2, 9: 1, 10: 1}
+DEVICE_WEIGHTS = {"mobile": 55, "desktop": 35, "tablet": 10}
+GENDER_WEIGHTS = dict(zip(GENDERS, (49, 48, 3), strict=True))
+TIER_WEIGHTS = dict(zip(LOYALTY_TIERS, (52, 28, 15, 5), strict=True))
+COUNTRY_WEIGHTS = {"United States": 40, "Germany": 18, "United Kingdom": 16, "France": 14, "Japan": 12}
+PRICE_VARIATION = 0.04  # standard deviation of a price around the product's base price, as a share of it
+SESSION_MEAN, SESSION_DEVIATION, SESSION_MINIMUM = 480, 160, 10  # seconds
+
+_FAR_FUTURE = "'2999-01-01T00:00:00Z'"
+_BYTE = "cast(X'E9' AS STRING)"  # e acute in Latin-1, which is no UTF-8
+
+
+def lines_of(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan, entity: str) -> DataFrame:
+    """The lines of one dataset of a batch.
+
+    Out: `value` STRING, the line, whose bytes need not be UTF-8; `_issue` STRING, its intentional issue or
+    NULL; `_update` BOOLEAN, whether it is a newer record of a customer whom an earlier batch delivered.
+    """
+    builders: Mapping[str, Callable[[Columns, LakehouseConfig, BatchPlan], None]] = {
+        "orders": _orders,
+        "customer_activity": _sessions,
+        "customer_profiles": _profiles,
+    }
+    dataset = dataset_plan(plan, entity)
+    columns = Columns(spark, entity, dataset.lines, dataset.partitions, plan.parameters.seed)
+    spread = dataset.spread
+    columns.add("_issue", "string", spread.issue(LINE), output=True)
+    # A duplicate repeats the clean line before it: all values are those of the line in `_source`.
+    repeats = f"_issue = '{DUPLICATE}'"
+    columns.add(
+        "_source", "bigint", f"IF({repeats}, {spread.latest_clean(LINE)}, {LINE})" if spread.bad else LINE
+    )
+    columns.add("_number", "bigint", f"_source + {dataset.first_number}L")
+    if entity != "customer_profiles":
+        columns.add("_update", "boolean", "false", output=True)
+    builders[entity](columns, config, plan)
+    return columns.build()
+
+
+def dataset_plan(plan: BatchPlan, entity: str) -> DatasetPlan:
+    """The part of a batch's plan that concerns one entity."""
+    return {
+        "orders": plan.orders,
+        "customer_activity": plan.customer_activity,
+        "customer_profiles": plan.customer_profiles,
+    }[entity]
+
+
+def _orders(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:
+    seed = plan.parameters.seed
+    add_event_seconds(columns, plan, plan.orders.lines, "_number")
+    columns.add("_day", "bigint", f"_seconds div {DAY_SECONDS}")
+    add_active_customer(columns, plan, "_number")
+    products = catalogue(seed, plan.parameters.days)
+    columns.add(
+        "_rank", "bigint", zipf_rank(uniform(seed, "_number", "product"), len(products), POPULARITY_SHIFT)
+    )
+    first_day = lookup([product.first_day for product in products], "_rank")
+    last_day = lookup([product.last_day for product in products], "_rank")
+    columns.add("_product", "bigint", f"IF(_day BETWEEN {first_day} AND {last_day}, _rank, _rank - 1)")
+    base = lookup([product.base_price for product in products], "_product")
+    price = f"{base} * (1 + {PRICE_VARIATION} * {normal(seed, '_number', 'price')})"
+    highest = int(config.max_price * 100) / 100
+    columns.add("_price", "decimal(10,2)", f"least(greatest({price}, {MIN_PRICE}D), {highest!r}D)")
+    columns.add_choice("_drawn_quantity", QUANTITY_WEIGHTS, "_number")
+    columns.add("_quantity", "int", f"least(_drawn_quantity, {config.max_quantity})")
+    columns.add_choice("_status", STATUS_WEIGHTS, "_number")
+    name = lookup([product.name for product in products], "_product")
+    _add_line(
+        columns,
+        {
+            "order_id": _faulty(_quoted(f"concat('O', {padded('(_number + 1)', 8)})"), null_key="'null'"),
+            "customer_id": _quoted(customer_id("_customer")),
+            "product_id": _quoted(lookup([product.product_id for product in products], "_product")),
+            "product_name": _quoted(_faulty(name, non_utf8=f"concat({name}, ' D', {_BYTE}, 'luxe')")),
+            "category": _quoted(lookup([product.category for product in products], "_product")),
+            "price": _faulty("cast(_price AS STRING)", bad_format=_quoted("replace(_price, '.', ',')")),
+            "quantity": _faulty("cast(_quantity AS STRING)", out_of_range="cast(-_quantity AS STRING)"),
+            "status": _quoted(_faulty("_status", unknown_status="'teleported'")),
+            "order_timestamp": _quoted(_faulty(event_time("_seconds"), future_date=_FAR_FUTURE)),
+        },
+        '"coupon_code":"WELCOME10"',
+        seed,
+    )
+
+
+def _sessions(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:
+    seed = plan.parameters.seed
+    # Numbers of orders and sessions are alike; another sign keeps their draws apart.
+    columns.add("_session", "bigint", "-1 - _number")
+    add_event_seconds(columns, plan, plan.customer_activity.lines, "_session")
+    columns.add("_day", "bigint", f"_seconds div {DAY_SECONDS}")
+    add_active_customer(columns, plan, "_session")
+    length = f"round({SESSION_MEAN} + {SESSION_DEVIATION} * {normal(seed, '_session', 'duration')})"
+    columns.add("_duration", "int", f"greatest({length}, {SESSION_MINIMUM})")
+    views = f"floor(_duration / 60 * (0.5 + {uniform(seed, '_session', 'views')}))"
+    columns.add("_views", "int", f"1 + {views}")
+    columns.add("_adds", "int", f"floor((_views + 1) * pow({uniform(seed, '_session', 'adds')}, 4) * 0.8)")
+    columns.add_choice("_usual_device", DEVICE_WEIGHTS, "_customer")
+    columns.add_choice("_other_device", DEVICE_WEIGHTS, "_session")
+    usual = f"{uniform(seed, '_session', 'keeps_device')} < 0.8"
+    columns.add("_device", "string", f"IF({usual}, _usual_device, _other_device)")
+    session_id = f"concat('S', {padded('(_number + 1)', 8)})"
+    spoilt_id = f"concat({session_id}, {_BYTE})"
+    _add_line(
+        columns,
+        {
+            "session_id": _faulty(_quoted(_faulty(session_id, non_utf8=spoilt_id)), null_key="'null'"),
+            "customer_id": _quoted(customer_id("_customer")),
+            "session_timestamp": _quoted(_faulty(event_time("_seconds"), future_date=_FAR_FUTURE)),
+            "session_duration_seconds": _faulty(
+                "cast(_duration AS STRING)",
+                bad_format=_quoted("concat(_duration div 60, ' min ', _duration % 60, ' s')"),
+            ),
+            "page_views": _faulty("cast(_views AS STRING)", out_of_range="cast(-_views AS STRING)"),
+            "cart_adds": "cast(_adds AS STRING)",
+            "device_type": _quoted(_faulty("_device", unknown_status="'smart_fridge'")),
+        },
+        '"app_version":"2.1.0"',
+        seed,
+    )
+
+
+def _profiles(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:
+    seed, lines = plan.parameters.seed, plan.customer_profiles.lines
+    newcomers = lines if plan.batch == 0 else plan.new_customers_daily
+    columns.add("_update", "boolean", f"_source >= {newcomers}L", output=True)
+    known = updated_customer(plan, f"(_source - {newcomers}L)")
+    columns.add("_customer", "bigint", f"IF(_update, {known}, _number)")
+    columns.add("_signup", "bigint", joined_seconds(plan, "_customer"))
+    today = f"{plan.first_day * DAY_SECONDS}L + _source * {DAY_SECONDS}L div {lines}L"
+    columns.add("_updated", "bigint", "_signup" if plan.batch == 0 else today)
+    columns.add(
+        "_age", "int", f"least(greatest(round(41 + 14 * {normal(seed, '_customer', 'age')}), 18), 90)"
+    )
+    columns.add_choice("_gender", GENDER_WEIGHTS, "_customer")
+    columns.add_choice("_country", COUNTRY_WEIGHTS, "_customer")
+    columns.add_choice("_tier", TIER_WEIGHTS, f"_customer, {plan.batch}L")
+    points = hashed(seed, f"_customer, {plan.batch}L", "points")
+    columns.add("_points", "int", f"CASE _tier {_tier_points(points)} END")
+    address = f"concat('customer', {padded('(_customer + 1)', 6)}, '@example.com')"
+    spoilt_country = f"concat('C', cast(X'F4' AS STRING), 'te d', {_BYTE}, 'Ivoire')"
+    _add_line(
+        columns,
+        {
+            "customer_id": _faulty(_quoted(customer_id("_customer")), null_key="'null'"),
+            "email": _quoted(_faulty(address, bad_format=f"replace({address}, '@', ' at ')")),
+            "age": _faulty("cast(_age AS STRING)", out_of_range="cast(_age + 200 AS STRING)"),
+            "gender": _quoted("_gender"),
+            "country": _quoted(_faulty("_country", non_utf8=spoilt_country)),
+            "signup_date": _quoted(f"left({event_time('_signup')}, 10)"),
+            "loyalty_tier": _quoted(_faulty("_tier", unknown_status="'diamond'")),
+            "loyalty_points": "cast(_points AS STRING)",
+            "updated_at": _quoted(_faulty(event_time("_updated"), future_date=_FAR_FUTURE)),
+        },
+        '"newsletter":true',
+        seed,
+    )
+
+
+def _tier_points(draw: str) -> str:
+    """SQL branches: bronze below 1,000 points, silver below 2,000, and so on."""
+    return " ".join(
+        f"WHEN '{tier}' THEN {step * 1000} + pmod({draw}, 1000L)" for step, tier in enumerate(LOYALTY_TIERS)
+    )
+
+
+def _quoted(text: str) -> str:
+    """SQL: a JSON string; no value here needs escaping."""
+    return f"concat('\"', {text}, '\"')"
+
+
+def _faulty(good: str, **by_kind: str) -> str:
+    """SQL: the good text, or another one on lines with the named kind of issue."""
+    branches = " ".join(f"WHEN '{kind}' THEN {text}" for kind, text in by_kind.items())
+    return f"CASE _issue {branches} ELSE {good} END"
+
+
+def _add_line(columns: Columns, fields: Mapping[str, str], unexpected: str, seed: int) -> None:
+    """Adds `value`, the JSON object of `fields` (SQL of each value's JSON text)."""
+    parts = [
+        f"'{'{' if position == 0 else ','}\"{name}\":', {text}"
+        for position, (name, text) in enumerate(fields.items())
+    ]
+    extra = f"CASE _issue WHEN '{UNEXPECTED_COLUMN}' THEN ',{unexpected}}}' ELSE '}}' END"
+    columns.add("_json", "string", f"concat({', '.join(parts)}, {extra})")
+    cut = f"left(_json, cast(length(_json) * (0.2 + 0.6 * {uniform(seed, LINE, 'cut')}) AS INT))"
+    columns.add(
+        "value", "string", f"CASE _issue WHEN 'truncated_json' THEN {cut} ELSE _json END", output=True
+    )

@@ -1,0 +1,113 @@
+"""A batch's way into the volume, whole or not at all: `BatchFolder`.
+
+    <volume>/_staging/batch_000003/<entity>/           what Spark writes
+    <volume>/manifests/_pending_batch_000003.json      the batch is written, its files are being moved
+    <volume>/<entity>_raw/<entity>_b000003_p00000.json
+    <volume>/manifests/batch_000003.json               the batch is complete
+
+A killed call leaves either no pending manifest, and its staged files are wiped, or a pending manifest, and
+the next call moves what is left. Moves are renames, so a reader never sees half a file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.generation.manifest import GenerationError, Manifest, manifest_name, read_manifest
+
+try:
+    import fcntl
+except ImportError:  # Windows: there the lock of the `lakehouse` command has to do
+    fcntl = None  # type: ignore[assignment]
+
+PENDING = "_pending_"
+
+
+@dataclass(frozen=True)
+class BatchFolder:
+    """The folders of the volume that the generator writes."""
+
+    config: LakehouseConfig
+
+    @property
+    def manifests(self) -> Path:
+        return Path(self.config.manifests_path)
+
+    @property
+    def staging(self) -> Path:
+        return Path(self.config.volume_path) / "_staging"
+
+    def staged(self, batch: int, entity: str) -> Path:
+        """Where Spark writes one dataset of a batch."""
+        return self.staging / f"batch_{batch:06d}" / entity
+
+    def name_files(self, batch: int, entity: str) -> tuple[str, ...]:
+        """Give Spark's part files their final names, in line order, still in the staging folder."""
+        folder = self.staged(batch, entity)
+        names = []
+        for number, part in enumerate(sorted(folder.glob("part-*"))):
+            name = f"{entity}_b{batch:06d}_p{number:05d}.json"
+            part.rename(folder / name)
+            names.append(name)
+        return tuple(names)
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make a staged batch part of the volume."""
+        self.manifests.mkdir(parents=True, exist_ok=True)
+        text = manifest.model_dump_json(indent=2) + "\n"
+        unfinished = self.staging / manifest_name(manifest.batch)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(self._pending(manifest.batch))
+        self._move(manifest)
+
+    def recover(self) -> None:
+        """Finish or wipe what an interrupted call left behind."""
+        for pending in sorted(self.manifests.glob(f"{PENDING}*.json")):
+            manifest = read_manifest(pending)
+            if all(staged.exists() or final.exists() for staged, final in self._moves(manifest)):
+                self._move(manifest)
+            else:  # someone deleted data in between: the batch is generated again, with the same bytes
+                for _, final in self._moves(manifest):
+                    final.unlink(missing_ok=True)
+                pending.unlink()
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep a second generator out; raises GenerationError. The lock ends with the process."""
+        root = Path(self.config.volume_path)
+        root.mkdir(parents=True, exist_ok=True)
+        if fcntl is None or self.config.on_databricks:  # volumes have no locks; the job's queue has that duty
+            yield
+            return
+        with (root / "_generator.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise GenerationError(
+                    f"Another run is generating data in {root}; wait for it to end."
+                ) from None
+            yield
+
+    def _pending(self, batch: int) -> Path:
+        return self.manifests / f"{PENDING}{manifest_name(batch)}"
+
+    def _move(self, manifest: Manifest) -> None:
+        for staged, final in self._moves(manifest):
+            if staged.exists():
+                final.parent.mkdir(parents=True, exist_ok=True)
+                staged.replace(final)
+        self._pending(manifest.batch).replace(self.manifests / manifest_name(manifest.batch))
+        shutil.rmtree(self.staging, ignore_errors=True)
+
+    def _moves(self, manifest: Manifest) -> list[tuple[Path, Path]]:
+        return [
+            (self.staged(manifest.batch, entity) / name, Path(self.config.source_path(entity)) / name)
+            for entity, dataset in manifest.datasets.items()
+            for name in dataset.files
+        ]

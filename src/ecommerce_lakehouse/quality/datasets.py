@@ -1,0 +1,121 @@
+"""From an entity to its datasets: one call declares bronze, one declares silver with its quarantine.
+
+    bronze_<name>              every line as it arrived
+    silver_<target>_parsed     every line, typed, with the rules that it breaks
+    quarantine_<target>        the lines that break a rule, raw, with all reasons
+    silver_<target>            one row per key, of the lines that break none
+    silver_<target>_duplicates the valid lines that another one superseded
+    silver_<target>_history    every version of a key, where asked for
+"""
+
+from __future__ import annotations
+
+from pyspark import pipelines as dp
+from pyspark.sql import DataFrame, SparkSession
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.domain.entities import Entity
+from ecommerce_lakehouse.quality.quarantine import BROKEN_RULES, kept, quarantined, surplus, with_broken_rules
+from ecommerce_lakehouse.quality.rules import rules_for
+from ecommerce_lakehouse.transforms.ingest import CHECKS, parse, sequence, to_bronze
+
+# What silver_<target>_parsed has beyond the rows of silver_<target>.
+HELPERS = [*CHECKS, "raw_line", BROKEN_RULES]
+
+
+def declare_bronze(entity: Entity, config: LakehouseConfig) -> None:
+    """Declare the streaming table of an entity's raw lines."""
+
+    @dp.table(
+        name=config.get_table_name("bronze", entity.name),
+        comment=f"Lines of {entity.name} as they arrived, byte for byte",
+        table_properties=config.get_bronze_table_properties(),
+    )
+    @dp.expect_all(rules_for(f"bronze_{entity.name}", config).warn)
+    def bronze() -> DataFrame:
+        reader = SparkSession.active().readStream.format(config.stream_format).option("lineSep", "\n")
+        if config.on_databricks:
+            reader = reader.option("cloudFiles.format", "text")
+        lines = reader.options(**config.get_streaming_options()).load(config.source_path(entity.name))
+        return to_bronze(lines, config.environment)
+
+
+def declare_silver(
+    entity: Entity, config: LakehouseConfig, *, z_order: list[str], history: bool = False
+) -> None:
+    """Declare an entity's silver tables and its quarantine, so that every line ends in exactly one place."""
+    rules = rules_for(f"silver_{entity.target}", config)
+    target = config.get_table_name("silver", entity.target)
+    parsed = config.get_table_name("silver", f"{entity.target}_parsed")
+    properties = config.get_silver_table_properties(z_order)
+
+    @dp.table(
+        name=parsed,
+        comment=f"Every line of {entity.name}, typed, with the rules that it breaks",
+        table_properties=properties,
+    )
+    @dp.expect_all(rules.warn)
+    def parsed_rows() -> DataFrame:
+        lines = SparkSession.active().readStream.table(config.get_table_name("bronze", entity.name))
+        return with_broken_rules(parse(lines, entity), rules.drop)
+
+    @dp.table(
+        name=config.get_table_name("quarantine", entity.target),
+        comment=f"Lines of {entity.name} that break a rule, with every reason",
+        table_properties=properties,
+    )
+    def quarantine() -> DataFrame:
+        return quarantined(SparkSession.active().readStream.table(parsed))
+
+    @dp.temporary_view(name=f"valid_{entity.target}")
+    @dp.expect_all_or_drop(rules.drop)
+    def valid_rows() -> DataFrame:
+        return SparkSession.active().readStream.table(parsed)
+
+    dp.create_streaming_table(
+        name=target,
+        comment=f"One row per {entity.key}: the newest valid record",
+        table_properties=properties,
+    )
+    dp.create_auto_cdc_flow(
+        target=target,
+        source=f"valid_{entity.target}",
+        keys=[entity.key],
+        sequence_by=sequence(entity),
+        except_column_list=HELPERS,
+        stored_as_scd_type=1,
+    )
+
+    @dp.materialized_view(
+        name=config.get_table_name("silver", f"{entity.target}_duplicates"),
+        comment=f"Valid records of {entity.name} that another one with the same {entity.key} superseded",
+        table_properties=properties,
+    )
+    def duplicates() -> DataFrame:
+        valid = kept(SparkSession.active().read.table(parsed)).drop(*HELPERS)
+        return surplus(valid, entity)
+
+    if history:
+        _declare_history(entity, config, parsed)
+
+
+def _declare_history(entity: Entity, config: LakehouseConfig, parsed: str) -> None:
+    target = config.get_table_name("silver", f"{entity.target}_history")
+
+    @dp.temporary_view(name=f"versions_of_{entity.target}")
+    def versions() -> DataFrame:
+        return kept(SparkSession.active().readStream.table(parsed))
+
+    dp.create_streaming_table(
+        name=target,
+        comment=f"Every version of a {entity.key}, with the time in which it held",
+        table_properties=config.get_silver_table_properties([entity.key]),
+    )
+    dp.create_auto_cdc_flow(
+        target=target,
+        source=f"versions_of_{entity.target}",
+        keys=[entity.key],
+        sequence_by=entity.sequence_by,
+        except_column_list=[*HELPERS, "record_hash", "source_file", "ingested_at"],
+        stored_as_scd_type=2,
+    )

@@ -1,0 +1,98 @@
+"""How likely a customer is to be lost: `churn_risk`."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from ecommerce_lakehouse.transforms.features_grid import (
+    Measures,
+    SnapshotGrid,
+    as_of,
+    days_since,
+    events_at,
+    last_snapshot,
+    ratio,
+    snapshots,
+    with_trailing,
+)
+from ecommerce_lakehouse.transforms.features_purchases import purchases
+
+RECENCY_WEIGHT = 0.7
+DECLINE_WEIGHT = 0.3
+
+
+def churn_risk(
+    orders: DataFrame, activity: DataFrame, grid: SnapshotGrid, medium_risk_days: int, high_risk_days: int
+) -> DataFrame:
+    """How long a customer has been silent, whether activity declines, and the risk that follows.
+
+    In: silver_orders, silver_customer_activity. An activity is a session or a purchase (an order that earns
+    revenue). Out: one row per `customer_id` and closed snapshot `as_of` from the first one after the
+    customer's first activity, from activities before `as_of`; the newest event is that of both sources:
+
+    - `days_since_last_order`, `days_since_last_session` DOUBLE > 0, NULL without one;
+      `days_since_last_activity` DOUBLE > 0: the smaller; `tenure_days` DOUBLE: since the first activity;
+    - `orders_28d`, `sessions_28d`, `orders_previous_28d`, `sessions_previous_28d` BIGINT: in the 28 days
+      before `as_of`, and in the 28 days before those;
+    - `activity_trend` DOUBLE in [-1, 1]: (a - b) / (a + b) of the activities a in the last 28 days and b in
+      the 28 before; -1 where a is 0, also if b is; 1 for a newcomer, who has no b. Source: this project; the
+      form is the normalised difference, which is symmetric and bounded;
+    - `churn_risk_score` DOUBLE in (0, 1]: 0.7 x min(days_since_last_activity / `high_risk_days`, 1) + 0.3 x
+      (1 - activity_trend) / 2. Source: this project. Recency weighs most, as recency and frequency carry
+      what a purchase history says about being alive (Schmittlein, Morrison and Colombo, "Counting Your
+      Customers", Management Science 33, 1987);
+    - `churn_risk_band`: `high` where days_since_last_activity >= `high_risk_days`, `medium` where it is >=
+      `medium_risk_days`, else `low`.
+    """
+    bought = events_at(purchases(orders), "order_timestamp", grid).select(
+        "customer_id", "at", "snapshot", F.lit(1).alias("is_order")
+    )
+    visits = events_at(activity, "session_timestamp", grid).select(
+        "customer_id", "at", "snapshot", F.lit(0).alias("is_order")
+    )
+    measures = Measures(
+        sums={"orders": F.col("is_order"), "sessions": 1 - F.col("is_order")},
+        minima={"first_at": F.col("at")},
+        maxima={
+            "last_at": F.col("at"),
+            "last_order_at": F.when(F.col("is_order") == 1, F.col("at")),
+            "last_session_at": F.when(F.col("is_order") == 0, F.col("at")),
+        },
+    )
+    last = last_snapshot(grid, (orders, "order_timestamp"), (activity, "session_timestamp"))
+    activities = bought.unionAll(visits).repartition("customer_id")
+    rows = snapshots(activities, "customer_id", measures, last, grid)
+    recent = F.col("orders_28d") + F.col("sessions_28d")
+    before = F.col("orders_previous_28d") + F.col("sessions_previous_28d")
+    silence = F.col("days_since_last_activity")
+    return (
+        with_trailing(rows, "customer_id", ("orders", "sessions"), grid, windows=2)
+        .withColumns(
+            {
+                "days_since_last_activity": days_since("last_at"),
+                "activity_trend": F.coalesce(ratio(recent - before, recent + before), F.lit(-1.0)),
+            }
+        )
+        .select(
+            "customer_id",
+            as_of(),
+            days_since("last_order_at").alias("days_since_last_order"),
+            days_since("last_session_at").alias("days_since_last_session"),
+            "days_since_last_activity",
+            days_since("first_at").alias("tenure_days"),
+            "orders_28d",
+            "sessions_28d",
+            "orders_previous_28d",
+            "sessions_previous_28d",
+            "activity_trend",
+            (
+                F.lit(RECENCY_WEIGHT) * F.least(silence / F.lit(float(high_risk_days)), F.lit(1.0))
+                + F.lit(DECLINE_WEIGHT) * (1 - F.col("activity_trend")) / 2
+            ).alias("churn_risk_score"),
+            F.when(silence >= high_risk_days, "high")
+            .when(silence >= medium_risk_days, "medium")
+            .otherwise("low")
+            .alias("churn_risk_band"),
+        )
+    )

@@ -1,0 +1,38 @@
+-- Updates of a pipeline, the newest first: state, start, end, minutes.
+--
+-- Runs on the pipeline's published event log table, unchanged on Databricks and with
+-- `lakehouse sql -f src/sql/pipeline_updates.sql`. For another pipeline edit the table after FROM.
+-- An update starts with its create_update event; each update_progress event holds a state, the last of
+-- which is COMPLETED, FAILED or CANCELED. An update without one is still running, or was killed.
+WITH states AS (
+  SELECT
+    origin.pipeline_name AS pipeline_name,
+    origin.update_id AS update_id,
+    timestamp,
+    event_type,
+    get_json_object(details, '$.update_progress.state') AS state
+  FROM event_log_medallion_dlt_pipeline
+  WHERE event_type IN ('create_update', 'update_progress')
+),
+
+updates AS (
+  SELECT
+    pipeline_name,
+    update_id,
+    min(CASE WHEN event_type = 'create_update' THEN timestamp END) AS start_time,
+    max(CASE WHEN state IN ('COMPLETED', 'FAILED', 'CANCELED') THEN timestamp END) AS end_time,
+    max_by(state, timestamp) FILTER (WHERE state IS NOT NULL) AS state
+  FROM states
+  GROUP BY pipeline_name, update_id
+)
+
+SELECT
+  pipeline_name,
+  update_id,
+  state,
+  start_time,
+  end_time,
+  timestampdiff(MINUTE, start_time, end_time) AS duration_minutes,
+  timestampdiff(SECOND, start_time, end_time) AS duration_seconds
+FROM updates
+ORDER BY start_time DESC

@@ -1,0 +1,120 @@
+"""Small silver tables for the tests of gold: rows as plain dictionaries, and the DataFrames of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, Row, SparkSession
+
+from ecommerce_lakehouse.domain.entities import NON_REVENUE_STATUSES, ORDER_STATUSES
+
+DAY_ONE = datetime(2024, 1, 1, tzinfo=UTC)
+ORDERS_SCHEMA = (
+    "order_id string, customer_id string, product_id string, product_name string, category string, "
+    "price decimal(10,2), quantity int, total_order_value decimal(18,2), status string, "
+    "order_timestamp timestamp, order_date date, record_hash bigint, source_file string"
+)
+CUSTOMERS_SCHEMA = "customer_id string, country string, loyalty_tier string, signup_date date"
+
+
+def order(
+    number: int,
+    *,
+    day: int = 0,
+    hour: float = 12,
+    customer: str = "c1",
+    product: str = "p1",
+    name: str | None = None,
+    price: str = "10.00",
+    quantity: int = 1,
+    status: str = "delivered",
+) -> dict[str, Any]:
+    """One silver order, placed `day` days and `hour` hours after the start of 1 January 2024 UTC."""
+    placed = DAY_ONE + timedelta(days=day, hours=hour)
+    return {
+        "order_id": f"o{number}",
+        "customer_id": customer,
+        "product_id": product,
+        "product_name": name or f"name of {product}",
+        "category": "books",
+        "price": Decimal(price),
+        "quantity": quantity,
+        "total_order_value": Decimal(price) * quantity,
+        "status": status,
+        "order_timestamp": placed,
+        "order_date": placed.date(),
+        "record_hash": number,
+        "source_file": "orders.json",
+    }
+
+
+def customer(customer_id: str, signup_day: int = 0) -> dict[str, Any]:
+    """One silver customer, signed up `signup_day` days after 1 January 2024."""
+    return {
+        "customer_id": customer_id,
+        "country": "DE",
+        "loyalty_tier": "gold",
+        "signup_date": date(2024, 1, 1) + timedelta(days=signup_day),
+    }
+
+
+def orders_table(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
+    """Silver orders."""
+    return spark.createDataFrame([Row(**row) for row in rows], ORDERS_SCHEMA)
+
+
+def customers_table(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
+    """Silver customers."""
+    return spark.createDataFrame([Row(**row) for row in rows], CUSTOMERS_SCHEMA)
+
+
+def by(key: str, result: DataFrame) -> dict[Any, dict[str, Any]]:
+    """The collected rows by their key; fails where a key comes twice."""
+    rows = [row.asDict(recursive=True) for row in result.collect()]
+    found = {row[key]: row for row in rows}
+    assert len(found) == len(rows), f"{key} is not unique"
+    return found
+
+
+def purchases(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that earn."""
+    return [row for row in rows if row["status"] not in NON_REVENUE_STATUSES]
+
+
+def cents(value: Decimal) -> Decimal:
+    """Rounded to cents, half up."""
+    return value.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def value_of(rows: list[dict[str, Any]]) -> Decimal:
+    """Sum of price times quantity."""
+    return sum((row["price"] * row["quantity"] for row in rows), Decimal("0.00"))
+
+
+@st.composite
+def some_orders(draw: st.DrawFn, *, size: int = 60, days: int = 100) -> list[dict[str, Any]]:
+    """Orders of a dozen customers and a few products, with idle days, repeats on one day and every status."""
+    facts = st.tuples(
+        st.integers(0, days),
+        st.integers(0, 11),
+        st.integers(0, 4),
+        st.integers(1, 9_999),
+        st.integers(1, 9),
+        st.sampled_from(ORDER_STATUSES),
+    )
+    drawn = draw(st.lists(facts, min_size=1, max_size=size))
+    return [
+        order(
+            number,
+            day=day,
+            customer=f"c{buyer}",
+            product=f"p{product}",
+            price=str(Decimal(price) / 100),
+            quantity=quantity,
+            status=status,
+        )
+        for number, (day, buyer, product, price, quantity, status) in enumerate(drawn)
+    ]

@@ -1,0 +1,177 @@
+"""The repository's own bundle, in each of its targets."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ecommerce_lakehouse.config import LakehouseConfig, get_config
+from ecommerce_lakehouse.engine.bundle import Bundle, load_bundle
+from ecommerce_lakehouse.engine.jobs import run_job
+from ecommerce_lakehouse.engine.storage import TableName
+from ecommerce_lakehouse.generation import job as generation_job
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ("dev", "staging", "prod")
+BUNDLE_FILES = [ROOT / "databricks.yml", *sorted((ROOT / "resources").glob("*.yml"))]
+
+
+@pytest.fixture(params=TARGETS)
+def bundle(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    for name in ("environment", "catalog", "schema", "volume"):
+        monkeypatch.delenv(f"BUNDLE_VAR_{name}", raising=False)
+    return load_bundle(ROOT, request.param)
+
+
+def test_dev_is_the_default_target() -> None:
+    assert load_bundle(ROOT).target == "dev"
+
+
+def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
+    assert {kind: sorted(found) for kind, found in bundle.resources.items()} == {
+        "jobs": ["e2e_pipeline_job", "generate_sample_data"],
+        "pipelines": ["medallion_dlt_pipeline", "ml_features_pipeline"],
+        "schemas": ["data_eng"],
+        "volumes": ["data"],
+    }
+    assert "${" not in str(bundle.resources)
+
+
+def test_a_target_names_the_places_that_its_settings_name(bundle: Bundle) -> None:
+    config = get_config(bundle.target)
+    for pipeline in bundle.pipelines.values():
+        assert pipeline.configuration == {
+            "PIPELINE_ENV": bundle.target,
+            "CATALOG_NAME": config.catalog,
+            "SCHEMA_NAME": config.schema,
+            "VOLUME_NAME": config.volume,
+        }
+        assert (pipeline.catalog, pipeline.schema) == (config.catalog, config.schema)
+    assert bundle.resources["volumes"]["data"]["schema_name"] == config.schema
+
+
+def test_each_pipeline_is_serverless_and_publishes_its_event_log(bundle: Bundle) -> None:
+    for key, pipeline in bundle.pipelines.items():
+        assert pipeline.serverless
+        assert pipeline.event_log == TableName(pipeline.catalog, pipeline.schema, f"event_log_{key}")
+
+
+def test_each_pipeline_finds_its_source_files(bundle: Bundle) -> None:
+    for key, folder in (("medallion_dlt_pipeline", "medallion"), ("ml_features_pipeline", "ml_features")):
+        sources = ROOT / "src" / "pipelines" / folder
+        assert set(bundle.pipelines[key].source_files) == set(sources.rglob("*.py"))
+        assert bundle.pipelines[key].root_path == sources
+
+
+def test_the_main_job_generates_data_then_runs_both_pipelines(bundle: Bundle) -> None:
+    job = bundle.jobs["e2e_pipeline_job"]
+    assert [(task.key, task.kind, task.depends_on) for task in job.tasks] == [
+        ("generate_sample_data", "run_job", ()),
+        ("medallion_dlt_pipeline", "pipeline", ("generate_sample_data",)),
+        ("ml_features_pipeline", "pipeline", ("medallion_dlt_pipeline",)),
+    ]
+    assert job.parameters == {"environment": bundle.target}
+    assert (job.queue, job.max_concurrent_runs) == (True, 1)
+
+
+def test_the_schedule_runs_in_prod_alone(bundle: Bundle) -> None:
+    schedule = bundle.jobs["e2e_pipeline_job"].schedule
+    assert schedule is not None
+    assert schedule["pause_status"] == ("UNPAUSED" if bundle.target == "prod" else "PAUSED")
+
+
+def test_only_dev_runs_development_pipelines(bundle: Bundle) -> None:
+    assert {p.development for p in bundle.pipelines.values()} == {bundle.target == "dev"}
+
+
+def test_the_sample_data_job_reaches_the_generator_with_its_parameters(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[tuple[LakehouseConfig, dict[str, Any]]] = []
+
+    def generate(spark: object, config: LakehouseConfig, *, on_progress: object, **sizes: Any) -> list[Any]:
+        called.append((config, sizes))
+        return []
+
+    monkeypatch.setattr(generation_job, "generate_sample_data", generate)
+    monkeypatch.setattr(generation_job, "SparkSession", SimpleNamespace(getActiveSession=lambda: object()))
+    result = run_job(
+        bundle,
+        bundle.jobs["generate_sample_data"],
+        {"volume": "other", "orders": "7", "issue_rate": "0.5"},
+        run_pipeline=lambda pipeline, full_refresh: pytest.fail("this job has no pipeline"),
+        on_task=lambda update: None,
+        get_session=SimpleNamespace,
+    )
+    assert [(task.state, task.error) for task in result.tasks] == [("SUCCESS", None)]
+    ((config, sizes),) = called
+    settings = get_config(bundle.target)
+    assert (config.environment, config.catalog, config.schema, config.volume) == (
+        settings.environment,
+        settings.catalog,
+        settings.schema,
+        "other",
+    )
+    assert sizes == {
+        "seed": 42,
+        "orders": 7,
+        "customer_activity": None,
+        "customers": None,
+        "issue_rate": 0.5,
+        "batches": 1,
+    }
+
+
+def test_the_wheel_task_names_a_console_script_of_the_package(bundle: Bundle) -> None:
+    scripts = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (task,) = bundle.jobs["generate_sample_data"].tasks
+    assert re.search(rf"^{task.payload['entry_point']} = ", scripts, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", BUNDLE_FILES, ids=lambda path: path.name)
+def test_no_workspace_host_is_written_down(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"^\s*(host|profile)\s*:", text, re.MULTILINE)
+    assert not re.search(r"https?://", text)
+
+
+@pytest.mark.parametrize("path", BUNDLE_FILES[1:], ids=lambda path: path.name)
+def test_one_resource_per_file_named_after_it(path: Path) -> None:
+    key, kind, _ = path.name.split(".")
+    resources = re.findall(r"^  (\w+):\n    (\w+):", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert resources == [(f"{kind}s", key)]
+    assert len(re.findall(r"^    \w+:", path.read_text(encoding="utf-8"), re.MULTILINE)) == 1
+
+
+def test_the_notebook_counts_the_rows_of_the_schema_in_its_widget() -> None:
+    widgets = {"environment": "staging", "schema": "data_eng"}
+    shown: list[object] = []
+    tables = [
+        SimpleNamespace(tableName=name, isTemporary=name == "scratch") for name in ("b", "a", "scratch")
+    ]
+    rows = {"staging.data_eng.a": 3, "staging.data_eng.b": 5}
+    asked: list[str] = []
+
+    def sql(query: str) -> SimpleNamespace:
+        asked.append(query)
+        return SimpleNamespace(collect=lambda: tables)
+
+    stand_ins = {
+        "dbutils": SimpleNamespace(
+            widgets=SimpleNamespace(text=lambda name, default, label: None, get=widgets.__getitem__)
+        ),
+        "spark": SimpleNamespace(
+            sql=sql,
+            table=lambda name: SimpleNamespace(count=lambda: rows[name]),
+            createDataFrame=lambda data, schema: data,
+        ),
+        "display": shown.append,
+    }
+    runpy.run_path(str(ROOT / "src" / "notebooks" / "inspect_tables.py"), init_globals=stand_ins)
+    assert asked == ["SHOW TABLES IN staging.data_eng"]
+    assert shown == [[("a", 3), ("b", 5)]]

@@ -1,0 +1,580 @@
+"""Feature tables against a plain Python computation that looks at every event anew for every snapshot."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+
+import pytest
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StructType
+
+from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.quality.rules import rules_for
+from ecommerce_lakehouse.transforms.features_activity import customer_engagement, device_preference
+from ecommerce_lakehouse.transforms.features_churn import churn_risk
+from ecommerce_lakehouse.transforms.features_copurchase import product_copurchase
+from ecommerce_lakehouse.transforms.features_grid import SnapshotGrid
+from ecommerce_lakehouse.transforms.features_purchases import lifetime_value, purchase_behaviour
+from ecommerce_lakehouse.transforms.features_schemas import FEATURE_COLUMNS, FEATURE_KEYS, feature_schema
+
+Event = dict[str, Any]
+Row = dict[str, Any]
+Table = dict[tuple[str, ...], Row]
+
+ORDER_COLUMNS = (
+    "order_id STRING, customer_id STRING, product_id STRING, category STRING, quantity INT, "
+    "total_order_value DECIMAL(18,2), status STRING, order_timestamp TIMESTAMP"
+)
+SESSION_COLUMNS = (
+    "session_id STRING, customer_id STRING, session_timestamp TIMESTAMP, session_duration_seconds INT, "
+    "page_views INT, cart_adds INT, device_type STRING"
+)
+DEVICES = ("mobile", "desktop", "tablet")
+EPOCH_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+CUT = datetime(2024, 2, 12, tzinfo=UTC)  # itself a snapshot: the hardest place to cut
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def order(
+    customer: str, time: str | datetime, category: str | None, quantity: int, value: str,
+    status: str = "delivered", product: str = "p1",
+) -> Event:  # fmt: skip
+    time = at(time) if isinstance(time, str) else time
+    return {
+        "order_id": f"{customer}-{product}-{time}-{value}", "customer_id": customer, "product_id": product,
+        "category": category, "quantity": quantity, "total_order_value": Decimal(value), "status": status,
+        "order_timestamp": time,
+    }  # fmt: skip
+
+
+def session(customer: str, time: str | datetime, device: str, seconds: int, views: int, adds: int) -> Event:
+    time = at(time) if isinstance(time, str) else time
+    return {
+        "session_id": f"{customer}-{time}", "customer_id": customer, "session_timestamp": time,
+        "session_duration_seconds": seconds, "page_views": views, "cart_adds": adds, "device_type": device,
+    }  # fmt: skip
+
+
+# Two customers to work out by hand. Mondays are snapshots; 2024-01-01 is one.
+ANN = [
+    session("ann", "2024-01-02 10:00", "mobile", 300, 5, 1),
+    session("ann", "2024-01-05 10:00", "desktop", 600, 10, 0),
+    session("ann", "2024-01-08 00:00", "mobile", 1200, 20, 2),
+]
+BOB = [
+    order("bob", "2024-01-06 08:00", "books", 2, "30.00", "delivered"),
+    order("bob", "2024-01-10 20:00", "books", 1, "20.00", "shipped", product="p2"),
+    order("bob", "2024-01-12 03:00", "toys", 3, "50.10", "pending"),
+    order("bob", "2024-01-13 12:00", "sports", 9, "999.00", "cancelled"),
+]
+
+
+def random_events(seed: int) -> tuple[list[Event], list[Event]]:
+    """Orders and sessions of a dozen customers over twelve weeks, many of them at or next to a snapshot."""
+    rng = random.Random(seed)
+    start, weeks = at("2024-01-01"), 12
+
+    def moment() -> datetime:
+        edge = start + timedelta(weeks=rng.randrange(1, weeks))
+        anywhere = start + timedelta(
+            seconds=rng.randrange(weeks * 7 * 86_400), microseconds=rng.randrange(10**6)
+        )
+        return rng.choice([edge, edge - timedelta(microseconds=1), anywhere, anywhere, anywhere, anywhere])
+
+    orders = [
+        order(
+            f"c{rng.randrange(9)}", moment(), rng.choice(["books", "toys", "sports", None]),
+            rng.randrange(1, 4), f"{rng.randrange(100, 9999) / 100:.2f}",
+            rng.choice(["delivered"] * 4 + ["cancelled", "returned"]), f"p{rng.randrange(6)}",
+        )
+        for _ in range(90)
+    ]  # fmt: skip
+    sessions = [
+        session(
+            f"c{rng.randrange(4, 12)}", moment(), rng.choice(DEVICES), rng.randrange(900), rng.randrange(9),
+            rng.randrange(3),
+        )
+        for _ in range(120)
+    ]  # fmt: skip
+    orders += [order("cancels", "2024-01-03 09:00", "books", 1, "5.00", "cancelled")]
+    orders += [order("c1", start + timedelta(weeks=weeks), "books", 1, "9.00")]
+    sessions += [session("c5", start + timedelta(weeks=weeks), "tablet", 10, 1, 0)]
+    # At the cut, one event of each kind before and one after it in order of arrival.
+    orders += [order("c2", CUT, "toys", 1, "1.00"), order("c2", CUT, "toys", 2, "2.00")]
+    sessions += [session("c6", CUT, "mobile", 1, 1, 1), session("c7", CUT, "tablet", 2, 2, 2)]
+    return orders, sessions
+
+
+# Spark's answer ----------------------------------------------------------------------------------------
+
+
+def tables(
+    spark: SparkSession, orders: list[Event], sessions: list[Event], days: int = 7
+) -> dict[str, DataFrame]:
+    grid = SnapshotGrid(days)
+    o, s = spark.createDataFrame(orders, ORDER_COLUMNS), spark.createDataFrame(sessions, SESSION_COLUMNS)
+    return {
+        "customer_engagement": customer_engagement(s, grid),
+        "device_preference": device_preference(s, grid),
+        "purchase_behaviour": purchase_behaviour(o, grid),
+        "churn_risk": churn_risk(o, s, grid, medium_risk_days=30, high_risk_days=60),
+        "lifetime_value": lifetime_value(o, grid),
+        "product_copurchase": product_copurchase(o, grid),
+    }
+
+
+def collect(table: DataFrame, entity: str) -> Table:
+    """Rows by primary key, which must be unique; `as_of` as text in UTC."""
+    rows = [row.asDict() for row in table.withColumn("as_of", F.col("as_of").cast("string")).collect()]
+    by_key = {tuple(row[key] for key in FEATURE_KEYS[entity]): row for row in rows}
+    assert len(by_key) == len(rows), "two rows share a primary key"
+    return by_key
+
+
+@pytest.fixture(scope="module")
+def events() -> tuple[list[Event], list[Event]]:
+    orders, sessions = random_events(seed=20240101)
+    return orders + BOB, sessions + ANN
+
+
+@pytest.fixture(scope="module")
+def frames(spark: SparkSession, events: tuple[list[Event], list[Event]]) -> dict[str, DataFrame]:
+    rng = random.Random(7)
+    orders, sessions = (rng.sample(rows, len(rows)) for rows in events)
+    return tables(spark, orders, sessions)
+
+
+@pytest.fixture(scope="module")
+def checked(frames: dict[str, DataFrame]) -> dict[str, Table]:
+    """Every feature row, with what each of its table's rules says of it."""
+    return {
+        entity: collect(frame.withColumns(rule_columns(entity)), entity) for entity, frame in frames.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def features(checked: dict[str, Table]) -> dict[str, Table]:
+    return {
+        entity: {
+            key: {name: value for name, value in row.items() if not name.startswith("rule:")}
+            for key, row in table.items()
+        }
+        for entity, table in checked.items()
+    }
+
+
+def rule_columns(entity: str) -> dict[str, Column]:
+    rules = rules_for(f"feature_{entity}", get_config("local"))
+    return {f"rule:{name}": F.expr(constraint) for name, constraint in {**rules.warn, **rules.fail}.items()}
+
+
+# The plain Python answer ---------------------------------------------------------------------------------
+
+
+def snapshot_times(times: Iterable[datetime], newest: datetime, days: int = 7) -> list[datetime]:
+    """Grid points after the first of `times` and not after `newest`."""
+    first, points = min(times), []
+    point = EPOCH_MONDAY
+    while point <= newest:
+        if point > first:
+            points.append(point)
+        point += timedelta(days=days)
+    return points
+
+
+def by_customer(rows: list[Event]) -> dict[str, list[Event]]:
+    return {c: [row for row in rows if row["customer_id"] == c] for c in {row["customer_id"] for row in rows}}
+
+
+def days(delta: timedelta) -> float:
+    # Features count whole seconds.
+    return int(delta.total_seconds()) / 86_400
+
+
+def floor(time: datetime) -> datetime:
+    return time.replace(microsecond=0)
+
+
+def within(rows: list[Event], column: str, end: datetime, start: datetime | None = None) -> list[Event]:
+    return [row for row in rows if row[column] < end and (start is None or row[column] >= start)]
+
+
+def paid(orders: list[Event]) -> list[Event]:
+    return [row for row in orders if row["status"] not in ("cancelled", "returned")]
+
+
+def expected_engagement(orders: list[Event], sessions: list[Event]) -> Table:
+    def counts(rows: list[Event]) -> list[int]:
+        fields = ("page_views", "cart_adds", "session_duration_seconds")
+        return [len(rows), *[sum(row[field] for row in rows) for field in fields]]
+
+    def score(values: list[float]) -> float:
+        return sum(
+            w * x / (x + h) for w, x, h in zip((0.4, 0.3, 0.2, 0.1), values, (4, 20, 2, 1200), strict=True)
+        )
+
+    def segment(value: float) -> str:
+        return "high" if value >= 0.5 else "medium" if value >= 0.25 else "low" if value > 0 else "inactive"
+
+    result: Table = {}
+    newest = max(row["session_timestamp"] for row in sessions)
+    names = ("sessions", "page_views", "cart_adds", "session_seconds")
+    for customer, own in by_customer(sessions).items():
+        first = min(row["session_timestamp"] for row in own)
+        for point in snapshot_times([first], newest):
+            every = counts(within(own, "session_timestamp", point))
+            recent = counts(within(own, "session_timestamp", point, point - timedelta(days=28)))
+            usual = [x * 28 / max(28.0, days(point - floor(first))) for x in every]
+            result[customer, f"{point:%F %T}"] = {
+                **dict(zip(names, every, strict=True)),
+                **{f"{name}_28d": value for name, value in zip(names, recent, strict=True)},
+                "engagement_score_28d": score([float(x) for x in recent]),
+                "engagement_segment_28d": segment(score([float(x) for x in recent])),
+                "engagement_score": score(usual),
+                "engagement_segment": segment(score(usual)),
+            }
+    return result
+
+
+def expected_devices(orders: list[Event], sessions: list[Event]) -> Table:
+    result: Table = {}
+    newest = max(row["session_timestamp"] for row in sessions)
+    for customer, own in by_customer(sessions).items():
+        for point in snapshot_times([row["session_timestamp"] for row in own], newest):
+            used = Counter(row["device_type"] for row in within(own, "session_timestamp", point))
+            recently = within(own, "session_timestamp", point, point - timedelta(days=28))
+            recent = Counter(row["device_type"] for row in recently)
+            result[customer, f"{point:%F %T}"] = {
+                "sessions": used.total(),
+                **{f"{device}_share": used[device] / used.total() for device in DEVICES},
+                "preferred_device": max(DEVICES, key=lambda device: used[device]),  # the first of equals
+                "preferred_device_share": max(used.values()) / used.total(),
+                "devices_used": len(used),
+                "is_multi_device": len(used) > 1,
+                "preferred_device_28d": max(DEVICES, key=lambda device: recent[device]) if recent else None,
+                "devices_used_28d": len(recent),
+            }
+    return result
+
+
+def expected_purchases(orders: list[Event], sessions: list[Event]) -> Table:
+    result: Table = {}
+    newest = max(row["order_timestamp"] for row in orders)
+    for customer, own in by_customer(paid(orders)).items():
+        for point in snapshot_times([row["order_timestamp"] for row in own], newest):
+            known = within(own, "order_timestamp", point)
+            recent = within(own, "order_timestamp", point, point - timedelta(days=28))
+            times = sorted(floor(row["order_timestamp"]) for row in known)
+            count, spend = len(known), sum(row["total_order_value"] for row in known)
+            categories = Counter(row["category"] or "unknown" for row in known)
+            favourite = min(categories, key=lambda name: (-categories[name], name))
+            part_of_day = Counter(time.hour // 6 for time in times)
+            result[customer, f"{point:%F %T}"] = {
+                "orders": count,
+                "units": sum(row["quantity"] for row in known),
+                "spend": spend,
+                "orders_28d": len(recent),
+                "spend_28d": sum((row["total_order_value"] for row in recent), Decimal(0)),
+                "average_order_value": float(spend) / count,
+                "average_units": sum(row["quantity"] for row in known) / count,
+                "average_days_between_orders": days(times[-1] - times[0]) / (count - 1)
+                if count > 1
+                else None,
+                "categories": len(categories),
+                "category_diversity": 1 - sum((n / count) ** 2 for n in categories.values()),
+                "favourite_category": favourite,
+                "favourite_category_share": categories[favourite] / count,
+                "night_share": part_of_day[0] / count,
+                "morning_share": part_of_day[1] / count,
+                "afternoon_share": part_of_day[2] / count,
+                "evening_share": part_of_day[3] / count,
+                "weekend_share": sum(time.weekday() >= 5 for time in times) / count,
+            }
+    return result
+
+
+def expected_value(orders: list[Event], sessions: list[Event]) -> Table:
+    result: Table = {}
+    newest = max(row["order_timestamp"] for row in orders)
+    for customer, own in by_customer(paid(orders)).items():
+        first = min(row["order_timestamp"] for row in own)
+        for point in snapshot_times([first], newest):
+            values = [row["total_order_value"] for row in within(own, "order_timestamp", point)]
+            tenure, mean = days(point - floor(first)), float(sum(values)) / len(values)
+            expected = 365 * len(values) / (90 + tenure)
+            result[customer, f"{point:%F %T}"] = {
+                "historical_value": sum(values),
+                "orders": len(values),
+                "average_order_value": mean,
+                "tenure_days": tenure,
+                "orders_per_30_days": len(values) * 30 / max(tenure, 30),
+                "expected_orders_365d": expected,
+                "predicted_value_365d": mean * expected,
+            }
+    return result
+
+
+def expected_churn(orders: list[Event], sessions: list[Event], grid_days: int = 7) -> Table:
+    newest = max(*[o["order_timestamp"] for o in orders], *[s["session_timestamp"] for s in sessions])
+    activities = [
+        {"customer_id": row["customer_id"], "time": row["order_timestamp"], "kind": "order"}
+        for row in paid(orders)
+    ]
+    activities += [
+        {"customer_id": row["customer_id"], "time": row["session_timestamp"], "kind": "session"}
+        for row in sessions
+    ]
+    month = timedelta(days=28)
+    result: Table = {}
+    for customer, own in by_customer(activities).items():
+        for point in snapshot_times([row["time"] for row in own], newest, grid_days):
+            known = within(own, "time", point)
+            last = {row["kind"]: row["time"] for row in sorted(known, key=lambda row: row["time"])}
+            silence = {kind: days(point - floor(time)) for kind, time in last.items()}
+            recent = Counter(row["kind"] for row in within(known, "time", point, point - month))
+            before = Counter(row["kind"] for row in within(known, "time", point - month, point - 2 * month))
+            a, b, quiet = recent.total(), before.total(), min(silence.values())
+            trend = (a - b) / (a + b) if a else -1.0
+            result[customer, f"{point:%F %T}"] = {
+                "days_since_last_order": silence.get("order"),
+                "days_since_last_session": silence.get("session"),
+                "days_since_last_activity": quiet,
+                "tenure_days": days(point - floor(min(row["time"] for row in known))),
+                "orders_28d": recent["order"],
+                "sessions_28d": recent["session"],
+                "orders_previous_28d": before["order"],
+                "sessions_previous_28d": before["session"],
+                "activity_trend": trend,
+                "churn_risk_score": 0.7 * min(quiet / 60, 1) + 0.3 * (1 - trend) / 2,
+                "churn_risk_band": "high" if quiet >= 60 else "medium" if quiet >= 30 else "low",
+            }
+    return result
+
+
+def expected_copurchase(orders: list[Event], sessions: list[Event]) -> Table:
+    newest = max(row["order_timestamp"] for row in orders)
+    result: Table = {}
+    previous: dict[tuple[str, str], int] = {}
+    for point in snapshot_times([row["order_timestamp"] for row in paid(orders)], newest):
+        known = within(paid(orders), "order_timestamp", point)
+        baskets = {c: {row["product_id"] for row in own} for c, own in by_customer(known).items()}
+        alone = Counter(product for basket in baskets.values() for product in basket)
+        both = Counter(pair for basket in baskets.values() for pair in combinations(sorted(basket), 2))
+        for (one, other), count in both.items():
+            if previous.get((one, other)) != count:
+                result[one, other, f"{point:%F %T}"] = {
+                    "customers_both": count,
+                    "customers_product": alone[one],
+                    "customers_other": alone[other],
+                    "customers": len(baskets),
+                    "support": count / len(baskets),
+                    "confidence": count / alone[one],
+                    "reverse_confidence": count / alone[other],
+                    "lift": (count / len(baskets))
+                    / (alone[one] / len(baskets) * alone[other] / len(baskets)),
+                }
+        previous = dict(both)
+    return result
+
+
+ORACLES: dict[str, Callable[[list[Event], list[Event]], Table]] = {
+    "customer_engagement": expected_engagement,
+    "device_preference": expected_devices,
+    "purchase_behaviour": expected_purchases,
+    "churn_risk": expected_churn,
+    "lifetime_value": expected_value,
+    "product_copurchase": expected_copurchase,
+}
+
+
+def assert_rows(actual: Table, expected: Table) -> None:
+    assert actual.keys() == expected.keys()
+    for key, row in expected.items():
+        found = {name: actual[key][name] for name in row}
+        assert found == {
+            name: pytest.approx(value, rel=1e-12, abs=1e-12) if isinstance(value, float) else value
+            for name, value in row.items()
+        }, key
+
+
+# Tests -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entity", FEATURE_KEYS)
+def test_every_row_is_what_looking_at_each_earlier_event_gives(
+    entity: str, events: tuple[list[Event], list[Event]], features: dict[str, Table]
+) -> None:
+    expected = ORACLES[entity](*events)
+    assert len(expected) > 50
+    assert_rows(features[entity], expected)
+    some = next(iter(expected.values()))
+    assert set(some) | set(FEATURE_KEYS[entity]) == set(next(iter(features[entity].values())))
+
+
+def test_neither_later_events_nor_the_order_of_arrival_change_an_earlier_row(
+    spark: SparkSession, events: tuple[list[Event], list[Event]], features: dict[str, Table]
+) -> None:
+    orders, sessions = events
+    at_cut = [row for row in orders if row["order_timestamp"] == CUT and row["total_order_value"] == 1]
+    early_orders = within(orders, "order_timestamp", CUT) + at_cut
+    at_cut = [row for row in sessions if row["session_timestamp"] == CUT and row["device_type"] == "mobile"]
+    early_sessions = within(sessions, "session_timestamp", CUT) + at_cut[:1]
+    assert len(early_orders) < len(orders) - 20
+    assert len(early_sessions) < len(sessions) - 20
+    for entity, frame in tables(spark, early_orders, early_sessions).items():
+        before = collect(frame, entity)
+        after = {key: row for key, row in features[entity].items() if key[-1] <= f"{CUT:%F %T}"}
+        assert before == after, entity
+        assert any(key[-1] == f"{CUT:%F %T}" for key in before), "the snapshot at the newest event is closed"
+
+
+def test_ann_scores_by_what_she_did_in_four_weeks(features: dict[str, Table]) -> None:
+    rows = {key[1][:10]: row for key, row in features["customer_engagement"].items() if key[0] == "ann"}
+    assert min(rows) == "2024-01-08"
+    # The session at the stroke of the snapshot belongs to the next one.
+    assert rows["2024-01-08"]["sessions"] == 2
+    assert rows["2024-01-08"]["engagement_score_28d"] == pytest.approx(0.4 / 3 + 0.9 / 7 + 0.2 / 3 + 0.3 / 7)
+    assert rows["2024-01-15"]["engagement_score_28d"] == pytest.approx(0.545974, abs=1e-6)
+    assert rows["2024-01-15"]["engagement_segment_28d"] == "high"
+    # Four weeks later it is still within the 28 days, to the second; a week on, nothing is.
+    assert rows["2024-02-05"]["engagement_score_28d"] == pytest.approx(0.08 + 0.15 + 0.1 + 0.05)
+    assert rows["2024-02-12"]["engagement_score_28d"] == 0
+    assert rows["2024-02-12"]["engagement_segment_28d"] == "inactive"
+    assert rows["2024-02-12"]["engagement_segment"] == "medium"
+
+
+def test_ann_prefers_the_first_of_two_equal_devices(features: dict[str, Table]) -> None:
+    rows = {key[1][:10]: row for key, row in features["device_preference"].items() if key[0] == "ann"}
+    even, later, silent = rows["2024-01-08"], rows["2024-01-15"], rows["2024-02-12"]
+    assert (even["preferred_device"], even["preferred_device_share"]) == ("mobile", 0.5)
+    assert (even["devices_used"], even["is_multi_device"]) == (2, True)
+    assert later["mobile_share"] == pytest.approx(2 / 3)
+    assert (silent["preferred_device"], silent["preferred_device_28d"]) == ("mobile", None)
+    assert silent["devices_used_28d"] == 0
+
+
+def test_bob_buys_books_and_his_cancelled_order_is_no_purchase(features: dict[str, Table]) -> None:
+    first = features["purchase_behaviour"]["bob", "2024-01-08 00:00:00"]
+    assert (first["orders"], first["average_days_between_orders"], first["weekend_share"]) == (1, None, 1.0)
+    row = features["purchase_behaviour"]["bob", "2024-01-15 00:00:00"]
+    assert (row["orders"], row["units"], row["spend"]) == (3, 6, Decimal("100.10"))
+    assert row["average_order_value"] == pytest.approx(33.366667, abs=1e-6)
+    assert row["average_days_between_orders"] == pytest.approx((5 + 19 / 24) / 2)
+    assert (row["categories"], row["favourite_category"]) == (2, "books")
+    assert row["category_diversity"] == pytest.approx(4 / 9)
+    shares = [row[f"{part}_share"] for part in ("night", "morning", "afternoon", "evening")]
+    assert shares == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3])
+
+
+def test_bob_is_worth_what_he_spent_and_may_spend(features: dict[str, Table]) -> None:
+    row = features["lifetime_value"]["bob", "2024-01-15 00:00:00"]
+    assert row["historical_value"] == Decimal("100.10")
+    assert row["tenure_days"] == pytest.approx(8 + 16 / 24)
+    assert row["orders_per_30_days"] == 3
+    assert row["expected_orders_365d"] == pytest.approx(11.097973, abs=1e-6)
+    assert row["predicted_value_365d"] == pytest.approx(370.302365, abs=1e-5)
+
+
+def test_bob_is_at_risk_the_longer_he_is_silent(features: dict[str, Table]) -> None:
+    rows = {key[1][:10]: row for key, row in features["churn_risk"].items() if key[0] == "bob"}
+    assert rows["2024-01-15"]["days_since_last_order"] == 2.875
+    assert rows["2024-01-15"]["days_since_last_session"] is None
+    assert rows["2024-01-15"]["churn_risk_score"] == pytest.approx(0.7 * 2.875 / 60)
+    assert rows["2024-02-12"]["churn_risk_score"] == pytest.approx(0.7 * 30.875 / 60 + 0.3)
+    bands = [rows[day]["churn_risk_band"] for day in ("2024-02-05", "2024-02-12", "2024-03-11", "2024-03-18")]
+    assert bands == ["low", "medium", "medium", "high"]
+    assert rows["2024-03-18"]["churn_risk_score"] == pytest.approx(1.0)
+
+
+def test_tea_and_biscuits_go_together(spark: SparkSession) -> None:
+    bought = [
+        ("ann", "tea", "2024-01-02"), ("ann", "biscuits", "2024-01-03"), ("bob", "tea", "2024-01-02"),
+        ("cy", "nails", "2024-01-04"), ("dee", "nails", "2024-01-05"),
+        ("ann", "tea", "2024-01-09"), ("cy", "nails", "2024-01-10"),  # again: no new buyer
+        ("eve", "nails", "2024-01-16"),  # changes the shop's customers, not the pair
+        ("bob", "biscuits", "2024-01-23"), ("ann", "nails", "2024-02-01"),
+    ]  # fmt: skip
+    orders = spark.createDataFrame(
+        [order(customer, day, "home", 1, "1.00", product=product) for customer, product, day in bought],
+        ORDER_COLUMNS,
+    )
+    rows = collect(product_copurchase(orders, SnapshotGrid(7)), "product_copurchase")
+    assert set(rows) == {
+        ("biscuits", "tea", "2024-01-08 00:00:00"),
+        ("biscuits", "tea", "2024-01-29 00:00:00"),
+    }
+    first, second = (
+        rows["biscuits", "tea", "2024-01-08 00:00:00"],
+        rows["biscuits", "tea", "2024-01-29 00:00:00"],
+    )
+    # Of 4 customers, 1 bought biscuits, 2 bought tea, 1 both.
+    assert (first["support"], first["confidence"], first["reverse_confidence"], first["lift"]) == (
+        0.25,
+        1,
+        0.5,
+        2,
+    )
+    # Of 5, 2 bought each, the same 2 both.
+    assert (second["customers"], second["customers_both"], second["lift"]) == (5, 2, 2.5)
+
+
+def test_a_customer_without_purchases_has_activity_features_only(features: dict[str, Table]) -> None:
+    def customers(entity: str) -> set[str]:
+        return {key[0] for key in features[entity]}
+
+    assert "ann" not in customers("purchase_behaviour") | customers("lifetime_value")
+    assert features["churn_risk"]["ann", "2024-01-08 00:00:00"]["days_since_last_order"] is None
+    assert not any("cancels" in customers(entity) for entity in ORACLES)
+
+
+def test_no_events_give_no_rows(spark: SparkSession) -> None:
+    empty = tables(spark, [], [])
+    assert collect(empty["churn_risk"], "churn_risk") == {}
+    assert collect(empty["product_copurchase"], "product_copurchase") == {}
+
+
+def test_a_grid_of_two_weeks_keeps_trailing_windows_exact(
+    spark: SparkSession, events: tuple[list[Event], list[Event]]
+) -> None:
+    orders, sessions = events
+    frame = tables(spark, orders, sessions, days=14)["churn_risk"]
+    assert_rows(collect(frame, "churn_risk"), expected_churn(orders, sessions, grid_days=14))
+
+
+@pytest.mark.parametrize("days", [0, -7, 3, 30, 56])
+def test_a_grid_that_does_not_divide_the_trailing_window_is_refused(days: int) -> None:
+    with pytest.raises(ValueError, match=r"Valid values: 1, 2, 4, 7, 14, 28\."):
+        SnapshotGrid(days)
+
+
+@pytest.mark.parametrize("entity", FEATURE_KEYS)
+def test_the_declared_schema_is_the_one_computed(entity: str, frames: dict[str, DataFrame]) -> None:
+    declared = StructType.fromDDL(FEATURE_COLUMNS[entity])
+    computed = frames[entity].schema
+    assert [(f.name, f.dataType) for f in declared] == [(f.name, f.dataType) for f in computed]
+    assert [f.name for f in declared if not f.nullable] == list(FEATURE_KEYS[entity])
+    keys = ", ".join(FEATURE_KEYS[entity])
+    assert feature_schema(entity).endswith(f"CONSTRAINT feature_{entity}_pk PRIMARY KEY ({keys} TIMESERIES)")
+
+
+def test_every_feature_row_meets_its_rules(checked: dict[str, Table]) -> None:
+    for entity, table in checked.items():
+        for key, row in table.items():
+            verdicts = {name: value for name, value in row.items() if name.startswith("rule:")}
+            assert len(verdicts) >= 2
+            assert all(value is True for value in verdicts.values()), (entity, key, verdicts)
+
+
+def test_only_a_missing_key_stops_an_update() -> None:
+    for entity in FEATURE_KEYS:
+        assert list(rules_for(f"feature_{entity}", get_config("local")).fail) == ["valid_primary_key"]

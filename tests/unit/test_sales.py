@@ -1,0 +1,265 @@
+"""Sales per day, per rolling week and per window, against figures worked out in plain Python."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chispa import assert_df_equality
+from hypothesis import given, settings
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from tests.unit.shop import (
+    ORDERS_SCHEMA,
+    by,
+    cents,
+    customer,
+    customers_table,
+    order,
+    orders_table,
+    purchases,
+    some_orders,
+    value_of,
+)
+
+from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.quality.quarantine import with_broken_rules
+from ecommerce_lakehouse.quality.rules import rules_for
+from ecommerce_lakehouse.transforms.sales import (
+    daily_sales,
+    data_quality_check,
+    realtime_metrics,
+    rolling_sales,
+)
+
+CONFIG = get_config("local")
+WEEK = [
+    order(1, day=0, customer="ann", price="10.00", quantity=3),
+    order(2, day=0, customer="ann", price="0.05"),
+    order(3, day=0, customer="bob", price="99.99", quantity=2, status="cancelled"),
+    order(4, day=0, customer="cid", price="20.00", status="pending"),
+    order(5, day=2, customer="bob", price="5.00", status="returned"),
+    order(6, day=9, customer="ann", price="1.00", quantity=4),
+]
+
+
+def test_a_day_counts_purchases_and_tells_what_was_lost(spark: SparkSession) -> None:
+    expected = spark.createDataFrame(
+        [
+            # 30.00 + 0.05 + 20.00 by ann and cid; 50.05 / 3 = 16.6833
+            (date(2024, 1, 1), 3, 2, 5, Decimal("50.05"), Decimal("16.68"), 1, 0, Decimal("199.98")),
+            (date(2024, 1, 3), 0, 0, 0, Decimal("0.00"), Decimal("0.00"), 0, 1, Decimal("5.00")),
+            (date(2024, 1, 10), 1, 1, 4, Decimal("4.00"), Decimal("4.00"), 0, 0, Decimal("0.00")),
+        ],
+        "order_date date, orders bigint, customers bigint, units bigint, revenue decimal(28,2), "
+        "average_order_value decimal(18,2), cancelled_orders bigint, returned_orders bigint, "
+        "lost_value decimal(28,2)",
+    )
+    result = daily_sales(orders_table(spark, WEEK))
+    assert_df_equality(result, expected, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_an_average_rounds_half_a_cent_up(spark: SparkSession) -> None:
+    rows = [order(1, price="0.01"), order(2, price="0.02")]
+    assert by("order_date", daily_sales(orders_table(spark, rows)))[date(2024, 1, 1)][
+        "average_order_value"
+    ] == Decimal("0.02")
+
+
+def test_a_rolling_week_covers_idle_days_and_counts_each_customer_once(spark: SparkSession) -> None:
+    weeks = by("metric_date", rolling_sales(orders_table(spark, WEEK)))
+    assert sorted(weeks) == [date(2024, 1, 1) + timedelta(days=day) for day in range(10)]
+    # Two customers of the first day stay to the seventh; the returned order of the third day brings nobody.
+    assert [weeks[day]["customers_7d"] for day in sorted(weeks)] == [2, 2, 2, 2, 2, 2, 2, 0, 0, 1]
+    seventh = weeks[date(2024, 1, 7)]
+    assert seventh == {
+        "metric_date": date(2024, 1, 7),
+        "days_covered": 7,
+        "orders_7d": 3,
+        "customers_7d": 2,
+        "units_7d": 5,
+        "revenue_7d": Decimal("50.05"),
+        "average_order_value_7d": Decimal("16.68"),
+        "average_daily_revenue_7d": Decimal("7.15"),
+        "average_daily_orders_7d": pytest.approx(3 / 7),
+        "cancelled_orders_7d": 1,
+        "returned_orders_7d": 1,
+    }
+    assert weeks[date(2024, 1, 2)]["average_daily_revenue_7d"] == Decimal("25.03")  # 50.05 / 2 days, half up
+    assert weeks[date(2024, 1, 10)]["revenue_7d"] == Decimal("4.00")
+
+
+@settings(max_examples=4, deadline=None)
+@given(rows=some_orders(size=80, days=40))
+def test_daily_and_rolling_figures_equal_a_count_by_hand(
+    spark: SparkSession, rows: list[dict[str, Any]]
+) -> None:
+    orders = orders_table(spark, rows)
+    days = by("order_date", _checked("gold_daily_sales", daily_sales(orders)))
+    weeks = by("metric_date", _checked("gold_rolling_sales", rolling_sales(orders)))
+    dates = {row["order_date"] for row in rows}
+    first, last = min(dates), max(dates)
+    assert set(days) == dates
+    assert set(weeks) == {first + timedelta(days=n) for n in range((last - first).days + 1)}
+    for day, found in days.items():
+        placed = [row for row in rows if row["order_date"] == day]
+        bought = purchases(placed)
+        assert found["broken_rules"] == []
+        assert found["orders"] == len(bought)
+        assert found["customers"] == len({row["customer_id"] for row in bought})
+        assert found["units"] == sum(row["quantity"] for row in bought)
+        assert found["revenue"] == value_of(bought)
+        assert found["lost_value"] == value_of(placed) - value_of(bought)
+        assert found["cancelled_orders"] + found["returned_orders"] == len(placed) - len(bought)
+    for day, found in weeks.items():
+        placed = [row for row in rows if day - timedelta(days=6) <= row["order_date"] <= day]
+        bought = purchases(placed)
+        covered = min(7, (day - first).days + 1)
+        assert found["broken_rules"] == []
+        assert found["days_covered"] == covered
+        assert found["orders_7d"] == len(bought)
+        assert found["customers_7d"] == len({row["customer_id"] for row in bought})
+        assert found["units_7d"] == sum(row["quantity"] for row in bought)
+        assert found["revenue_7d"] == value_of(bought)
+        assert found["average_order_value_7d"] == (cents(value_of(bought) / len(bought)) if bought else 0)
+        assert found["average_daily_revenue_7d"] == cents(value_of(bought) / covered)
+        assert found["average_daily_orders_7d"] == pytest.approx(len(bought) / covered)
+        assert found["cancelled_orders_7d"] == sum(row["status"] == "cancelled" for row in placed)
+        assert found["returned_orders_7d"] == sum(row["status"] == "returned" for row in placed)
+
+
+def test_the_order_of_rows_and_an_empty_arrival_change_no_figure(spark: SparkSession) -> None:
+    orders = orders_table(spark, WEEK)
+    shuffled = orders_table(spark, WEEK[::-1]).repartition(3).unionByName(orders_table(spark, []))
+    for measure in (daily_sales, rolling_sales):
+        assert_df_equality(measure(orders), measure(shuffled), ignore_row_order=True)
+
+
+HOURS = [
+    order(1, hour=10.0, price="10.00", quantity=2),
+    order(2, hour=10.5, price="3.00", status="cancelled"),
+    order(3, hour=11.2, price="7.50"),
+    order(4, hour=11.9, price="2.25"),
+]
+# Order 1 again, word for word; order 4 again, newer and returned.
+REPEATED = [HOURS[0], HOURS[3] | {"order_timestamp": HOURS[3]["order_timestamp"] + timedelta(minutes=1)}]
+REPEATED[1]["status"] = "returned"
+
+
+def test_an_order_counts_once_in_its_window_and_its_newest_record_counts(spark: SparkSession) -> None:
+    metrics = by("window_start", _in_utc(realtime_metrics(orders_table(spark, HOURS + REPEATED), CONFIG)))
+    assert metrics == {
+        "2024-01-01 10:00:00": {
+            "window_start": "2024-01-01 10:00:00",
+            "window_end": "2024-01-01 11:00:00",
+            "orders": 1,
+            "units": 2,
+            "revenue": Decimal("20.00"),
+            "average_order_value": Decimal("20.00"),
+            "largest_order_value": Decimal("20.00"),
+            "cancelled_orders": 1,
+            "returned_orders": 0,
+        },
+        "2024-01-01 11:00:00": {
+            "window_start": "2024-01-01 11:00:00",
+            "window_end": "2024-01-01 12:00:00",
+            "orders": 1,
+            "units": 1,
+            "revenue": Decimal("7.50"),
+            "average_order_value": Decimal("7.50"),
+            "largest_order_value": Decimal("7.50"),
+            "cancelled_orders": 0,
+            "returned_orders": 1,
+        },
+    }
+
+
+def test_a_stream_appends_each_window_once_when_the_watermark_passes_it(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    source, checkpoint = tmp_path / "orders", tmp_path / "checkpoint"
+    source.mkdir()
+    # 12:09 leaves the window of eleven open: the watermark of ten minutes is at 11:59.
+    _arrive(source / "1.json", [*HOURS, order(5, hour=12.15)])
+    _run(spark, source, checkpoint)
+    _arrive(source / "2.json", [*REPEATED, order(6, hour=13.5), order(6, hour=13.5)])
+    _run(spark, source, checkpoint)
+    _arrive(source / "3.json", [order(7, hour=10.1), order(8, hour=15.0)])  # order 7 is hours late
+    _run(spark, source, checkpoint)
+    appended = spark.read.schema("window_start string, orders int, returned_orders int, units int").json(
+        str(tmp_path / "out")
+    )
+    rows = sorted(
+        (row.window_start, row.orders, row.returned_orders, row.units) for row in appended.collect()
+    )
+    assert rows == [
+        ("2024-01-01 10:00:00", 1, 0, 2),  # closed by the first arrival, without its repeat and order 7
+        ("2024-01-01 11:00:00", 1, 1, 1),  # closed by the second, with the newer record of order 4
+        ("2024-01-01 12:00:00", 1, 0, 1),
+        ("2024-01-01 13:00:00", 1, 0, 1),  # order 6 came twice
+    ]
+
+
+def test_the_check_row_says_what_silver_and_quarantine_hold(spark: SparkSession) -> None:
+    orders = orders_table(spark, WEEK)
+    people = customers_table(spark, [customer("ann"), customer("bob")])
+    check = data_quality_check(orders, orders.limit(3), orders.limit(1), people)
+    latest = F.date_format("latest_order_timestamp", "yyyy-MM-dd HH:mm:ss").alias("latest_order_timestamp")
+    (row,) = _checked("gold_data_quality_check", check).withColumn("latest_order_timestamp", latest).collect()
+    assert row.asDict() == {
+        "silver_orders": 6,
+        "quarantined_orders": 3,
+        "duplicate_orders": 1,
+        "customers": 2,
+        "latest_order_timestamp": "2024-01-10 12:00:00",
+        "quarantine_rate": 0.3,
+        "broken_rules": [],
+    }
+
+
+def test_a_silver_without_orders_breaks_the_critical_rule(spark: SparkSession) -> None:
+    nothing, nobody = orders_table(spark, []), customers_table(spark, [])
+    (row,) = _checked(
+        "gold_data_quality_check", data_quality_check(nothing, nothing, nothing, nobody)
+    ).collect()
+    assert (row.silver_orders, row.latest_order_timestamp, row.quarantine_rate) == (0, None, 0.0)
+    assert row.broken_rules == ["critical_data_quality"]
+
+
+def _checked(dataset: str, result: DataFrame) -> DataFrame:
+    rules = rules_for(dataset, CONFIG)
+    return with_broken_rules(result, rules.warn | rules.fail)
+
+
+def _in_utc(metrics: DataFrame) -> DataFrame:
+    """The windows as text, so that the time zone of this process does not matter."""
+    text = {name: F.date_format(name, "yyyy-MM-dd HH:mm:ss") for name in ("window_start", "window_end")}
+    return metrics.withColumns(text)
+
+
+def _arrive(file: Path, rows: list[dict[str, Any]]) -> None:
+    lines = [json.dumps(row, default=_plain) for row in rows]
+    file.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _plain(value: object) -> str:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _run(spark: SparkSession, source: Path, checkpoint: Path) -> None:
+    """Take what has arrived since the last run, in append mode, and stop."""
+    out = str(source.parent / "out")
+    stream = spark.readStream.schema(ORDERS_SCHEMA).json(str(source))
+    query = (
+        _in_utc(realtime_metrics(stream, CONFIG))
+        .writeStream.outputMode("append")
+        .option("checkpointLocation", str(checkpoint))
+        .foreachBatch(lambda batch, _: batch.write.mode("append").json(out))
+        .trigger(availableNow=True)
+        .start()
+    )
+    query.awaitTermination()
