@@ -8,8 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.domain.entities import NON_REVENUE_STATUSES, ORDER_STATUSES
+from ecommerce_lakehouse.quality.rules import RuleSet
 
 DAY_ONE = datetime(2024, 1, 1, tzinfo=UTC)
 ORDERS_SCHEMA = (
@@ -62,13 +64,13 @@ def customer(customer_id: str, signup_day: int = 0) -> dict[str, Any]:
 
 
 def orders_table(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
-    """Silver orders."""
-    return spark.createDataFrame([Row(**row) for row in rows], ORDERS_SCHEMA)
+    """Silver orders, in one partition: a test of few rows spends its time on shuffles otherwise."""
+    return spark.createDataFrame([Row(**row) for row in rows], ORDERS_SCHEMA).coalesce(1)
 
 
 def customers_table(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
-    """Silver customers."""
-    return spark.createDataFrame([Row(**row) for row in rows], CUSTOMERS_SCHEMA)
+    """Silver customers, in one partition."""
+    return spark.createDataFrame([Row(**row) for row in rows], CUSTOMERS_SCHEMA).coalesce(1)
 
 
 def by(key: str, result: DataFrame) -> dict[Any, dict[str, Any]]:
@@ -77,6 +79,12 @@ def by(key: str, result: DataFrame) -> dict[Any, dict[str, Any]]:
     found = {row[key]: row for row in rows}
     assert len(found) == len(rows), f"{key} is not unique"
     return found
+
+
+def judged(result: DataFrame, rules: RuleSet) -> DataFrame:
+    """Adds `broken_rules`: the names of the rules, of any severity, that do not hold in a row."""
+    broken = [F.when(F.expr(f"({rule.constraint}) IS NOT TRUE"), F.lit(rule.name)) for rule in rules.rules]
+    return result.withColumn("broken_rules", F.array_compact(F.array(*broken)))
 
 
 def purchases(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

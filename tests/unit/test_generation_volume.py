@@ -115,20 +115,20 @@ def test_a_half_moved_batch_whose_files_were_deleted_is_wiped(tmp_path: Path) ->
 
 
 def test_a_call_killed_while_spark_writes_leaves_nothing_that_the_next_one_doubles(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path
 ) -> None:
-    def die(*_: object) -> None:
-        raise Killed
-
-    killed, calm = local_config(tmp_path / "killed"), local_config(tmp_path / "calm")
-    with monkeypatch.context() as patched:
-        patched.setattr(BatchFolder, "publish", die)
-        with pytest.raises(Killed):
-            generate_sample_data(spark, killed, **SIZES)
-    assert all(name.startswith("_staging/") for name in contents(killed))
-    generate_sample_data(spark, killed, **SIZES)
-    generate_sample_data(spark, calm, **SIZES)
-    assert contents(killed) == contents(calm)
+    config = local_config(tmp_path)
+    half = BatchFolder(config).staged(0, "orders")
+    (half / "_temporary").mkdir(parents=True)
+    for name in ("part-00000-dead-c000.txt", "orders_b000000_p00000.json", "_temporary/part-00001"):
+        (half / name).write_text('{"order_id":"half')
+    (manifest,) = generate_sample_data(spark, config, **SIZES)
+    found = contents(config)
+    files = [f"{entity}_raw/{entity}_b000000_p00000.json" for entity in ENTITIES]
+    assert set(found) == {*files, "manifests/batch_000000.json"}
+    lines = {entity: found[file].count(b"\n") for entity, file in zip(ENTITIES, files, strict=True)}
+    assert lines == {entity: dataset.rows for entity, dataset in manifest.datasets.items()}
+    assert lines == {"orders": 90, "customer_profiles": 20, "customer_activity": 90}
 
 
 def test_a_second_generator_on_one_volume_says_so_and_stops(spark: SparkSession, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -34,9 +35,9 @@ class LakehouseGroup(TyperGroup):
             result = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
             code = result if isinstance(result, int) else OK
             if code == INTERRUPTED:  # typer's own answer to Ctrl-C
-                _fail("Interrupted.", INTERRUPTED)
+                fail("Interrupted.", INTERRUPTED)
         except typer.Abort:
-            code = _fail("Stopped; nothing was done.", FAILED)
+            code = fail("Stopped; nothing was done.", FAILED)
         except Exception as error:
             code = _report(error)
         if standalone_mode:
@@ -48,23 +49,26 @@ def _report(error: Exception) -> int:
     from ecommerce_lakehouse.engine import errors
 
     if isinstance(error, errors.BusyError):
-        return _fail(str(error), BUSY)
+        return fail(str(error), BUSY)
     if isinstance(error, errors.UnknownNameError | errors.BundleError):
-        return _fail(str(error), USAGE)
+        return fail(str(error), USAGE)
     if isinstance(error, errors.LakehouseError):
-        code = USAGE if "SqlError" in {kind.__name__ for kind in type(error).__mro__} else FAILED
-        return _fail(str(error), code, error.hint)
+        return fail(str(error), getattr(error, "exit_code", FAILED), error.hint)
     if isinstance(error, _usage_error()):
-        return _fail(_usage_message(error), USAGE)
+        return fail(_usage_message(error), USAGE)
     from ecommerce_lakehouse.config import ConfigError
 
     if isinstance(error, ConfigError):
-        return _fail(str(error), USAGE)
-    return _fail(f"Unexpected {_first_line(error)}. Details: {_keep_traceback(error)}", FAILED)
+        return fail(str(error), USAGE)
+    return fail(f"Unexpected {_first_line(error)}. Details: {_keep_traceback(error)}", FAILED)
 
 
-def _fail(message: str, code: int, hint: str | None = None) -> int:
-    typer.echo(f"{typer.style('Error:', fg='red')} {' '.join(message.split())}", err=True)
+def fail(message: str, code: int, hint: str | None = None) -> int:
+    """Print one line on stderr; returns the exit code."""
+    label = "Error:"
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        label = typer.style(label, fg="red")
+    typer.echo(f"{label} {' '.join(message.split())}", err=True)
     if hint:
         typer.echo(hint, err=True)
     return code

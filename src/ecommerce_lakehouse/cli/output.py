@@ -91,7 +91,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Row], form: str, more: boo
     """Rows as `table`, `json` or `csv`. `more`: there are further rows, which a table mentions."""
     if form == "json":
         distinct = len(set(columns)) == len(columns)
-        print_json([dict(zip(columns, row, strict=True)) for row in rows] if distinct else list(rows))
+        print_json([dict(zip(columns, row, strict=True)) if distinct else list(row) for row in rows])
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)

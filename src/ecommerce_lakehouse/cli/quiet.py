@@ -22,6 +22,7 @@ def output_to(log: Path) -> Iterator[None]:
         level = root.level
         root.setLevel(logging.INFO)
         root.addHandler(handler)
+        logging.getLogger("py4j").setLevel(logging.WARNING)
         try:
             with redirect_stdout(file), redirect_stderr(file), warnings.catch_warnings():
                 warnings.simplefilter("default")

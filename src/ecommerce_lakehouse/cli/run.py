@@ -172,7 +172,7 @@ def _update(
 
 def _finish(result: UpdateResult | JobResult, log: Path, as_json: bool) -> int:
     """Print how it ended; the exit code."""
-    from ecommerce_lakehouse.cli.app import FAILED, OK
+    from ecommerce_lakehouse.cli.app import FAILED, OK, fail
     from ecommerce_lakehouse.cli.output import console, print_json
     from ecommerce_lakehouse.cli.summary import print_summary, reason, succeeded
 
@@ -183,5 +183,4 @@ def _finish(result: UpdateResult | JobResult, log: Path, as_json: bool) -> int:
     if succeeded(result):
         return OK
     name = getattr(result, "job", None) or getattr(result, "pipeline", "")
-    console(stderr=True).print(f"[red]Error:[/] {name} failed: {reason(result)} Log: {log}", markup=True)
-    return FAILED
+    return fail(f"{name} failed: {reason(result)} Log: {log}", FAILED)

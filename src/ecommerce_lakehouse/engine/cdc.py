@@ -1,7 +1,8 @@
 """Auto CDC by MERGE: type 1 keeps the newest row of a key, type 2 keeps its history.
 
 Changes may arrive in any order. What the target cannot tell by itself (the sequence of a row whose
-sequence columns are not in the target, and deletes) is kept in a Delta table beside the checkpoint.
+sequence columns are not in the target, deletes, and changes that a version absorbed) is kept in a Delta
+table beside the checkpoint.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, Window
@@ -68,12 +69,12 @@ def _changes(batch: ChangeBatch, cdc: AutoCdc, columns: list[str]) -> DataFrame:
 
 def _apply_type_1(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes: DataFrame) -> None:
     newest = _newest(cdc, columns, changes)
-    needs_side = cdc.apply_as_deletes is not None or not _derivable(batch, cdc, columns)
-    if not needs_side:
+    target_sequence = _sequence_of_target(batch, cdc, columns)
+    if target_sequence and cdc.apply_as_deletes is None:
         if batch.target_is_empty:
-            _append(batch, newest.select(*columns))
+            _append(batch.target, newest.select(*columns), batch)
         else:
-            _merge_newest(batch, cdc, columns, newest)
+            _merge_newest(batch, cdc, columns, newest, target_sequence)
         return
     session = batch.rows.sparkSession
     newest = newest.persist()  # read by two commits
@@ -88,7 +89,7 @@ def _apply_type_1(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes:
                 )
             _merge_upserts_and_deletes(batch, cdc, columns, pending)
         side = newest.select(*cdc.keys, SEQUENCE)
-        _remember(batch, side, cdc.keys, replace_when=f"s.{SEQUENCE} > t.{SEQUENCE}")
+        _remember(batch, side, cdc.keys)
     finally:
         newest.unpersist()
 
@@ -108,10 +109,11 @@ def _newest(cdc: AutoCdc, columns: list[str], changes: DataFrame) -> DataFrame:
     return changes.groupBy(*cdc.keys).agg(*values, *flags)
 
 
-def _merge_newest(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], newest: DataFrame) -> None:
+def _merge_newest(
+    batch: ChangeBatch, cdc: AutoCdc, columns: list[str], newest: DataFrame, target_sequence: str
+) -> None:
     """MERGE where the target's own columns give the sequence of its rows."""
     session = batch.rows.sparkSession
-    target_sequence = _of_target(sequence_column(batch.flow), columns)
     values = _values(cdc, columns)
     with _transaction(session, batch.app_id, batch.batch_id):
         (
@@ -146,44 +148,45 @@ def _values(cdc: AutoCdc, columns: list[str]) -> dict[str, str | Column]:
     return {f"`{name}`": f"s.`{name}`" for name in columns}
 
 
-def _derivable(batch: ChangeBatch, cdc: AutoCdc, columns: list[str]) -> bool:
-    """Whether the sequence can be computed from the target's columns."""
-    try:
-        _ = batch.rows.select(*columns).select(sequence_column(batch.flow)).schema
-    except Exception:
-        return False
-    return not cdc.ignore_null_updates
-
-
-def _of_target(sequence: Column, columns: list[str]) -> str:
-    """The sequence expression as SQL over the MERGE's target alias `t`."""
+def _sequence_of_target(batch: ChangeBatch, cdc: AutoCdc, columns: list[str]) -> str | None:
+    """The sequence expression as SQL over the MERGE's target alias `t`; None where the target lacks a column."""
     import sqlglot
     from sqlglot import exp
 
-    tree = sqlglot.parse_one(str(sequence._jc.node().sql()), read="databricks")  # type: ignore[operator]
+    sequence: Any = sequence_column(batch.flow)
+    tree = sqlglot.parse_one(str(sequence._jc.node().sql()), read="databricks")
     if isinstance(tree, exp.Alias):
         tree = tree.this
     known = {name.lower() for name in columns}
     for column in tree.find_all(exp.Column):
-        if not column.table and column.name.lower() in known:
-            column.set("table", exp.to_identifier("t"))
-    return tree.sql(dialect="databricks")
+        if column.table or column.name.lower() not in known:
+            return None
+        column.set("table", exp.to_identifier("t"))
+    # A row that keeps values of an older change has no sequence of its own in its columns.
+    return None if cdc.ignore_null_updates else tree.sql(dialect="databricks")
 
 
 # Type 2 -------------------------------------------------------------------------------------------------
 
 
 def _apply_type_2(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes: DataFrame) -> None:
-    changes = changes.persist()  # read for the keys, the history and the tombstones
+    """Every change goes to the side table; from there the history of the touched keys is built anew.
+
+    The target alone would not do: of changes with equal values it has only the first, and of deletes none.
+    """
+    session = batch.rows.sparkSession
+    changes = changes.persist()  # read for the side table and for the keys
     try:
+        if transaction_version(batch.side, batch.app_id) < batch.batch_id:
+            _append(batch.side, changes, batch)
         if transaction_version(batch.target, batch.app_id) < batch.batch_id:
+            known = session.read.format("delta").load(str(batch.side))
             if batch.target_is_empty:
-                _append(batch, history(changes, cdc, columns))
+                _append(batch.target, history(known, cdc, columns), batch)
             else:
-                _merge_history(batch, cdc, columns, changes)
-        if cdc.apply_as_deletes is not None:
-            tombstones = changes.where(DELETED).select(*cdc.keys, SEQUENCE).distinct()
-            _remember(batch, tombstones, (*cdc.keys, SEQUENCE), replace_when=None)
+                touched = changes.select(*cdc.keys).distinct()
+                rebuilt = history(known.join(touched, list(cdc.keys), "leftsemi"), cdc, columns)
+                _merge_history(batch, cdc, columns, touched, rebuilt)
     finally:
         changes.unpersist()
 
@@ -216,26 +219,13 @@ def history(changes: DataFrame, cdc: AutoCdc, columns: list[str]) -> DataFrame:
     return ended.where(f"NOT __row.{DELETED}").select(*values, START_AT, END_AT)
 
 
-def _merge_history(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes: DataFrame) -> None:
-    """Rebuild the history of every key that has changes, and merge what differs."""
+def _merge_history(
+    batch: ChangeBatch, cdc: AutoCdc, columns: list[str], touched: DataFrame, rebuilt: DataFrame
+) -> None:
+    """Merge what differs between the present and the rebuilt history of the touched keys."""
     session = batch.rows.sparkSession
     keys = list(cdc.keys)
-    touched = changes.select(*keys).distinct()
     present = session.read.format("delta").load(str(batch.target)).join(touched, keys, "leftsemi")
-    later = Window.partitionBy(*keys).orderBy(START_AT)
-    upserts = present.select(*columns, F.col(START_AT).alias(SEQUENCE), F.lit(False).alias(DELETED))
-    ends = present.withColumn("__next", F.lead(START_AT).over(later)).where(
-        f"{END_AT} IS NOT NULL AND ({END_AT} < __next OR __next IS NULL)"
-    )
-    deletes = ends.select(*columns, F.col(END_AT).alias(SEQUENCE), F.lit(True).alias(DELETED))
-    events = upserts.unionByName(deletes)
-    if cdc.apply_as_deletes is not None and DeltaTable.isDeltaTable(session, str(batch.side)):
-        known = session.read.format("delta").load(str(batch.side)).join(touched, keys, "leftsemi")
-        tombstones = known.withColumn(DELETED, F.lit(True))
-        events = events.unionByName(tombstones, allowMissingColumns=True)
-    fresh = changes.join(events.select(*keys, SEQUENCE), [*keys, SEQUENCE], "leftanti")
-    rebuilt = history(events.unionByName(fresh), cdc, columns)
-
     row = F.struct(*columns, END_AT)
     old = present.select(*keys, START_AT, row.alias("__old"))
     new = rebuilt.select(*keys, START_AT, row.alias("__new"))
@@ -248,9 +238,7 @@ def _merge_history(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes
         old.join(new, [*keys, START_AT], "full")
         .withColumn(OPERATION, operation)
         .where(f"{OPERATION} IS NOT NULL")
-        .select(
-            *keys, START_AT, OPERATION, *[f"__new.{c}" for c in (*columns, END_AT) if c not in keys]
-        )
+        .select(*keys, START_AT, OPERATION, *[f"__new.{c}" for c in (*columns, END_AT) if c not in keys])
     )
     values: dict[str, str | Column] = {f"`{name}`": f"s.`{name}`" for name in (*columns, START_AT, END_AT)}
     with _transaction(session, batch.app_id, batch.batch_id):
@@ -268,27 +256,31 @@ def _merge_history(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes
 # Shared -------------------------------------------------------------------------------------------------
 
 
-def _append(batch: ChangeBatch, rows: DataFrame) -> None:
+def _append(table: Path, rows: DataFrame, batch: ChangeBatch) -> None:
     (
         rows.write.format("delta")
         .mode("append")
         .option("mergeSchema", "true")
         .option("txnAppId", batch.app_id)
         .option("txnVersion", batch.batch_id)
-        .save(str(batch.target))
+        .save(str(table))
     )
 
 
-def _remember(batch: ChangeBatch, rows: DataFrame, keys: tuple[str, ...], replace_when: str | None) -> None:
-    """Merge rows into the side table, as the same transaction."""
+def _remember(batch: ChangeBatch, rows: DataFrame, keys: tuple[str, ...]) -> None:
+    """Keep the newest sequence of each key in the side table, as the same transaction."""
     session = batch.rows.sparkSession
     if not DeltaTable.isDeltaTable(session, str(batch.side)):
         rows.limit(0).write.format("delta").save(str(batch.side))
-    merge = DeltaTable.forPath(session, str(batch.side)).alias("t").merge(rows.alias("s"), _same_key(keys))
-    if replace_when:
-        merge = merge.whenMatchedUpdateAll(condition=replace_when)
     with _transaction(session, batch.app_id, batch.batch_id):
-        merge.whenNotMatchedInsertAll().execute()
+        (
+            DeltaTable.forPath(session, str(batch.side))
+            .alias("t")
+            .merge(rows.alias("s"), _same_key(keys))
+            .whenMatchedUpdateAll(condition=f"s.{SEQUENCE} > t.{SEQUENCE}")
+            .whenNotMatchedInsertAll()
+            .execute()
+        )
 
 
 def _same_key(keys: tuple[str, ...]) -> str:
@@ -305,4 +297,3 @@ def _transaction(session: SparkSession, app_id: str, version: int) -> Iterator[N
     finally:
         session.conf.unset("spark.databricks.delta.write.txnAppId")
         session.conf.unset("spark.databricks.delta.write.txnVersion")
-

@@ -24,12 +24,18 @@ DIALECT = "databricks"
 IN_SPARK = "Run it in Spark: lakehouse sql --spark."
 
 # Functions of Databricks that DuckDB lacks or understands differently; each becomes a macro `spark_<name>`.
+_INTO_MONTH = "(epoch_us({0}) - epoch_us(date_trunc('month', {0})))"
 MACROS = {
     "get_json_object": "(j, p) AS CASE WHEN json_valid(j) THEN json_extract_string(j, p) END",
     "get_json_objects": "(j, p) AS CASE WHEN json_valid(j) THEN to_json(json_extract(j, p))::VARCHAR END",
     "from_json": "(j, s) AS CASE WHEN json_valid(j) THEN json_transform(j, s) END",
     "divide": "(a, b) AS CASE WHEN b = 0 THEN error('division by zero; use try_divide') ELSE a / b END",
     "unix_timestamp": "(t) AS CAST(floor(epoch(CAST(t AS TIMESTAMPTZ))) AS BIGINT)",
+    "whole_months": (
+        "(a, b) AS date_diff('month', a, b) - CASE "
+        f"WHEN b >= a AND {_INTO_MONTH.format('b')} < {_INTO_MONTH.format('a')} THEN 1 "
+        f"WHEN b < a AND {_INTO_MONTH.format('b')} > {_INTO_MONTH.format('a')} THEN -1 ELSE 0 END"
+    ),
     "weekday": "(d) AS isodow(CAST(d AS DATE)) - 1",
     "pmod": "(a, b) AS ((a % b) + b) % b",
     "isnull": "(x) AS x IS NULL",
@@ -43,11 +49,14 @@ MACROS = {
 SAME_IN_DUCKDB = frozenset({"bit_length", "degrees", "make_date", "radians", "regr_r2", "regr_slope"})
 REFUSED = (exp.Inline, exp.Stack, exp.PosexplodeOuter)
 # Spark's short units of date_trunc and trunc.
+MONTHS = {"month": 1, "quarter": 3, "year": 12}
 UNITS = {"MM": "MONTH", "MON": "MONTH", "YYYY": "YEAR", "YY": "YEAR", "DD": "DAY"}
 
 
 class SqlError(LakehouseError):
     """A statement that cannot be run, in one line with its position where that is known."""
+
+    exit_code = 2  # wrong usage, for the command line
 
 
 def parse_statement(sql: str) -> exp.Expr:
@@ -170,7 +179,8 @@ def _parse_ddl(ddl: str) -> exp.DataType:
             parsed = exp.DataType.build(text, dialect=DIALECT, udt=False)
         except (SqlglotError, ValueError):
             continue
-        if parsed.this != exp.DataType.Type.USERDEFINED:
+        # sqlglot passes over what it does not understand within the brackets.
+        if all(parsed.sql(DIALECT).count(mark) == text.count(mark) for mark in "<,"):
             return parsed
     raise SqlError(
         f"'{ddl}' is no schema such as 'array<struct<name string, n bigint>>' or 'a int, b string'."
@@ -199,6 +209,9 @@ def _elapsed(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.DateDiff) and unit == "day":
         days = [exp.cast(side, exp.DataType.Type.DATE) for side in (node.expression, node.this)]
         return exp.Anonymous(this="date_diff", expressions=[exp.Literal.string("day"), *days])
+    if unit in MONTHS:  # DuckDB takes the last day of a month for a whole one
+        months = _macro("whole_months", node.expression, node.this)
+        return exp.paren(exp.IntDiv(this=months, expression=exp.Literal.number(MONTHS[unit])))
     return exp.Anonymous(this="date_sub", expressions=[exp.Literal.string(unit), node.expression, node.this])
 
 

@@ -127,9 +127,7 @@ def arrow_schema() -> Any:
     frame = pa.struct(
         [("declaring_class", pa.string()), ("method_name", pa.string()), ("line_number", pa.int64())]
     )
-    failure = pa.struct(
-        [("class_name", pa.string()), ("message", pa.string()), ("stack", pa.list_(frame))]
-    )
+    failure = pa.struct([("class_name", pa.string()), ("message", pa.string()), ("stack", pa.list_(frame))])
     sequence = pa.struct(
         [
             ("control_plane_seq_no", pa.int64()),

@@ -75,7 +75,9 @@ class RefreshRun:
 class ExpectationFailedError(Exception):
     """An `expect_or_fail` does not hold. Nothing of the batch was written."""
 
-    def __init__(self, dataset: str, expectation: str, sample: str, counts: tuple[ExpectationCounts, ...]) -> None:
+    def __init__(
+        self, dataset: str, expectation: str, sample: str, counts: tuple[ExpectationCounts, ...]
+    ) -> None:
         self.dataset, self.expectation, self.sample, self.counts = dataset, expectation, sample, counts
         failed = [
             f"'{result.name}' ({result.failed} of {result.passed + result.failed} rows)"

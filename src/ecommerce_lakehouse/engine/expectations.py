@@ -40,7 +40,9 @@ class ExpectationCounts:
     dropped: int
 
     @classmethod
-    def of(cls, dataset: str, expectations: Sequence[Expectation], metrics: Mapping[str, Any]) -> ExpectationCounts:
+    def of(
+        cls, dataset: str, expectations: Sequence[Expectation], metrics: Mapping[str, Any]
+    ) -> ExpectationCounts:
         """From the observed metrics that `enforce` asked for; without rows they are NULL."""
         total = metrics.get("total") or 0
         results = []
@@ -108,9 +110,7 @@ def enforce(
         return rows
     broken = [~F.coalesce(F.expr(item.constraint).cast("boolean"), F.lit(False)) for item in expectations]
     dropping = _any([flag for item, flag in zip(expectations, broken, strict=True) if item.action == "DROP"])
-    failing = [
-        (item, flag) for item, flag in zip(expectations, broken, strict=True) if item.action == "FAIL"
-    ]
+    failing = [(item, flag) for item, flag in zip(expectations, broken, strict=True) if item.action == "FAIL"]
     aggregates = [F.count(F.lit(1)).alias("total")]
     aggregates += [F.count_if(flag).alias(f"failed_{number}") for number, flag in enumerate(broken)]
     if dropping is not None:

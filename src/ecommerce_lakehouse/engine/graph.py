@@ -162,7 +162,9 @@ class QueryReader:
             rows = self._view(name)
             if rows.isStreaming != streaming:
                 kind = "a stream" if rows.isStreaming else "not a stream"
-                raise GraphError(f"View '{name}' is {kind}: read it with spark.{_verb(rows.isStreaming)}.table.")
+                raise GraphError(
+                    f"View '{name}' is {kind}: read it with spark.{_verb(rows.isStreaming)}.table."
+                )
             return rows
         table = self._names.table(name)
         self.reads.add(table)
@@ -187,7 +189,9 @@ class QueryReader:
         return self._apply(rows, name, ex.checked(ex.of_function(flow.query or (lambda: None)), name))
 
 
-def resolve(definitions: Definitions, session: SparkSession, storage: Storage, catalog: str, schema: str) -> Graph:
+def resolve(
+    definitions: Definitions, session: SparkSession, storage: Storage, catalog: str, schema: str
+) -> Graph:
     """The pipeline's graph. Raises GraphError, in one line with file and line, for what cannot run."""
     names = Names(definitions, catalog, schema)
     if not names.tables:
@@ -288,7 +292,9 @@ def _resolve_dataset(table: TableName, names: Names, session: SparkSession, leaf
     if definition.schema:
         schema = declared_schema(definition.schema, session)
     upstream = frozenset(read for flow in flows for read in flow.reads if read in names.tables)
-    return Dataset(table, definition, tuple(flows), schema, upstream, _fingerprint(definition, plans, expectations))
+    return Dataset(
+        table, definition, tuple(flows), schema, upstream, _fingerprint(definition, plans, expectations)
+    )
 
 
 def sequence_column(flow: FlowDefinition) -> Any:
@@ -300,14 +306,18 @@ def sequence_column(flow: FlowDefinition) -> Any:
     return (F.expr(by) if isinstance(by, str) else by).alias("__sequence")
 
 
-CONSTRAINT = re.compile(r",?\s*CONSTRAINT\s+\w+\s+(PRIMARY|FOREIGN)\s+KEY\s*\([^)]*\)(\s*(NOT ENFORCED|RELY|NORELY))*", re.I)
+CONSTRAINT = re.compile(
+    r",?\s*CONSTRAINT\s+\w+\s+(PRIMARY|FOREIGN)\s+KEY\s*\([^)]*\)(\s*(NOT ENFORCED|RELY|NORELY))*", re.I
+)
 
 
 def declared_schema(ddl: str, session: SparkSession) -> StructType:
     """A declared schema; key constraints, which only Unity Catalog keeps, are left out."""
     from pyspark.sql.types import StructType
 
-    return StructType.fromDDL(CONSTRAINT.sub("", ddl))
+    schema = StructType.fromDDL(CONSTRAINT.sub("", ddl))
+    assert isinstance(schema, StructType)
+    return schema
 
 
 def declared_constraints(ddl: str | None) -> list[str]:
@@ -340,7 +350,9 @@ def _check_constraints(rows: DataFrame, dataset: str, declared: tuple[ex.Expecta
                 try:
                     _ = rows.select(F.expr(item.constraint)).schema
                 except Exception as error:
-                    raise GraphError(f"Dataset '{dataset}', expectation '{item.name}': {_reason(error)}") from error
+                    raise GraphError(
+                        f"Dataset '{dataset}', expectation '{item.name}': {_reason(error)}"
+                    ) from error
     return rows
 
 
@@ -350,14 +362,16 @@ def _empty(session: SparkSession, schema: StructType, folder: Path, streaming: b
 
     if streaming:
         return session.readStream.schema(schema).format("parquet").load(str(folder))
-    java: Any = session._jsparkSession  # type: ignore[attr-defined]
-    jvm: Any = session._jvm  # type: ignore[attr-defined]
-    return DataFrame(java.createDataFrame(jvm.java.util.ArrayList(), java.parseDataType(schema.json())), session)
+    java: Any = session._jsparkSession
+    jvm: Any = session._jvm
+    return DataFrame(
+        java.createDataFrame(jvm.java.util.ArrayList(), java.parseDataType(schema.json())), session
+    )
 
 
 def _plan_text(rows: DataFrame) -> str:
     """The analysed plan without the numbers that Spark gives anew each time."""
-    text = str(rows._jdf.queryExecution().analyzed().toString())  # type: ignore[operator]
+    text = str(rows._jdf.queryExecution().analyzed().toString())
     return re.sub(r"(#|Delta\[version=|plan_id=)\d+L?", r"\1", text)
 
 

@@ -303,7 +303,8 @@ def _column_name(column: Column) -> str:
 
 def _ddl(schema: Any) -> str:
     return ", ".join(
-        f"`{item.name}` {item.dataType.simpleString()}{'' if item.nullable else ' NOT NULL'}" for item in schema
+        f"`{item.name}` {item.dataType.simpleString()}{'' if item.nullable else ' NOT NULL'}"
+        for item in schema
     )
 
 
@@ -316,7 +317,9 @@ def _place(error: Exception, file: Path) -> str:
     """The deepest place within the pipeline's source file."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f"{Path(error.filename or file).name}:{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
+    ]
     return f"{file.name}:{lines[-1]}" if lines else file.name
 
 

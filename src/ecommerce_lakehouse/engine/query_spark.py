@@ -30,24 +30,32 @@ def query_in_spark(
     """
     from pyspark.errors import PySparkException
 
-    tree = parse_statement(sql)
+    text = sql.strip().rstrip(";")
+    tree = parse_statement(text)
     if not isinstance(tree, exp.Query):
         raise SqlError("In Spark only queries can be run here: SELECT or WITH.")
-    text = sql.strip().rstrip(";")
-    text = _with_views(text, parse_statement(text), storage, spark, (catalog, schema))
+    views: dict[TableName, str] = {}
+    text = _with_views(text, tree, storage, spark, (catalog, schema), views)
     try:
         rows = spark.sql(text)
         return (rows if limit is None else rows.limit(limit)).toArrow()
     except PySparkException as error:
         raise SqlError(f"SQL: {_first_line(error)}") from None
+    finally:
+        for view in views.values():
+            spark.catalog.dropTempView(view)
 
 
 def _with_views(
-    sql: str, tree: exp.Expr, storage: Storage, spark: SparkSession, default: tuple[str | None, str | None]
+    sql: str,
+    tree: exp.Expr,
+    storage: Storage,
+    spark: SparkSession,
+    default: tuple[str | None, str | None],
+    views: dict[TableName, str],
 ) -> str:
     """The statement as it was written, but for the names of tables, which become temporary views."""
     spans: list[tuple[int, int, str]] = []
-    views: dict[TableName, str] = {}
     for node in stored_tables(tree):
         if not isinstance(node.this, exp.Identifier):
             continue  # a table function

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -357,10 +358,15 @@ class GraphRun:
             self._published = time.monotonic()
 
 
+WRAPPERS = ("STREAM_FAILED", "FOREACH_BATCH_USER_FUNCTION_ERROR", "FOREACH_USER_FUNCTION_ERROR")
+
+
 def _root_cause(error: Exception) -> str:
-    """The first telling line of Spark's message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    for line in lines:
-        if line.startswith("[") or "Exception:" in line:
-            return line[:500]
-    return lines[0][:500] if lines else type(error).__name__
+    """The innermost of Spark's messages, in one line."""
+    text = str(error).split("=== Streaming Query ===")[0]
+    found = [
+        line for kind, line in re.findall(r"(?:\[([A-Z0-9_.]+)\]) ([^\n]+)", text) if kind not in WRAPPERS
+    ]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    cause = found[-1] if found else lines[-1] if lines else type(error).__name__
+    return re.sub(r"( SQLSTATE: \w+.*)$", "", cause)[:500]

@@ -280,5 +280,7 @@ def _start_error(error: Exception, jars: list[Path], log_file: Path) -> Lakehous
             f"first start; later starts need none. Details: {log_file}"
         )
     if "UnsupportedClassVersionError" in text:
-        return LakehouseError(f"Spark needs Java {MINIMUM_JAVA} or later; set JAVA_HOME to one. Details: {log_file}")
+        return LakehouseError(
+            f"Spark needs Java {MINIMUM_JAVA} or later; set JAVA_HOME to one. Details: {log_file}"
+        )
     return LakehouseError(f"Spark did not start: {str(error).splitlines()[0]}. Details: {log_file}")

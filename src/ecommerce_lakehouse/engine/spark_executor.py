@@ -32,7 +32,7 @@ from ecommerce_lakehouse.engine.storage import (
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql.streaming.query import StreamingQuery
     from pyspark.sql.types import StructType
 
     from ecommerce_lakehouse.engine.graph import Dataset
@@ -148,12 +148,19 @@ class SparkExecutor:
         def on_batch(batch: DataFrame, batch_id: int) -> None:
             reports.send()
             # Only the first batch after a start can be one that was committed before.
-            replayed = batch_id == run.last_batch + 1 and committed >= batch_id
-            if replayed and not _has_side_table(run):
-                batch.write.format("noop").mode("overwrite").save()
+            if batch_id == run.last_batch + 1 and committed >= batch_id:
+                count_again(batch, batch_id)
             else:
                 write(batch, batch_id)
             reports.executed(batch_id)
+
+        def count_again(batch: DataFrame, batch_id: int) -> None:
+            """Evaluate a committed batch once more, and complete a side table that may lack it."""
+            rows = batch.persist() if run.flow.definition.cdc else batch
+            rows.write.format("noop").mode("overwrite").save()
+            if run.flow.definition.cdc:
+                write(rows, batch_id)
+                rows.unpersist()
 
         rows = run.query.build(_named, True)
         query = self._start(rows, run.checkpoint, on_batch, f"{run.flow.name}")
@@ -268,7 +275,9 @@ def _commit_metrics(commit: Commit) -> tuple[dict[str, int], int]:
 def _rewind_to(checkpoint: Path, last_batch: int) -> None:
     """Take back the checkpoint's mark on a batch that was committed but not reported, so that it replays."""
     commits = checkpoint / "commits"
-    done = [int(file.name) for file in commits.glob("[0-9]*") if file.name.isdigit()] if commits.is_dir() else []
+    done = (
+        [int(file.name) for file in commits.glob("[0-9]*") if file.name.isdigit()] if commits.is_dir() else []
+    )
     newest = max(done, default=-1)
     if newest < last_batch:
         raise LakehouseError(
@@ -277,12 +286,6 @@ def _rewind_to(checkpoint: Path, last_batch: int) -> None:
     if newest > last_batch:
         (commits / str(newest)).unlink()
         (commits / f".{newest}.crc").unlink(missing_ok=True)
-
-
-def _has_side_table(run: StreamRun) -> bool:
-    """Changes with a side table make two commits; applying them again completes the second."""
-    cdc = run.flow.definition.cdc
-    return cdc is not None and run.checkpoint.with_name(f"{run.checkpoint.name}_cdc").exists()
 
 
 def _is_empty(path: Path) -> bool:
@@ -337,5 +340,3 @@ def _text(error: Exception) -> str:
 
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")
-
-

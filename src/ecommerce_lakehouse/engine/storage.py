@@ -1,10 +1,10 @@
 """Where things are in the data folder, and what Delta's log says of a table without Spark.
 
-    <home>/tables/<catalog>/<schema>/<table>/      Delta tables
-    <home>/volumes/<catalog>/<schema>/<volume>/    Unity Catalog volumes
-    <home>/pipelines/<pipeline>/                   state.db, checkpoints/<flow>/
-    <home>/logs/                                   one log per command
-    <home>/lock                                    held by the run in progress
+<home>/tables/<catalog>/<schema>/<table>/      Delta tables
+<home>/volumes/<catalog>/<schema>/<volume>/    Unity Catalog volumes
+<home>/pipelines/<pipeline>/                   state.db, checkpoints/<flow>/
+<home>/logs/                                   one log per command
+<home>/lock                                    held by the run in progress
 """
 
 from __future__ import annotations
@@ -179,9 +179,11 @@ def transaction_commit(path: Path, app_id: str, version: int) -> Commit | None:
 
 
 def transaction_version(path: Path, app_id: str) -> int:
-    """The last transaction of `app_id` that the table at `path` has; -1 before the first."""
+    """The last transaction of `app_id` that the table at `path` has; -1 before the first, or without a table."""
     from deltalake import DeltaTable
 
+    if table_version(path) is None:
+        return -1
     version = DeltaTable(str(path)).transaction_version(app_id)
     return -1 if version is None else version
 
@@ -194,7 +196,9 @@ def _read_commit(file: Path, number: int) -> tuple[Commit, dict[str, int]]:
             if info := action.get("commitInfo"):
                 operation = info.get("operation", "")
                 given = info.get("operationMetrics", {})
-                metrics = {key: int(value) for key, value in given.items() if str(value).lstrip("-").isdigit()}
+                metrics = {
+                    key: int(value) for key, value in given.items() if str(value).lstrip("-").isdigit()
+                }
             elif transaction := action.get("txn"):
                 transactions[transaction["appId"]] = transaction["version"]
     return Commit(number, operation, metrics), transactions

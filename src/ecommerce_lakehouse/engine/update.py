@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecommerce_lakehouse.engine.bundle_model import PipelineSpec
 from ecommerce_lakehouse.engine.event_log import EventLog, error_of
-from ecommerce_lakehouse.engine.graph import Graph, resolve
+from ecommerce_lakehouse.engine.graph import Dataset, Flow, Graph, resolve
 from ecommerce_lakehouse.engine.lakeflow import Definitions, load_definitions
 from ecommerce_lakehouse.engine.results import Listener, UpdateResult, UpdateState
 from ecommerce_lakehouse.engine.run_graph import GraphRun
@@ -206,14 +206,15 @@ def _describe(update: _Update, graph: Graph) -> None:
             origin={"dataset_name": str(name)},
         )
         for flow in dataset.flows:
-            kind = "CHANGE" if flow.definition.cdc else "COMPLETE" if dataset.is_materialized_view else "APPEND"
+            reads = [{"dataset": {"name": str(read)}} for read in sorted(flow.reads, key=str)]
+            kind = _flow_type(dataset, flow)
             update.log.emit(
                 "flow_definition",
                 f"Flow '{flow.name}' defined as {kind}.",
                 {
                     "flow_definition": {
                         "output_dataset": str(name),
-                        "input_datasets": [{"dataset": {"name": str(read)}} for read in sorted(flow.reads, key=str)],
+                        "input_datasets": reads,
                         "flow_type": kind,
                         "schema": columns,
                         "spark_conf": dict(flow.definition.spark_conf),
@@ -221,6 +222,12 @@ def _describe(update: _Update, graph: Graph) -> None:
                 },
                 origin={"dataset_name": str(name), "flow_name": flow.name},
             )
+
+
+def _flow_type(dataset: Dataset, flow: Flow) -> str:
+    if flow.definition.cdc:
+        return "CHANGE"
+    return "COMPLETE" if dataset.is_materialized_view else "APPEND"
 
 
 def _progress(

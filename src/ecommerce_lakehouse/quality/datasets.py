@@ -1,16 +1,18 @@
 """From an entity to its datasets: one call declares bronze, one declares silver with its quarantine.
 
-    bronze_<name>              every line as it arrived
-    silver_<target>_parsed     every line, typed, with the rules that it breaks
-    quarantine_<target>        the lines that break a rule, raw, with all reasons
-    silver_<target>            one row per key, of the lines that break none
-    silver_<target>_duplicates the valid lines that another one superseded
-    silver_<target>_history    every version of a key, where asked for
+bronze_<name>              every line as it arrived
+silver_<target>_parsed     every line, typed, with the rules that it breaks
+quarantine_<target>        the lines that break a rule, raw, with all reasons
+silver_<target>            one row per key, of the lines that break none
+silver_<target>_duplicates the valid lines that another one superseded
+silver_<target>_history    every version of a key, where asked for
 """
 
 from __future__ import annotations
 
-from pyspark import pipelines as dp
+from typing import Any
+
+from pyspark import pipelines
 from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig
@@ -18,6 +20,9 @@ from ecommerce_lakehouse.domain.entities import Entity
 from ecommerce_lakehouse.quality.quarantine import BROKEN_RULES, kept, quarantined, surplus, with_broken_rules
 from ecommerce_lakehouse.quality.rules import rules_for
 from ecommerce_lakehouse.transforms.ingest import CHECKS, parse, sequence, to_bronze
+
+# Databricks' module, and the engine's, have more than open-source Spark's type hints know.
+dp: Any = pipelines
 
 # What silver_<target>_parsed has beyond the rows of silver_<target>.
 HELPERS = [*CHECKS, "raw_line", BROKEN_RULES]
