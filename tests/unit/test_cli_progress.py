@@ -175,6 +175,12 @@ def test_the_summary_counts_rows_and_each_broken_expectation() -> None:
     assert text.splitlines()[-1] == "medallion COMPLETED in 12.3 s"
 
 
+def test_what_is_dropped_into_a_quarantine_table_is_called_quarantined() -> None:
+    text = summary(update(ORDERS, DatasetResult("c.s.quarantine_orders", "streaming table", "SKIPPED")))
+    assert "valid_price quarantined 400" in text
+    assert "reasonable_order_value warned 21" in text
+
+
 def test_what_had_nothing_to_do_is_one_line() -> None:
     text = summary(
         update(

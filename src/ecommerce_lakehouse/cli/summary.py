@@ -13,10 +13,12 @@ from ecommerce_lakehouse.engine.results import DatasetResult, ExpectationResult,
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 UP_TO_DATE = ("", "up to date")  # notes of a dataset that had nothing to do
-# What a broken expectation does to the row. The pipelines keep every dropped row in a quarantine table.
+# What a broken expectation does to the row; a dropped one may be kept in the entity's quarantine table.
 VERBS = {"ALLOW": "warned", "DROP": "dropped", "FAIL": "failed"}
+STYLES = {"ALLOW": "yellow", "DROP": "yellow", "FAIL": "bold red"}
 
 
 def print_summary(console: Console, result: UpdateResult | JobResult) -> None:
@@ -66,24 +68,23 @@ def _print_update(console: Console, update: UpdateResult) -> None:
             "Dataset", "Rows written", "Rows dropped", "Expectations", "Seconds",
             right=("Rows written", "Rows dropped", "Seconds"),
         )  # fmt: skip
+        names = {short_name(dataset.name) for dataset in update.datasets}
         for dataset in shown:
-            _add_rows(table, dataset)
+            entity = short_name(dataset.name).partition("_")[2]
+            _add_row(table, dataset, kept=f"quarantine_{entity}" in names)
         console.print(table)
     if current:
-        names = ", ".join(short_name(dataset.name) for dataset in current)
-        console.print(f"[dim]up to date: {escape(names)}[/]")
+        current_names = ", ".join(short_name(dataset.name) for dataset in current)
+        console.print(f"[dim]up to date: {escape(current_names)}[/]")
 
 
-def _add_rows(table: object, dataset: DatasetResult) -> None:
-    from rich.table import Table
-
-    assert isinstance(table, Table)
+def _add_row(table: Table, dataset: DatasetResult, kept: bool) -> None:
     name = escape(short_name(dataset.name))
     if dataset.status != "COMPLETED":
         name += (
             f" [bold red]{dataset.status}[/]" if dataset.status == "FAILED" else f" [dim]{dataset.status}[/]"
         )
-    lines = [_expectation(item) for item in dataset.expectations if item.failed]
+    lines = [_expectation(item, kept) for item in dataset.expectations if item.failed]
     held = sum(not item.failed for item in dataset.expectations)
     if held:
         lines.append(f"[dim]{held} held[/]")
@@ -97,6 +98,6 @@ def _add_rows(table: object, dataset: DatasetResult) -> None:
     table.add_row(name, f"{dataset.rows_written:,}", dropped, "\n".join(lines), seconds)
 
 
-def _expectation(item: ExpectationResult) -> str:
-    style = {"ALLOW": "yellow", "DROP": "yellow", "FAIL": "bold red"}[item.action]
-    return f"{escape(item.name)} [{style}]{VERBS[item.action]} {item.failed:,}[/]"
+def _expectation(item: ExpectationResult, kept: bool) -> str:
+    verb = "quarantined" if kept and item.action == "DROP" else VERBS[item.action]
+    return f"{escape(item.name)} [{STYLES[item.action]}]{verb} {item.failed:,}[/]"

@@ -179,6 +179,8 @@ def _apply_type_2(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes:
     try:
         if transaction_version(batch.side, batch.app_id) < batch.batch_id:
             _append(batch.side, changes, batch)
+        else:  # after a kill between the two commits: the batch has still to be read, to be counted
+            changes.write.format("noop").mode("overwrite").save()
         if transaction_version(batch.target, batch.app_id) < batch.batch_id:
             known = session.read.format("delta").load(str(batch.side))
             if batch.target_is_empty:

@@ -284,8 +284,16 @@ def _rewind_to(checkpoint: Path, last_batch: int) -> None:
             f"The checkpoint {checkpoint} is missing or older than the event log: refresh its table fully."
         )
     if newest > last_batch:
-        (commits / str(newest)).unlink()
-        (commits / f".{newest}.crc").unlink(missing_ok=True)
+        _forget(commits, newest)
+        # A later batch may be planned. It is not written: that waits for the report of the one before.
+        for file in (checkpoint / "offsets").glob("[0-9]*"):
+            if file.name.isdigit() and int(file.name) > newest:
+                _forget(file.parent, int(file.name))
+
+
+def _forget(log: Path, batch: int) -> None:
+    (log / str(batch)).unlink()
+    (log / f".{batch}.crc").unlink(missing_ok=True)
 
 
 def _is_empty(path: Path) -> bool:

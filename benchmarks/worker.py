@@ -1,0 +1,95 @@
+"""One measured step in a process of its own: started by compare.py, not by hand.
+
+Starts Spark, writes and reads a tiny Delta table so that every class is loaded that both contenders need,
+and only then takes the time. LAKEHOUSE_HOME is the contender's data folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from ecommerce_lakehouse.config import LakehouseConfig, get_config
+from ecommerce_lakehouse.engine.bundle import load_bundle
+from ecommerce_lakehouse.engine.bundle_model import PipelineSpec
+from ecommerce_lakehouse.engine.session import get_session
+from ecommerce_lakehouse.engine.storage import Storage
+from ecommerce_lakehouse.engine.update import run_update
+from ecommerce_lakehouse.generation import generate_sample_data
+
+PROJECT = Path(__file__).resolve().parents[1]
+PIPELINE = "medallion_dlt_pipeline"
+ENVIRONMENT = "local"
+# A later batch of the generator is a day: of a hundred days it is 1 %.
+DAYS = 100
+CUSTOMERS_PER_ORDER = 0.1  # as in the default settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", choices=("plain", "tuned", "engine", "generate"))
+    parser.add_argument("--orders", type=int, default=0, help="for generate: orders in the first batch")
+    parser.add_argument("--result", type=Path, required=True, help="JSON file to write")
+    arguments = parser.parse_args()
+
+    storage = Storage.default()
+    spark = get_session()
+    _warm_up(spark, storage.home)
+    ready_at, clock = time.time(), time.monotonic()
+    if arguments.work == "generate":
+        _generate(spark, get_config(ENVIRONMENT), arguments.orders)
+    elif arguments.work == "engine":
+        _engine(storage)
+    else:
+        from benchmarks import plain
+
+        plain.run(spark, get_config(ENVIRONMENT), storage.home, tuned=arguments.work == "tuned")
+    seconds = time.monotonic() - clock
+    arguments.result.write_text(json.dumps({"ready_at": ready_at, "seconds": seconds}), encoding="utf-8")
+    spark.stop()
+
+
+def _warm_up(spark: SparkSession, home: Path) -> None:
+    table = str(home / "scratch" / "warm_up")
+    spark.range(10).write.format("delta").mode("overwrite").save(table)
+    assert spark.read.format("delta").load(table).count() == 10
+
+
+def _engine(storage: Storage) -> None:
+    config = get_config(ENVIRONMENT)
+    variables = {
+        "environment": ENVIRONMENT,
+        "catalog": config.catalog,
+        "schema": config.schema,
+        "volume": config.volume,
+    }
+    spec = load_bundle(PROJECT, None, variables).find(PIPELINE)
+    assert isinstance(spec, PipelineSpec)
+    with storage.exclusive("benchmark"):
+        result = run_update(spec, storage=storage)
+    for dataset in result.datasets:  # where the time went, for whoever reads the log
+        print(f"{dataset.seconds:8.2f} s  {dataset.status:10} {dataset.rows_written:>10,}  {dataset.name}")
+    if result.state != "COMPLETED":
+        sys.exit(f"The update ended as {result.state}: {result.error}")
+
+
+def _generate(spark: SparkSession, config: LakehouseConfig, orders: int) -> None:
+    """Two batches: what the first run finds, and 1 % more."""
+    rows = config.rows_generated.model_copy(update={"days": DAYS})
+    generate_sample_data(
+        spark,
+        config.model_copy(update={"rows_generated": rows}),
+        orders=orders,
+        customers=max(1, round(orders * CUSTOMERS_PER_ORDER)),
+        customer_activity=1,  # no table of this pipeline reads it
+        batches=2,
+    )
+
+
+if __name__ == "__main__":
+    main()

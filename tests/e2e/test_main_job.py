@@ -1,0 +1,176 @@
+"""The main job as a user runs it, twice, held to what the generator's manifests say must become of each line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from typer.testing import CliRunner
+
+from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.engine.query import query
+from ecommerce_lakehouse.engine.storage import Storage
+from ecommerce_lakehouse.generation import Manifest, read_manifests
+
+SIZES = {"orders": 700, "customer_activity": 900, "customers": 80}
+TARGETS = {"orders": "orders", "customer_activity": "customer_activity", "customer_profiles": "customers"}
+PIPELINES = {
+    "orders": "medallion_dlt_pipeline",
+    "customer_profiles": "medallion_dlt_pipeline",
+    "customer_activity": "ml_features_pipeline",
+}
+
+
+@pytest.fixture(scope="module")
+def runs(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    """The main job on a first small batch and the next day's, and once more on the day after."""
+    home = tmp_path_factory.mktemp("e2e") / "lakehouse"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEHOUSE_HOME", str(home))
+        patch.chdir(Path(__file__).parents[2])
+        sizes = [part for key, value in SIZES.items() for part in ("--param", f"{key}={value}")]
+        _lakehouse("run", "generate_sample_data", *sizes)
+        found = [_lakehouse("run", "e2e_pipeline_job") for _ in range(2)]
+        yield found  # type: ignore[misc]
+
+
+def _lakehouse(*arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    parsed: dict[str, Any] = json.loads(result.stdout)
+    return parsed
+
+
+def _sql(text: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = query(text, Storage.default()).to_pylist()
+    return rows
+
+
+def _one(text: str) -> Any:
+    (row,) = _sql(text)
+    (value,) = row.values()
+    return value
+
+
+def _manifests() -> list[Manifest]:
+    return read_manifests(Path(get_config("local").manifests_path))
+
+
+def _datasets(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        item["name"].split(".")[-1]: item
+        for task in run["tasks"]
+        if task["update"]
+        for item in task["update"]["datasets"]
+    }
+
+
+@pytest.mark.parametrize("entity", TARGETS)
+def test_every_line_ends_in_silver_in_quarantine_or_as_a_counted_duplicate(
+    runs: list[dict[str, Any]], entity: str
+) -> None:
+    manifests = [manifest.datasets[entity] for manifest in _manifests()]
+    assert len(manifests) == 3
+    target = TARGETS[entity]
+    lines = sum(item.rows for item in manifests)
+    counts = {
+        "silver": _one(f"select count(*) from silver_{target}"),
+        "quarantined": _one(f"select count(*) from quarantine_{target}"),
+        "superseded": _one(f"select count(*) from silver_{target}_duplicates"),
+    }
+    assert counts == {
+        "silver": sum(item.expected.silver for item in manifests),
+        "quarantined": sum(item.expected.quarantined for item in manifests),
+        "superseded": sum(item.expected.duplicates + item.expected.updates for item in manifests),
+    }
+    assert sum(counts.values()) == lines == _one(f"select count(*) from bronze_{entity}")
+
+
+@pytest.mark.parametrize("entity", TARGETS)
+def test_bronze_holds_the_lines_byte_for_byte(runs: list[dict[str, Any]], entity: str) -> None:
+    files = sorted(Path(get_config("local").source_path(entity)).glob("*.json"))
+    delivered = Counter(line for file in files for line in file.read_bytes().split(b"\n")[:-1])
+    kept = Counter(row["raw_line"] for row in _sql(f"select raw_line from bronze_{entity}"))
+    assert kept == delivered
+
+
+@pytest.mark.parametrize("entity", TARGETS)
+def test_quarantine_and_the_event_log_give_exactly_the_broken_rules(
+    runs: list[dict[str, Any]], entity: str
+) -> None:
+    expected, warned = Counter[str](), Counter[str]()
+    for manifest in _manifests():
+        expected.update(manifest.datasets[entity].expected.broken_rules)
+        warned.update(manifest.datasets[entity].expected.warnings)
+    target = TARGETS[entity]
+    found = Counter(
+        rule for row in _sql(f"select broken_rules from quarantine_{target}") for rule in row["broken_rules"]
+    )
+    assert found == +expected
+    logged = _logged(PIPELINES[entity])
+    drops = {name: failed for (data, name), (_, failed) in logged.items() if data == f"valid_{target}"}
+    assert Counter(drops) == Counter({**dict.fromkeys(drops, 0), **expected})
+    warnings = {
+        name: failed for (data, name), (_, failed) in logged.items() if data.endswith(f"silver_{target}_parsed")
+    }
+    assert Counter(warnings) == Counter({**dict.fromkeys(warnings, 0), **warned})
+    lines = _one(f"select count(*) from bronze_{entity}")
+    assert {passed + failed for (data, _), (passed, failed) in logged.items() if target in data} == {lines}
+
+
+def _logged(pipeline: str) -> dict[tuple[str, str], tuple[int, int]]:
+    totals: dict[tuple[str, str], tuple[int, int]] = {}
+    log = _sql(f"select details from event_log_{pipeline} where event_type = 'flow_progress'")
+    for row in log:
+        quality = json.loads(row["details"])["flow_progress"].get("data_quality", {})
+        for item in quality.get("expectations", []):
+            if item["dataset"].split(".")[-1].startswith(("gold", "feature", "bronze")):
+                continue
+            passed, failed = totals.get((item["dataset"], item["name"]), (0, 0))
+            totals[item["dataset"], item["name"]] = (
+                passed + item["passed_records"],
+                failed + item["failed_records"],
+            )
+    return totals
+
+
+def test_the_second_run_reads_only_what_is_new(runs: list[dict[str, Any]]) -> None:
+    last = _manifests()[-1]
+    written = {name: item["rows_written"] for name, item in _datasets(runs[1]).items()}
+    for entity, target in TARGETS.items():
+        assert written[f"bronze_{entity}"] == last.datasets[entity].rows
+        assert written[f"silver_{target}_parsed"] == last.datasets[entity].rows
+        expected = last.datasets[entity].expected
+        assert written[f"silver_{target}"] == expected.silver + expected.updates
+
+
+def test_gold_agrees_with_plain_sql_over_silver(runs: list[dict[str, Any]]) -> None:
+    daily = _one("select sum(revenue) from gold_daily_sales")
+    silver = _one(
+        "select sum(price * quantity) from silver_orders where status not in ('cancelled', 'returned')"
+    )
+    assert Decimal(daily) == Decimal(silver) > 0
+    assert _one("select sum(orders + cancelled_orders + returned_orders) from gold_daily_sales") == _one(
+        "select count(*) from silver_orders"
+    )
+    people = "select customer_id from silver_orders union select customer_id from silver_customers"
+    assert _one("select count(*) from gold_customer_segments") == _one(f"select count(*) from ({people})")
+    assert _one("select silver_orders from gold_data_quality_check") == _one(
+        "select count(*) from silver_orders"
+    )
+
+
+def test_every_dataset_of_both_pipelines_has_a_table(runs: list[dict[str, Any]]) -> None:
+    tables = {table.table for table in Storage.default().tables()}
+    names = set(_datasets(runs[0]))
+    assert names == set(_datasets(runs[1]))
+    assert names | {"event_log_medallion_dlt_pipeline", "event_log_ml_features_pipeline"} == tables
+    assert len(names) == 30

@@ -1,0 +1,97 @@
+"""kill -9 at the worst moments, then the same command again: no row lost, doubled or counted twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tests.integration.killed_run import MOMENTS
+from tests.integration.lab import Lab
+
+ROOT = Path(__file__).parents[2]
+TABLES = {
+    "raw": "id, n, at",
+    "clean": "id, n, at",
+    "newest": "id, n, at",
+    "versions": 'id, n, "__START_AT", "__END_AT"',
+    "totals": "id, total",
+}
+
+
+def source(folder: str) -> str:
+    return f"""
+    @dp.table(name="raw")
+    @dp.expect("id_present", "id IS NOT NULL")
+    def raw():
+        rows = spark.readStream.schema("id INT, n INT, at INT").option("maxFilesPerTrigger", "1")
+        return rows.format("json").load("{folder}")
+
+    @dp.table(name="clean")
+    @dp.expect_or_drop("positive", "n > 0")
+    def clean():
+        return spark.readStream.table("raw")
+
+    @dp.temporary_view(name="changes")
+    @dp.expect_or_drop("has_id", "id IS NOT NULL")
+    def changes():
+        return spark.readStream.table("clean")
+
+    for target, scd_type in (("newest", 1), ("versions", 2)):
+        dp.create_streaming_table(target)
+        dp.create_auto_cdc_flow(
+            target=target, source="changes", keys=["id"], sequence_by="at", stored_as_scd_type=scd_type,
+            except_column_list=["at"] if scd_type == 2 else None,
+        )
+
+    @dp.materialized_view(name="totals")
+    @dp.expect("few", "total < 50")
+    def totals():
+        return spark.read.table("clean").groupBy("id").agg(F.sum("n").alias("total"))
+    """
+
+
+def arrivals(lab: Lab) -> str:
+    first = [{"id": n % 7 if n % 11 else None, "n": n % 5 - 1, "at": n} for n in range(40)]
+    second = [{"id": n % 7, "n": n % 4, "at": 100 - n} for n in range(20)]
+    lab.arrive("raw", first)
+    return lab.arrive("raw", second)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    lab = Lab(tmp_path_factory.mktemp("undisturbed"))
+    assert lab.run(source(arrivals(lab))).state == "COMPLETED"
+    return lab
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_the_same_command_again_ends_as_an_undisturbed_run(undisturbed: Lab, lab: Lab, moment: str) -> None:
+    text = source(arrivals(lab))
+    spec = lab.home / "spec.json"
+    spec.write_text(lab.spec(text).model_dump_json(), encoding="utf-8")
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.integration.killed_run", str(spec), str(lab.home), moment],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "LAKEHOUSE_HOME": str(lab.home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+
+    again = lab.run(text)
+
+    assert again.state == "COMPLETED"
+    for table, columns in TABLES.items():
+        assert lab.rows(table, columns) == undisturbed.rows(table, columns), table
+    assert lab.expectation_counts() == undisturbed.expectation_counts()
+    ids = lab.rows("event_log_lab", "id")
+    assert len(ids) == len(set(ids))
+    states = [d["update_progress"]["state"] for d in lab.published("lab", "update_progress")]
+    assert sorted(set(states)) == (["COMPLETED", "FAILED", "INITIALIZING", "RUNNING", "SETTING_UP_TABLES"])
