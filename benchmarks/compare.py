@@ -16,14 +16,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
-from benchmarks.process import CommandFailedError, Measured, measure
+from benchmarks.process import CommandFailedError, Measured, measure, stop_on_termination
 from benchmarks.report import CONTENDERS, STEPS, Contender, Measurement, Step, as_text, growth, lines
 from benchmarks.rows import Fingerprint, differences, fingerprints
 from ecommerce_lakehouse.config import get_config
@@ -47,6 +48,7 @@ exit codes: 0 the rows are the same, whether or not an aim was missed; 1 the row
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print the table on stdout and progress on stderr; the exit code."""
     arguments = _arguments(argv)
+    stop_on_termination()
     _say(_machine())
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.5 * (os.cpu_count() or 1):
@@ -59,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 benchmark.run(orders, repeat)
     except CommandFailedError as error:
         _say(str(error))
+        _say(f"Data and logs are in {folder}")
+        return FAILED
+    except Exception:
+        traceback.print_exc()
         _say(f"Data and logs are in {folder}")
         return FAILED
     except KeyboardInterrupt:
@@ -105,7 +111,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def _at_least(least: int):  # type: ignore[no-untyped-def]
+def _at_least(least: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         value = int(text.replace("_", "").replace(",", ""))
         if value < least:
@@ -168,12 +174,13 @@ class _Benchmark:
             repeat=repeat,
             startup_seconds=result["ready_at"] - measured.started_at,
             seconds=result["seconds"],
+            cpu_seconds=result["cpu_seconds"],
             peak_bytes=measured.peak_bytes,
         )
         self.measurements.append(measurement)
         _say(
             f"{label}: {measurement.seconds:.2f} s after {measurement.startup_seconds:.1f} s of start-up, "
-            f"{measurement.peak_bytes / 1e6:,.0f} MB"
+            f"{measurement.cpu_seconds:.1f} s of CPU, {measurement.peak_bytes / 1e6:,.0f} MB"
         )
 
     def _work(self, work: str, home: Path, step: str, *more: str) -> tuple[Measured, dict[str, float]]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.process import CommandFailedError, measure
+from benchmarks.process import CommandFailedError, measure, stop_on_termination
 
 PROJECT = Path(__file__).resolve().parents[1]
 JOB = "e2e_pipeline_job"
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=2, help="first run included; default 2")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the measurements to this file")
     arguments = parser.parse_args(argv)
+    stop_on_termination()
 
     uv = shutil.which("uv")
     lakehouse = [uv, "run", "lakehouse"] if uv else [sys.executable, "-m", "ecommerce_lakehouse.cli.main"]
@@ -58,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except CommandFailedError as error:
             _say(str(error))
             return 2
+        except KeyboardInterrupt:
+            _say(f"Stopped. Log: {folder}")
+            return 130
         met = measured.seconds < SECONDS_AIM
         aim = f"{'met' if met else 'MISSED'} (aim: < {SECONDS_AIM:g} s)" if arguments.job == JOB else "no aim"
         print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -49,6 +50,7 @@ def measure(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]
             code = process.wait()
         except BaseException:
             _end(process.pid)
+            process.wait()
             raise
         finally:
             sampler.finished.set()
@@ -58,6 +60,15 @@ def measure(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]
         end = "\n".join(log.read_text("utf-8", errors="replace").splitlines()[-15:])
         raise CommandFailedError(f"{' '.join(command)} ended with exit code {code}. Log: {log}\n{end}")
     return Measured(started_at, seconds, sampler.peak_bytes)
+
+
+def stop_on_termination() -> None:
+    """Let a termination end the measured processes too, as an interrupt from the keyboard does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 class _Sampler(threading.Thread):

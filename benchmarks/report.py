@@ -21,7 +21,10 @@ NOTHING_NEW_SECONDS_AIM = 5.0
 
 @dataclass(frozen=True)
 class Measurement:
-    """One step of one contender. `startup_seconds` are those until Spark is warm, `seconds` the rest."""
+    """One step of one contender. `startup_seconds` are those until Spark is warm, `seconds` the rest.
+
+    `cpu_seconds` are the processor's, on all cores, in the rest: they tell a busy machine from a slow program.
+    """
 
     orders: int
     step: Step
@@ -29,6 +32,7 @@ class Measurement:
     repeat: int
     startup_seconds: float
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
 
 
@@ -41,6 +45,8 @@ class Line:
     plain_seconds: float
     engine_seconds: float
     ratio: float
+    plain_cpu_seconds: float
+    engine_cpu_seconds: float
     plain_peak_bytes: float
     engine_peak_bytes: float
     met: bool | None
@@ -83,7 +89,8 @@ def growth(measurements: Sequence[Measurement], contender: Contender) -> Growth:
 
 def as_text(measurements: Sequence[Measurement]) -> str:
     """The table, start-up and growth, as lines of text."""
-    rows = [("orders", "step", "plain s", "engine s", "ratio", "plain MB", "engine MB", "verdict")]
+    seconds = ("plain s", "engine s", "ratio", "plain CPU s", "engine CPU s")
+    rows = [("orders", "step", *seconds, "plain MB", "engine MB", "verdict")]
     for line in lines(measurements):
         rows.append(
             (
@@ -92,12 +99,14 @@ def as_text(measurements: Sequence[Measurement]) -> str:
                 f"{line.plain_seconds:.2f}",
                 f"{line.engine_seconds:.2f}",
                 f"{line.ratio:.2f}",
+                f"{line.plain_cpu_seconds:.1f}",
+                f"{line.engine_cpu_seconds:.1f}",
                 f"{line.plain_peak_bytes / 1e6:,.0f}",
                 f"{line.engine_peak_bytes / 1e6:,.0f}",
                 line.verdict,
             )
         )
-    text = _aligned(rows, left=(1, 7))
+    text = _aligned(rows, left=(1, 9))
     text += ["", "Start-up until Spark is warm (not in the seconds above):"]
     for contender in CONTENDERS:
         taken = [item.startup_seconds for item in measurements if item.contender == contender]
@@ -127,6 +136,8 @@ def _line(measurements: Sequence[Measurement], orders: int, step: Step) -> Line:
         plain_seconds=plain,
         engine_seconds=engine,
         ratio=engine / plain,
+        plain_cpu_seconds=median(m.cpu_seconds for m in _of(measurements, orders, step, "plain")),
+        engine_cpu_seconds=median(m.cpu_seconds for m in _of(measurements, orders, step, "engine")),
         plain_peak_bytes=median(m.peak_bytes for m in _of(measurements, orders, step, "plain")),
         engine_peak_bytes=median(m.peak_bytes for m in _of(measurements, orders, step, "engine")),
         met=met,

@@ -16,7 +16,13 @@ from pydantic import ValidationError
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse import config as package
-from ecommerce_lakehouse.config import ConfigError, get_config, log_pipeline_config, resolve, widget_environment
+from ecommerce_lakehouse.config import (
+    ConfigError,
+    get_config,
+    log_pipeline_config,
+    resolve,
+    widget_environment,
+)
 from ecommerce_lakehouse.engine.session import activate, session_with
 
 ENVIRONMENTS = ("local", "dev", "staging", "prod")

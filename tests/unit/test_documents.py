@@ -178,7 +178,7 @@ def test_the_readme_lists_exactly_the_tables_that_the_pipelines_declare(bundle: 
         output.name.split(".")[-1]: output.comment
         for spec in bundle.pipelines.values()
         for output in load_definitions(spec.source_files, spark, spec.root_path).datasets.values()
-        if output.kind != "TEMPORARY_VIEW"
+        if output.kind != "VIEW"
     }
     assert declared == TABLES
 
@@ -195,7 +195,9 @@ def test_the_readme_lists_a_table_once_and_under_its_layer() -> None:
 
 def test_the_picture_shows_exactly_the_tables_of_the_readme() -> None:
     svg = ET.parse(ROOT / "docs" / "data_flow.svg")
-    shown = {str(text.get("id")): text.text for text in svg.iter("{*}text") if text.get("class") == "name"}
+    shown = {
+        str(text.get("id")): text.text for text in svg.findall(".//{*}text") if text.get("class") == "name"
+    }
     folders = {name: text for name, text in shown.items() if name.endswith("_raw")}
     assert shown.keys() - folders.keys() == TABLES.keys()
     assert all(name in (text, f"{name.partition('_')[0]}_{text}") for name, text in shown.items())

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 # Symbols, dingbats, emoticons, pictographs, flags, and the selector that turns a character into one.
 PICTOGRAPH = re.compile("[\u2600-\u27bf\u2b50-\u2b55\ufe0f\U0001f000-\U0001faff]")
 # Put together here, so that this file does not hold what it looks for.
-MACHINE_PATHS = ["/" + folder + "/" for folder in ("work", "root")] + ["/tmp" + "/x/"]
+MACHINE_PATH = re.compile(r"(?<![\w.*$}])/" + r"(work|root|tmp/x)/")
 TOKEN = re.compile("dapi" + "[0-9a-f]{16}")
-WORKSPACE_HOSTS = ("cloud.databricks.com", "azuredatabricks.net", "gcp.databricks.com")
+WORKSPACE = re.compile(r"\b(cloud|gcp)\.databricks\.com|azuredatabricks\.net|^\s*(host|profile)\s*:")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
 LINES_AT_MOST = 500
 
@@ -49,16 +49,8 @@ def test_no_file_has_a_pictograph() -> None:
     assert lines_with(PICTOGRAPH, files()) == []
 
 
-@pytest.mark.parametrize("text", ["\u2705 done", "go \U0001f680", "\u26a0\ufe0f"])
-def test_a_pictograph_would_be_found(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.unit.test_hygiene.ROOT", tmp_path)
-    (tmp_path / "note.md").write_text(f"plain\n{text}\n", encoding="utf-8")
-    assert lines_with(PICTOGRAPH, [tmp_path / "note.md"]) == ["note.md:2"]
-
-
 def test_no_file_names_a_place_on_one_machine() -> None:
-    paths = re.compile("|".join(rf"(?<![\w.*$}}]){path}" for path in MACHINE_PATHS))
-    assert lines_with(paths, files()) == []
+    assert lines_with(MACHINE_PATH, files()) == []
 
 
 def test_no_file_holds_an_access_token() -> None:
@@ -71,16 +63,17 @@ def test_packages_come_from_pypi_alone() -> None:
 
 
 def test_no_workspace_is_written_down() -> None:
-    bundle = files("databricks.yml", "resources", "src")
+    bundle = files("databricks.yml", "resources")
     assert ROOT / "databricks.yml" in bundle
-    assert lines_with(re.compile("|".join(map(re.escape, WORKSPACE_HOSTS))), bundle) == []
-    assert lines_with(re.compile(r"^\s*(host|profile)\s*:"), files("databricks.yml", "resources")) == []
+    assert lines_with(WORKSPACE, bundle) == []
 
 
 def test_every_source_file_is_short() -> None:
     sources = files("src/**.py")
     assert sources
-    long = {path.name: n for path in sources if (n := len(path.read_text("utf-8").splitlines())) > LINES_AT_MOST}
+    long = {
+        path.name: n for path in sources if (n := len(path.read_text("utf-8").splitlines())) > LINES_AT_MOST
+    }
     assert long == {}
 
 
@@ -90,3 +83,24 @@ def test_nothing_is_left_unfinished() -> None:
 
 def test_the_checks_can_be_run() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (PICTOGRAPH, "\u2705 done"),
+        (PICTOGRAPH, "go \U0001f680"),
+        (MACHINE_PATH, "cd /" + "work/main"),
+        (MACHINE_PATH, "file:///" + "root/data"),
+        (TOKEN, "token: dapi" + "0123456789abcdef"),
+        (WORKSPACE, "    host: https://example.com"),
+        (WORKSPACE, "https://adb-1.2.azuredatabricks.net"),
+        (UNFINISHED, "# TODO"),
+    ],
+)
+def test_what_is_looked_for_would_be_found(
+    pattern: re.Pattern[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "note").write_bytes(b"plain \xff, as networks/work/es\n" + text.encode())
+    assert lines_with(pattern, [tmp_path / "note"]) == ["note:2"]

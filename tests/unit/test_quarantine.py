@@ -46,7 +46,17 @@ PRICE = {
     '"cheap"': None,
     "null": None,
 }
-QUANTITY = {"1": 1, '"2"': 2, "100": 100, "101": 101, "0": 0, "-4": -4, "1.5": None, '"many"': None, "null": None}
+QUANTITY = {
+    "1": 1,
+    '"2"': 2,
+    "100": 100,
+    "101": 101,
+    "0": 0,
+    "-4": -4,
+    "1.5": None,
+    '"many"': None,
+    "null": None,
+}
 STATUS = {'"shipped"': "shipped", '" RETURNED "': "returned", '"lost"': "lost", "3": "3", "null": None}
 DAY = timedelta(days=1)
 TIMES = [INGESTED_AT - 90 * DAY, INGESTED_AT, INGESTED_AT + DAY, INGESTED_AT + DAY + timedelta(seconds=1)]
@@ -118,7 +128,9 @@ def test_every_order_is_kept_or_quarantined_with_exactly_the_rules_it_breaks(
     checked = with_broken_rules(parse(lines, ORDERS), rules.drop)
     good = kept(checked).select("source_file", "raw_line", F.lit(None).alias("raw_text"), "broken_rules")
     bad = quarantined(checked).select("source_file", "raw_line", "raw_text", "broken_rules")
-    rows = good.withColumn("place", F.lit("kept")).unionByName(bad.withColumn("place", F.lit("bad"))).collect()
+    rows = (
+        good.withColumn("place", F.lit("kept")).unionByName(bad.withColumn("place", F.lit("bad"))).collect()
+    )
 
     assert sorted(int(row.source_file) for row in rows) == list(range(len(cases)))
     for row in rows:
@@ -137,7 +149,11 @@ def test_null_breaks_a_rule_and_a_broken_rule_keeps_the_line(spark: SparkSession
     rows = spark.sql(
         "SELECT * FROM VALUES (CAST(NULL AS INT), 'n'), (1, 'one'), (5, 'five') AS t(amount, raw_line)"
     )
-    rules = {"has_amount": "amount IS NOT NULL", "above_two": "amount > 2", "unknown": "amount > NULL OR true"}
+    rules = {
+        "has_amount": "amount IS NOT NULL",
+        "above_two": "amount > 2",
+        "unknown": "amount > NULL OR true",
+    }
     checked = with_broken_rules(rows, rules).collect()
     assert [tuple(row) for row in checked] == [
         (None, "n", ["has_amount", "above_two"]),
@@ -167,7 +183,9 @@ def test_a_quarantined_row_says_where_it_came_from(spark: SparkSession) -> None:
 
 # Duplicates -------------------------------------------------------------------------------------------------
 
-RECORD_SCHEMA = "order_id string, order_timestamp timestamp, record_hash bigint, source_file string, quantity int"
+RECORD_SCHEMA = (
+    "order_id string, order_timestamp timestamp, record_hash bigint, source_file string, quantity int"
+)
 Record = tuple[str, datetime, int, str, int]
 
 

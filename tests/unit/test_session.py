@@ -115,7 +115,15 @@ def test_the_wrapper_drops_one_flag_and_passes_everything_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     carried(monkeypatch, runtime(tmp_path / "a wheel", None, "printf '<%s>' \"$@\"; exit 7"))
-    others = ["-cp", "a b/*", "", "-Dquoted='x \"y\"'", "-Dhome=$HOME", "two\nlines", "--add-modules=java.sql"]
+    others = [
+        "-cp",
+        "a b/*",
+        "",
+        "-Dquoted='x \"y\"'",
+        "-Dhome=$HOME",
+        "two\nlines",
+        "--add-modules=java.sql",
+    ]
     flag = "--add-modules=jdk.incubator.vector"
     arguments = [flag, *others[:3], flag, *others[3:], f"{flag},java.sql", flag]
     result = subprocess.run([java_home() / "bin" / "java", *arguments], capture_output=True, text=True)
@@ -130,7 +138,9 @@ def test_the_wrapper_follows_the_package_when_it_moves(
         home = runtime(tmp_path / name, None, f"echo {name}")
         (home / "bin" / "java").chmod(0o644)  # wheels do not always keep the executable bit
         carried(monkeypatch, home)
-        assert subprocess.run([java_home() / "bin" / "java"], capture_output=True).stdout == f"{name}\n".encode()
+        assert (
+            subprocess.run([java_home() / "bin" / "java"], capture_output=True).stdout == f"{name}\n".encode()
+        )
     wrapper = java_home() / "bin" / "java"
     assert [file.name for file in wrapper.parent.iterdir()] == ["java"]
 

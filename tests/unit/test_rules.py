@@ -1,0 +1,266 @@
+"""The rule registry: names, severities, boundaries, and that every rule of silver can be broken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from ecommerce_lakehouse.config import LakehouseConfig, get_config
+from ecommerce_lakehouse.domain.entities import ENTITIES
+from ecommerce_lakehouse.quality.rules import Rule, datasets_with_rules, rules_for
+from ecommerce_lakehouse.transforms.ingest import parse
+from tests.unit.bronze import bronze, line
+from tests.unit.shop import judged
+
+CONFIG = get_config("dev")
+# Functions whose value is not the row's alone.
+UNSTEADY = re.compile(
+    r"\b(now|today|cur(rent)?_?(date|time\w*|user)|local_?time\w*|getdate|rand|randn|random|uuid|shuffle|"
+    r"monotonically_increasing_id|input_file_\w+)\b|\bunix_timestamp\s*\(\s*\)",
+    re.IGNORECASE,
+)
+AGGREGATE = re.compile(
+    r"\b(count|sum|avg|min|max|collect_\w+|approx_\w+|any_value|first|last)\s*\(", re.IGNORECASE
+)
+
+
+def every_rule() -> Iterator[tuple[str, Rule]]:
+    for dataset in datasets_with_rules(CONFIG):
+        for rule in rules_for(dataset, CONFIG).rules:
+            yield dataset, rule
+
+
+# Names ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", datasets_with_rules(CONFIG))
+def test_a_datasets_rules_have_names_of_their_own(dataset: str) -> None:
+    names = [rule.name for rule in rules_for(dataset, CONFIG).rules]
+    assert names
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names)
+
+
+def test_every_layer_has_rules_and_every_kind_of_consequence_is_used() -> None:
+    layers = {dataset.split("_")[0] for dataset in datasets_with_rules(CONFIG)}
+    assert layers == {"bronze", "silver", "gold", "feature"}
+    assert {rule.severity for _, rule in every_rule()} == {"warn", "drop", "fail"}
+
+
+def test_the_rules_that_the_business_named_are_there() -> None:
+    orders = rules_for("silver_orders", CONFIG)
+    assert {"valid_order_id", "valid_quantity", "valid_price"} <= set(orders.drop)
+    assert "reasonable_order_value" in orders.warn
+    assert "critical_data_quality" in rules_for("gold_data_quality_check", CONFIG).fail
+
+
+def test_rules_are_offered_by_their_consequence() -> None:
+    rules = rules_for("silver_orders", CONFIG)
+    offered = {**rules.warn, **rules.drop, **rules.fail}
+    assert offered == {rule.name: rule.constraint for rule in rules.rules}
+    assert len(rules.warn) + len(rules.drop) + len(rules.fail) == len(rules.rules)
+    assert rules.fail == {}
+    with pytest.raises(KeyError):
+        rules_for("silver_invoices", CONFIG)
+
+
+# Constraints ------------------------------------------------------------------------------------------------
+
+
+def test_no_rule_reads_the_clock_or_chance() -> None:
+    assert [
+        f"{dataset}.{rule.name}" for dataset, rule in every_rule() if UNSTEADY.search(rule.constraint)
+    ] == []
+    for constraint in ("at <= current_timestamp()", "at < NOW()", "d = curdate()", "unix_timestamp() > 0"):
+        assert UNSTEADY.search(constraint), constraint
+
+
+def test_no_rule_is_over_more_than_one_row() -> None:
+    # Databricks refuses aggregates in an expectation.
+    assert [
+        f"{dataset}.{rule.name}" for dataset, rule in every_rule() if AGGREGATE.search(rule.constraint)
+    ] == []
+    assert AGGREGATE.search("count(*) > 0")
+
+
+def test_every_rule_says_why() -> None:
+    assert [f"{dataset}.{rule.name}" for dataset, rule in every_rule() if len(rule.reason) < 10] == []
+
+
+# Every rule of silver, broken -------------------------------------------------------------------------------
+
+PAST_TOLERANCE = "2024-05-02T12:00:01"  # a second more than a day after the lines' arrival
+NO_RECORD = {
+    "orders": {
+        "valid_order_id",
+        "valid_customer_id",
+        "valid_product_id",
+        "valid_quantity",
+        "valid_price",
+        "valid_status",
+        "valid_order_timestamp",
+        "order_not_in_future",
+        "reasonable_order_value",
+    },
+    "customer_profiles": {
+        "valid_customer_id",
+        "valid_email",
+        "valid_age",
+        "valid_gender",
+        "valid_loyalty_tier",
+        "valid_signup_date",
+        "valid_updated_at",
+        "update_not_in_future",
+        "loyalty_points_not_negative",
+    },
+    "customer_activity": {
+        "valid_session_id",
+        "valid_customer_id",
+        "valid_session_timestamp",
+        "session_not_in_future",
+        "valid_session_duration",
+        "valid_page_views",
+        "valid_cart_adds",
+        "valid_device_type",
+    },
+}
+# Changes to a good record, and every rule that the changed one breaks.
+BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
+    "orders": [
+        ({}, set()),
+        ({"status": "RETURNED", "category": None, "product_name": None}, set()),
+        ({"order_timestamp": "2024-05-02T12:00:00"}, set()),
+        ({"order_id": None}, {"valid_order_id"}),
+        ({"order_id": "  "}, {"valid_order_id"}),
+        ({"customer_id": ""}, {"valid_customer_id"}),
+        ({"product_id": None}, {"valid_product_id"}),
+        ({"quantity": "two"}, {"valid_quantity", "reasonable_order_value"}),
+        ({"price": 9.999}, {"valid_price", "reasonable_order_value"}),
+        ({"price": 10_000, "quantity": 101}, {"valid_quantity", "reasonable_order_value"}),
+        ({"status": "lost"}, {"valid_status"}),
+        ({"order_timestamp": "12:30"}, {"valid_order_timestamp", "order_not_in_future"}),
+        ({"order_timestamp": PAST_TOLERANCE}, {"order_not_in_future"}),
+        ({"coupon": "MAY"}, {"no_unexpected_columns"}),
+    ],
+    "customer_profiles": [
+        ({}, set()),
+        ({"age": 16, "loyalty_points": 0, "country": None}, set()),
+        ({"age": 120, "email": "Ana.B+shop@mail.example.com"}, set()),
+        ({"customer_id": " "}, {"valid_customer_id"}),
+        ({"email": "ana.example.com"}, {"valid_email"}),
+        ({"email": "ana@example"}, {"valid_email"}),
+        ({"email": "ana b@example.com"}, {"valid_email"}),
+        ({"email": "ana@b@example.com"}, {"valid_email"}),
+        ({"email": None}, {"valid_email"}),
+        ({"age": 15}, {"valid_age"}),
+        ({"age": 121}, {"valid_age"}),
+        ({"gender": "unknown"}, {"valid_gender"}),
+        ({"loyalty_tier": "wood"}, {"valid_loyalty_tier"}),
+        ({"signup_date": "2024-02-30"}, {"valid_signup_date"}),
+        ({"updated_at": "yesterday"}, {"valid_updated_at", "update_not_in_future"}),
+        ({"updated_at": PAST_TOLERANCE}, {"update_not_in_future"}),
+        ({"loyalty_points": -1}, {"loyalty_points_not_negative"}),
+        ({"nickname": "A"}, {"no_unexpected_columns"}),
+    ],
+    "customer_activity": [
+        ({}, set()),
+        ({"session_duration_seconds": 0, "page_views": 0, "cart_adds": 0}, set()),
+        ({"session_duration_seconds": 86_400, "device_type": "Tablet"}, set()),
+        ({"session_id": None}, {"valid_session_id"}),
+        ({"customer_id": None}, {"valid_customer_id"}),
+        ({"session_timestamp": None}, {"valid_session_timestamp", "session_not_in_future"}),
+        ({"session_timestamp": PAST_TOLERANCE}, {"session_not_in_future"}),
+        ({"session_duration_seconds": 86_401}, {"valid_session_duration"}),
+        ({"session_duration_seconds": -1}, {"valid_session_duration"}),
+        ({"page_views": -1}, {"valid_page_views"}),
+        ({"cart_adds": "some"}, {"valid_cart_adds"}),
+        ({"device_type": "fridge"}, {"valid_device_type"}),
+        ({"referrer": "x"}, {"no_unexpected_columns"}),
+    ],
+}
+
+
+def test_every_rule_of_silver_is_broken_by_what_it_is_for_and_by_nothing_else(spark: SparkSession) -> None:
+    expected: dict[str, set[str]] = {}
+    tables: list[DataFrame] = []
+    for name, cases in BROKEN.items():
+        lines = {f"{name} {changes}": line(name, **changes) for changes, _ in cases}
+        expected |= {f"{name} {changes}": broken for changes, broken in cases}
+        lines |= {f"{name} truncated": line(name)[:-9], f"{name} latin": line(name, customer_id="C\xe9")}
+        lines[f"{name} latin"] = lines[f"{name} latin"].replace(b"\\u00e9", b"\xe9")
+        expected |= {
+            f"{name} truncated": NO_RECORD[name] | {"valid_json"},
+            f"{name} latin": {"valid_encoding"},
+        }
+        rules = rules_for(f"silver_{ENTITIES[name].target}", CONFIG)
+        assert {rule.name for rule in rules.rules} == set().union(*(expected[line] for line in lines))
+        rows = judged(parse(bronze(spark, lines), ENTITIES[name]), rules)
+        tables.append(rows.select("source_file", "broken_rules"))
+    found = reduce(DataFrame.union, tables).collect()
+    assert {row.source_file: set(row.broken_rules) for row in found} == expected
+    assert len(found) == len(expected)
+
+
+def test_an_empty_line_is_counted_at_bronze(spark: SparkSession) -> None:
+    rows = judged(bronze(spark, [b"", b" ", b"{}"]), rules_for("bronze_orders", CONFIG))
+    assert [row.broken_rules for row in rows.collect()] == [["line_not_empty"], [], []]
+
+
+# Limits of the configuration --------------------------------------------------------------------------------
+
+
+def broken_by_limit(
+    spark: SparkSession, config: LakehouseConfig, cases: dict[str, dict[str, Any]]
+) -> dict[str, list[str]]:
+    """The rules of orders that each changed order breaks."""
+    lines = {name: line("orders", **changes) for name, changes in cases.items()}
+    rows = judged(parse(bronze(spark, lines), ENTITIES["orders"]), rules_for("silver_orders", config))
+    return {row.source_file: row.broken_rules for row in rows.select("source_file", "broken_rules").collect()}
+
+
+def test_the_limits_of_price_and_quantity_are_within(spark: SparkSession) -> None:
+    config = CONFIG.model_copy(update={"max_price": 49.99, "max_quantity": 3})
+    cases: dict[str, tuple[dict[str, Any], list[str]]] = {
+        "lowest": ({"price": 0.01, "quantity": 1}, []),
+        "highest": ({"price": 49.99, "quantity": 3}, []),
+        "price too high": ({"price": 50.00, "quantity": 2}, ["valid_price"]),
+        "too many": ({"price": 1, "quantity": 4}, ["valid_quantity"]),
+        "both": ({"price": 50, "quantity": 4}, ["valid_quantity", "valid_price", "reasonable_order_value"]),
+        "free": ({"price": 0, "quantity": 1}, ["valid_price"]),
+        "paid back": ({"price": -0.01, "quantity": 1}, ["valid_price"]),
+        "none": ({"price": 5, "quantity": 0}, ["valid_quantity"]),
+        "given back": ({"price": 5, "quantity": -1}, ["valid_quantity"]),
+        # 49.99 x 3 = 149.97 is the highest value that the limits allow.
+        "worth the limit": ({"price": 149.97, "quantity": 1}, ["valid_price"]),
+        "worth more": ({"price": 149.98, "quantity": 1}, ["valid_price", "reasonable_order_value"]),
+    }
+    found = broken_by_limit(spark, config, {name: changes for name, (changes, _) in cases.items()})
+    assert found == {name: broken for name, (_, broken) in cases.items()}
+
+
+def test_the_limits_of_development_are_those_of_its_settings(spark: SparkSession) -> None:
+    at_limit = {"price": CONFIG.max_price, "quantity": CONFIG.max_quantity}
+    cases = {
+        "at": at_limit,
+        "dearer": at_limit | {"price": CONFIG.max_price + 0.01},
+        "more": at_limit | {"quantity": CONFIG.max_quantity + 1},
+    }
+    assert broken_by_limit(spark, CONFIG, cases) == {
+        "at": [],
+        "dearer": ["valid_price", "reasonable_order_value"],
+        "more": ["valid_quantity", "reasonable_order_value"],
+    }
+
+
+@pytest.mark.xfail(strict=True, reason="the limit is written into the rule with six digits")
+def test_a_limit_of_more_than_six_digits_is_exact(spark: SparkSession) -> None:
+    config = CONFIG.model_copy(update={"max_price": 12_345.67})
+    assert broken_by_limit(spark, config, {"at": {"price": 12_345.67}, "above": {"price": 12_345.68}}) == {
+        "at": [],
+        "above": ["valid_price"],
+    }
