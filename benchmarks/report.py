@@ -23,7 +23,7 @@ NOTHING_NEW_SECONDS_AIM = 5.0
 class Measurement:
     """One step of one contender. `startup_seconds` are those until Spark is warm, `seconds` the rest.
 
-    `cpu_seconds` are the processor's, on all cores, in the rest: they tell a busy machine from a slow program.
+    `cpu_seconds` are the processor's, on all cores, in the rest: they tell a busy machine from slow code.
     """
 
     orders: int
@@ -89,8 +89,8 @@ def growth(measurements: Sequence[Measurement], contender: Contender) -> Growth:
 
 def as_text(measurements: Sequence[Measurement]) -> str:
     """The table, start-up and growth, as lines of text."""
-    seconds = ("plain s", "engine s", "ratio", "plain CPU s", "engine CPU s")
-    rows = [("orders", "step", *seconds, "plain MB", "engine MB", "verdict")]
+    names = ("plain s", "engine s", "ratio", "plain CPU s", "engine CPU s")
+    rows = [("orders", "step", *names, "plain MB", "engine MB", "verdict")]
     for line in lines(measurements):
         rows.append(
             (

@@ -1,4 +1,4 @@
-"""The main job as a user runs it, twice, held to what the generator's manifests say must become of each line."""
+"""The main job as a user runs it, twice, held to the generator's manifests: what must become of each line."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ PIPELINES = {
 
 
 @pytest.fixture(scope="module")
-def runs(
-    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
-) -> list[dict[str, Any]]:
+def runs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The main job on a first small batch and the next day's, and once more on the day after."""
     home = tmp_path_factory.mktemp("e2e") / "lakehouse"
     with pytest.MonkeyPatch.context() as patch:
@@ -119,7 +117,9 @@ def test_quarantine_and_the_event_log_give_exactly_the_broken_rules(
     drops = {name: failed for (data, name), (_, failed) in logged.items() if data == f"valid_{target}"}
     assert Counter(drops) == Counter({**dict.fromkeys(drops, 0), **expected})
     warnings = {
-        name: failed for (data, name), (_, failed) in logged.items() if data.endswith(f"silver_{target}_parsed")
+        name: failed
+        for (data, name), (_, failed) in logged.items()
+        if data.endswith(f"silver_{target}_parsed")
     }
     assert Counter(warnings) == Counter({**dict.fromkeys(warnings, 0), **warned})
     lines = _one(f"select count(*) from bronze_{entity}")

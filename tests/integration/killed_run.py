@@ -1,4 +1,4 @@
-"""Runs a pipeline and kills its own process with SIGKILL at a chosen moment: `killed_run.py HOME FILE MOMENT`."""
+"""Runs a pipeline and kills its own process at a chosen moment: `killed_run.py SPEC HOME MOMENT`."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ def source(folder: str, scd_type: int, *, deletes: bool = True, extra: str = "")
     @dp.temporary_view(name="changes")
     def incoming():
         schema = "id INT, name STRING, city STRING, at INT, op STRING"
-        return spark.readStream.schema(schema).option("maxFilesPerTrigger", "1").format("json").load("{folder}")
+        rows = spark.readStream.schema(schema).option("maxFilesPerTrigger", "1")
+        return rows.format("json").load("{folder}")
 
     dp.create_streaming_table("people")
     dp.create_auto_cdc_flow(
@@ -117,7 +118,9 @@ def test_rows_are_counted_once_though_a_merge_reads_them_twice(lab: Lab) -> None
         return spark.readStream.schema("id INT, name STRING, at INT").format("json").load("{folder}")
 
     dp.create_streaming_table("people")
-    dp.create_auto_cdc_flow(target="people", source="changes", keys=["id"], sequence_by=F.struct("at", "name"))
+    dp.create_auto_cdc_flow(
+        target="people", source="changes", keys=["id"], sequence_by=F.struct("at", "name")
+    )
     """
     lab.run(text)
     lab.arrive("changes", [{"id": n, "name": None if n % 5 == 0 else "bob", "at": 2} for n in range(100)])

@@ -157,7 +157,8 @@ BAD_PIPELINES = {
         r"read each other: a -> b -> a",
     ),
     "a name used twice": (
-        "for _ in range(2):\n    @dp.materialized_view(name='a')\n    def a():\n        return spark.range(1)",
+        "for _ in range(2):\n    @dp.materialized_view(name='a')\n"
+        "    def a():\n        return spark.range(1)",
         r"'a' is declared twice: lab.py:8 and lab.py:8",
     ),
     "two expectations of one name": (

@@ -118,7 +118,7 @@ def test_the_sample_data_job_reaches_the_generator_with_its_parameters(
         "other",
     )
     assert sizes == {
-        "seed": 42,
+        "seed": None,
         "orders": 7,
         "customer_activity": None,
         "customers": None,

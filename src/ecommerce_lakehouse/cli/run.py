@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NAME = "run"
 EXAMPLES = (
     "Examples:\n\nlakehouse run e2e_pipeline_job\n\n"
-    "lakehouse run generate_sample_data --param seed=7\n\n"
+    "lakehouse run generate_sample_data --param batches=7\n\n"
     "lakehouse run medallion_dlt_pipeline --full-refresh silver_orders\n\n"
     "lakehouse run medallion_dlt_pipeline --validate-only"
 )

@@ -78,7 +78,8 @@ class LakehouseConfig(_Frozen):
     future_tolerance: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day)s?$")
 
     # Feature snapshots are taken on a fixed grid of this many days.
-    feature_snapshot_days: int = Field(ge=1, le=365)
+    # It divides the trailing window of 28 days.
+    feature_snapshot_days: Literal[1, 2, 4, 7, 14, 28]
 
     rows_generated: RowsGenerated
     issue_rate: float = Field(ge=0, le=1)

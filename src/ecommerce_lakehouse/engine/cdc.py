@@ -149,7 +149,7 @@ def _values(cdc: AutoCdc, columns: list[str]) -> dict[str, str | Column]:
 
 
 def _sequence_of_target(batch: ChangeBatch, cdc: AutoCdc, columns: list[str]) -> str | None:
-    """The sequence expression as SQL over the MERGE's target alias `t`; None where the target lacks a column."""
+    """The sequence as SQL over the MERGE's target alias `t`; None where the target lacks a column of it."""
     import sqlglot
     from sqlglot import exp
 

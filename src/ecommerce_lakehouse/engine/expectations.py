@@ -134,7 +134,8 @@ def _attach(expectations: Mapping[str, str], action: Action) -> Callable[[Query]
     def decorate(query: Query) -> Query:
         if not callable(query):
             raise GraphError(
-                "An expectation decorates the query function: put it below @dp.table or @dp.materialized_view."
+                "An expectation decorates the query function: "
+                "put it below @dp.table or @dp.materialized_view."
             )
         # Decorators apply from the bottom up; readers list them from the top down.
         setattr(query, ATTRIBUTE, added + of_function(query))

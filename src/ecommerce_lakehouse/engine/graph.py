@@ -144,10 +144,7 @@ class QueryReader:
     def build(self, flow: FlowDefinition, dataset: DatasetDefinition, target: str) -> DataFrame:
         """The rows that the flow gives to its dataset, with the dataset's expectations on them."""
         with reading_through(self):
-            if flow.cdc:
-                rows = self._session.readStream.table(flow.cdc.source)
-            else:
-                rows = _call(flow)
+            rows = self._session.readStream.table(flow.cdc.source) if flow.cdc else _call(flow)
         expectations = dataset.expectations + (ex.of_function(flow.query) if flow.query else ())
         return self._apply(rows, target, ex.checked(expectations, target))
 

@@ -237,7 +237,7 @@ class _Reports:
         self._waiting.append(batch_id)
 
     def send(self) -> None:
-        """Report the batches that Spark has finished: their progress is there before the next batch starts."""
+        """Report the batches that Spark has finished; their progress is there before the next one starts."""
         if not self._waiting:
             return
         self.started.wait()

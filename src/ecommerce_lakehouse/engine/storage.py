@@ -101,13 +101,19 @@ class Storage:
         except Timeout:
             who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
             raise BusyError(
-                f"Another run is using {self.home} ({who}). Wait for it, or set LAKEHOUSE_HOME to another folder."
+                f"Another run is using {self.home} ({who}). Wait for it, "
+                "or set LAKEHOUSE_HOME to another folder."
             ) from None
         try:
             holder.write_text(f"{purpose}, process {os.getpid()}", encoding="utf-8")
             yield
         finally:
             lock.release()
+
+    def size(self) -> int:
+        """Bytes in all tables and volumes."""
+        roots = (self.tables_root, self.volumes_root)
+        return sum(file.stat().st_size for root in roots for file in root.rglob("*") if file.is_file())
 
     def remove(self) -> None:
         """Delete everything in the data folder."""
@@ -179,7 +185,7 @@ def transaction_commit(path: Path, app_id: str, version: int) -> Commit | None:
 
 
 def transaction_version(path: Path, app_id: str) -> int:
-    """The last transaction of `app_id` that the table at `path` has; -1 before the first, or without a table."""
+    """The last transaction of `app_id` in the table at `path`; -1 before the first, or without a table."""
     from deltalake import DeltaTable
 
     if table_version(path) is None:
