@@ -159,7 +159,7 @@ BAD_PIPELINES = {
     "a name used twice": (
         "for _ in range(2):\n    @dp.materialized_view(name='a')\n"
         "    def a():\n        return spark.range(1)",
-        r"'a' is declared twice: lab.py:8 and lab.py:8",
+        r"'a' is declared twice: lab.py:7 and lab.py:7",
     ),
     "two expectations of one name": (
         "@dp.materialized_view(name='a')\n@dp.expect('x', 'id > 0')\n@dp.expect('x', 'id > 1')\n"
@@ -172,7 +172,7 @@ BAD_PIPELINES = {
     ),
     "a batch query for a streaming table": (
         "@dp.table(name='a')\ndef a():\n    return spark.range(1)",
-        r"lab.py:7: 'main.shop.a' is a streaming table over a batch query",
+        r"lab.py:6: 'main.shop.a' is a streaming table over a batch query",
     ),
     "a query that returns nothing": (
         "@dp.table(name='a')\ndef a():\n    pass",
@@ -180,7 +180,7 @@ BAD_PIPELINES = {
     ),
     "an error in the code": (
         "x = 1\nraise ValueError('no such luck')",
-        r"lab.py:8: ValueError: no such luck",
+        r"lab.py:7: ValueError: no such luck",
     ),
     "no table": ("x = 1", r"declares no table"),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from benchmarks.compare import main
+from benchmarks import compare
 from benchmarks.plain import versions
 from benchmarks.process import CommandFailedError, measure
 from benchmarks.report import Contender, Measurement, Step, as_text, growth, lines
@@ -171,14 +171,14 @@ def test_a_failed_run_shows_the_end_of_its_log(tmp_path: Path) -> None:
 
 def test_the_default_sizes_are_those_of_the_issue(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(["--help"])
+        compare.main(["--help"])
     assert stop.value.code == 0
     assert "default 10000 1000000" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_size_that_is_too_small_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(["--orders", "5"])
+        compare.main(["--orders", "5"])
     assert stop.value.code == 2
     assert "5 is less than 100" in capsys.readouterr().err
 
@@ -207,3 +207,34 @@ def test_the_plain_history_ends_a_version_where_the_next_begins(spark: SparkSess
         '["c1", "PT", "2024-01-02", "None"]',
         '["c2", "PT", "2024-01-01", "None"]',
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "said"),
+    [
+        ({}, 0, "Every table had the same rows in both after every step."),
+        ({"first run": ["silver_orders: only the engine has it"]}, 1, "THE ROWS DIFFER"),
+    ],
+)
+def test_different_rows_fail_the_benchmark_and_a_missed_aim_does_not(
+    found: dict[str, list[str]],
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(benchmark: compare._Benchmark, orders: int, repeat: int) -> None:
+        benchmark.measurements += [item for item in ROUND if item.orders == orders]
+        benchmark.differences.update(found)
+
+    monkeypatch.setattr(compare._Benchmark, "run", run)
+    monkeypatch.setattr(compare, "stop_on_termination", lambda: None)
+    file = tmp_path / "out.json"
+    assert compare.main(["--work", str(tmp_path), "--json", str(file)]) == code
+    printed = capsys.readouterr().out
+    assert said in printed
+    assert "MISSED" in printed
+    document = json.loads(file.read_text(encoding="utf-8"))
+    assert document["same_rows"] is (code == 0)
+    assert [line["met"] for line in document["lines"]] == [True, False, True, False, True, False]

@@ -23,6 +23,7 @@ from ecommerce_lakehouse.config import (
     resolve,
     widget_environment,
 )
+from ecommerce_lakehouse.config.settings import settings_file
 from ecommerce_lakehouse.engine.session import activate, session_with
 
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
@@ -38,7 +39,7 @@ def _neither_variable_nor_databricks(monkeypatch: pytest.MonkeyPatch) -> None:
 def dev_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the development settings that a test may spoil."""
     copy = tmp_path / "dev_config.json"
-    original = resolve.settings_file("dev").read_text(encoding="utf-8")
+    original = settings_file("dev").read_text(encoding="utf-8")
     copy.write_text(original, encoding="utf-8")
     monkeypatch.setattr(resolve, "settings_file", lambda _environment: copy)
     resolve._load.cache_clear()
@@ -342,9 +343,9 @@ def test_a_pipelines_start_prints_what_decides_its_figures(
         "Max Files per Trigger: 1000",
         "Target File Size: 256MB",
         "Watermark Delay: 10 minutes",
-        "Premium Customer Threshold: 5000",
+        "Premium Customer Threshold: 5000.00",
         "Max Quantity Allowed: 100",
-        "Max Price Allowed: 10000",
+        "Max Price Allowed: 10000.00",
     ]
 
 

@@ -101,9 +101,9 @@ def order_lines(draw: st.DrawFn) -> tuple[bytes, dict[str, Any]]:
         sound = draw(st.integers(0, 5)) > 0
         texts[name] = next(iter(pool)) if sound else draw(st.sampled_from(list(pool)))
     damage = draw(st.sampled_from([*[None] * 8, "encoding", "truncated"]))
-    name = b'"caf\xe9"' if damage == "encoding" else b'"caf\xc3\xa9"'
+    product = b'"caf\xe9"' if damage == "encoding" else b'"caf\xc3\xa9"'
     body = ", ".join(f'"{field}": {text}' for field, text in texts.items())
-    raw = b'{"product_name": ' + name + b", " + body.encode() + b"}"
+    raw = b'{"product_name": ' + product + b", " + body.encode() + b"}"
     if damage == "truncated":
         return raw[: draw(st.integers(0, len(raw) - 1))], dict.fromkeys(FIELDS) | {"damage": damage}
     return raw, {field: FIELDS[field][text] for field, text in texts.items()} | {"damage": damage}
@@ -227,11 +227,11 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
     for each in labelled[1:]:
         whole = whole.union(each)
     found: dict[str, Counter[Any]] = {name: Counter() for name in answers}
-    for name, *values in whole.collect():
-        found[name][tuple(values)] += 1
+    for answer in whole.collect():
+        found[answer[0]][tuple(answer[1:])] += 1
 
     plain = [(key, int(time.timestamp()), *rest) for key, time, *rest in rows]
-    newest: dict[str, Any] = {}
+    newest: dict[object, Any] = {}
     for row in plain:
         if row[0] not in newest or row[1:4] > newest[row[0]][1:4]:
             newest[row[0]] = row

@@ -257,7 +257,6 @@ def test_the_limits_of_development_are_those_of_its_settings(spark: SparkSession
     }
 
 
-@pytest.mark.xfail(strict=True, reason="the limit is written into the rule with six digits")
 def test_a_limit_of_more_than_six_digits_is_exact(spark: SparkSession) -> None:
     config = CONFIG.model_copy(update={"max_price": 12_345.67})
     assert broken_by_limit(spark, config, {"at": {"price": 12_345.67}, "above": {"price": 12_345.68}}) == {

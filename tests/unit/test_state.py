@@ -52,7 +52,8 @@ def test_progress_comes_back_as_it_was_stored(state: State) -> None:
     state.record("u1", {}, flow=("orders", flow), dataset=("sales", view))
     assert (state.flow("orders"), state.dataset("sales")) == (flow, view)
     # A completed run that read no table is not an unfinished one.
-    for inputs in ({}, None):
+    seen: list[dict[str, int] | None] = [{}, None]
+    for inputs in seen:
         state.put_flow("orders", FlowProgress("epoch", 8, inputs))
         assert state.flow("orders") == FlowProgress("epoch", 8, inputs)
 

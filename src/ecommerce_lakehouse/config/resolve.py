@@ -69,9 +69,9 @@ def log_pipeline_config(config: LakehouseConfig | None = None) -> list[str]:
         f"Max Files per Trigger: {config.max_files_per_trigger}",
         f"Target File Size: {config.target_file_size_mb}MB",
         f"Watermark Delay: {config.watermark_delay}",
-        f"Premium Customer Threshold: {config.premium_customer_threshold:g}",
+        f"Premium Customer Threshold: {config.premium_customer_threshold:.2f}",
         f"Max Quantity Allowed: {config.max_quantity}",
-        f"Max Price Allowed: {config.max_price:g}",
+        f"Max Price Allowed: {config.max_price:.2f}",
     ]
     for line in lines:
         print(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,6 +76,7 @@ class LakehouseConfig(_Frozen):
     churn_medium_risk_days: int = Field(ge=1)
     churn_high_risk_days: int = Field(ge=1)
     new_customer_days: int = Field(ge=1)
+    earliest_event: date
     future_tolerance: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day)s?$")
 
     # Feature snapshots are taken on a fixed grid of this many days.

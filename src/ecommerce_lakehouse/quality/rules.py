@@ -103,12 +103,12 @@ def _orders(config: LakehouseConfig) -> tuple[Rule, ...]:
         ),
         Rule(
             "valid_price",
-            f"price > 0 AND price <= {config.max_price:g}",
+            f"price > 0 AND price <= {config.max_price:.2f}",
             "drop",
             "A price is positive, in whole cents and within the shop's limit",
         ),
         _one_of("valid_status", "status", ORDER_STATUSES, "An order is in a state that the shop knows"),
-        Rule("valid_order_timestamp", "order_timestamp IS NOT NULL", "drop", "An order has a time"),
+        _dated("valid_order_timestamp", "order_timestamp", config, "An order has a time"),
         _not_future("order_not_in_future", "order_timestamp", config),
         Rule(
             "reasonable_order_value",
@@ -131,8 +131,8 @@ def _customers(config: LakehouseConfig) -> tuple[Rule, ...]:
         Rule("valid_age", "age >= 16 AND age <= 120", "drop", "A customer is a living adult"),
         _one_of("valid_gender", "gender", GENDERS, "The shop's vocabulary"),
         _one_of("valid_loyalty_tier", "loyalty_tier", LOYALTY_TIERS, "The loyalty programme's tiers"),
-        Rule("valid_signup_date", "signup_date IS NOT NULL", "drop", "Tenure is counted from it"),
-        Rule("valid_updated_at", "updated_at IS NOT NULL", "drop", "The newest profile wins by it"),
+        _dated("valid_signup_date", "signup_date", config, "Tenure is counted from it"),
+        _dated("valid_updated_at", "updated_at", config, "The newest profile wins by it"),
         _not_future("update_not_in_future", "updated_at", config),
         Rule("loyalty_points_not_negative", "loyalty_points >= 0", "warn", "Points cannot be owed"),
     )
@@ -142,7 +142,7 @@ def _activity(config: LakehouseConfig) -> tuple[Rule, ...]:
     return (
         _present("valid_session_id", "session_id", "A session is known by its id"),
         _present("valid_customer_id", "customer_id", "A session belongs to a customer"),
-        Rule("valid_session_timestamp", "session_timestamp IS NOT NULL", "drop", "A session has a time"),
+        _dated("valid_session_timestamp", "session_timestamp", config, "A session has a time"),
         _not_future("session_not_in_future", "session_timestamp", config),
         Rule(
             "valid_session_duration",
@@ -367,6 +367,10 @@ def _present(name: str, column: str, reason: str) -> Rule:
 
 def _one_of(name: str, column: str, values: tuple[str, ...], reason: str) -> Rule:
     return Rule(name, f"{column} IN ({', '.join(repr(value) for value in values)})", "drop", reason)
+
+
+def _dated(name: str, column: str, config: LakehouseConfig, reason: str) -> Rule:
+    return Rule(name, f"{column} >= DATE '{config.earliest_event}'", "drop", reason)
 
 
 def _not_future(name: str, column: str, config: LakehouseConfig) -> Rule:

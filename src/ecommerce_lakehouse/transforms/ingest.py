@@ -33,12 +33,13 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
     `unexpected_columns` ARRAY<STRING>, sorted; `raw_line` and the provenance columns.
     """
     text = F.make_valid_utf8(F.col("raw_line").cast("string"))
-    # Within brackets the parser refuses what follows a first object; alone it would ignore the rest.
-    records = F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<map<string,string>>")
+    # Alone, the parser would ignore what follows a first object. Before an object of our own in an array,
+    # nothing but one object makes two elements.
+    records = F.from_json(F.concat(F.lit("["), text, F.lit(",{}]")), "array<map<string,string>>")
     named = bronze.select(
         "*",
         F.is_valid_utf8(F.col("raw_line").cast("string")).alias("is_utf8"),
-        F.when(F.size(records) == 1, F.element_at(records, 1)).alias("record"),
+        F.when(F.size(records) == 2, F.element_at(records, 1)).alias("record"),
     )
     given = {field.name: F.col("record").getItem(field.name) for field in entity.fields}
     known = F.array(*[F.lit(name) for name in entity.field_names])
@@ -80,15 +81,15 @@ def _derive_order_columns(orders: DataFrame) -> DataFrame:
 
 def _typed(value: Column, field: SourceField) -> Column:
     """The value as the field's type, or NULL; never a value that differs from what was delivered."""
-    text = F.nullif(F.trim(value), F.lit(""))
+    text = F.nullif(F.trim(value, F.lit(" \t\r\n")), F.lit(""))
     match field.type:
         case "string":
             return F.lower(text) if field.lower else text
         case "int":  # a cast would turn '3.7' into 3
             return F.when(text.rlike(r"^[+-]?[0-9]+$"), text.try_cast("int"))
         case "decimal(10,2)":  # a cast would round '9.999'
-            exact = text.try_cast("decimal(38,10)")
-            return F.when(exact == F.round(exact, 2), text.try_cast("decimal(10,2)"))
+            cents = text.try_cast("decimal(10,2)")
+            return F.when(cents.cast("double") == text.try_cast("double"), cents)
         case "timestamp":  # a cast would read '12:30' as today
             return F.when(text.rlike(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}"), text.try_cast("timestamp"))
         case "date":
