@@ -369,7 +369,8 @@ def _empty(session: SparkSession, schema: StructType, folder: Path, streaming: b
 def _plan_text(rows: DataFrame) -> str:
     """The analysed plan without the numbers that Spark gives anew each time."""
     text = str(rows._jdf.queryExecution().analyzed().toString())
-    return re.sub(r"(#|Delta\[version=|plan_id=)\d+L?", r"\1", text)
+    numbered = r"(#|Delta\[version=|plan_id=|\b[xyz]_)\d+L?"  # x_, y_, z_: the variables of lambdas
+    return re.sub(numbered, r"\1", text)
 
 
 def _fingerprint(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltalake import DeltaTable, Schema
 from pyspark.sql import Observation
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from ecommerce_lakehouse.engine.graph import Dataset
+    from ecommerce_lakehouse.engine.lakeflow import DatasetDefinition
 
 Write = Callable[["DataFrame", int], None]
 
@@ -106,8 +108,6 @@ class SparkExecutor:
 
     def create_table(self, dataset: Dataset, path: Path) -> None:
         """Create the dataset's empty table, or bring an existing one's properties up to date."""
-        from delta.tables import DeltaTable
-
         definition = dataset.definition
         properties = dict(definition.table_properties)
         if constraints := declared_constraints(definition.schema):
@@ -115,21 +115,35 @@ class SparkExecutor:
         if table_version(path) is not None:
             self._alter(path, properties)
             return
-        builder = DeltaTable.createIfNotExists(self._session).location(str(path))
         schema = dataset.schema if definition.schema else _all_nullable(dataset.schema)
-        builder = builder.addColumns(schema).comment(definition.comment)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if definition.cluster_by:
+            self._create_clustered(path, schema, definition, properties)
+            return
+        # delta-rs takes a hundredth of the time that Spark needs to write the same commit.
+        DeltaTable.create(
+            str(path),
+            schema=Schema.from_json(schema.json()),
+            mode="ignore",
+            description=definition.comment,
+            partition_by=list(definition.partition_cols) or None,
+            configuration=properties,
+            raise_if_key_not_exists=False,
+        )
+
+    def _create_clustered(
+        self, path: Path, schema: StructType, definition: DatasetDefinition, properties: Mapping[str, str]
+    ) -> None:
+        """Only Spark's Delta knows clustered tables."""
+        from delta.tables import DeltaTable
+
+        builder = DeltaTable.createIfNotExists(self._session).location(str(path))
+        builder = builder.addColumns(schema).comment(definition.comment).clusterBy(*definition.cluster_by)
         for key, value in properties.items():
             builder = builder.property(key, value)
-        if definition.cluster_by:
-            builder = builder.clusterBy(*definition.cluster_by)
-        elif definition.partition_cols:
-            builder = builder.partitionedBy(*definition.partition_cols)
-        path.parent.mkdir(parents=True, exist_ok=True)
         builder.execute()
 
     def _alter(self, path: Path, properties: Mapping[str, str]) -> None:
-        from deltalake import DeltaTable
-
         current = DeltaTable(str(path)).metadata().configuration
         changed = {key: value for key, value in properties.items() if current.get(key) != value}
         if changed:
@@ -297,8 +311,6 @@ def _forget(log: Path, batch: int) -> None:
 
 
 def _is_empty(path: Path) -> bool:
-    from deltalake import DeltaTable
-
     return not DeltaTable(str(path)).file_uris()
 
 

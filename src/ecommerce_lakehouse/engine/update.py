@@ -109,8 +109,9 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
         },
     )
     _progress(update, "INITIALIZING")
-    compile_stages = "false" if is_small(update.storage) else "true"
-    settings = {"spark.sql.codegen.wholeStage": compile_stages, **spec.configuration}
+    large = "false" if is_small(update.storage) else "true"
+    settings = {"spark.sql.codegen.wholeStage": large, "spark.sql.adaptive.enabled": large}
+    settings |= spec.configuration
     with session_with(settings) as session:
         definitions = load_definitions(spec.source_files, session, spec.root_path)
         _log_printed(update, definitions)
