@@ -78,15 +78,6 @@ def in_the_middle_of_a_view() -> None:
     spark_executor.SparkExecutor.refresh = refresh  # type: ignore[method-assign]
 
 
-def after_a_view_is_committed() -> None:
-    """A materialized view is committed, and not reported."""
-    spark_executor.commit_info = die  # type: ignore[assignment]
-
-
-def before_the_event_log_is_written() -> None:
-    event_log._append = die  # type: ignore[assignment]
-
-
 def after_the_event_log_is_written() -> None:
     """The event log table has the events; the pipeline's state still lists them."""
     state.State.published = die  # type: ignore[method-assign,assignment]
@@ -100,8 +91,6 @@ MOMENTS: dict[str, Callable[[], None]] = {
         between_checkpoint_and_report,
         in_a_merge_before_its_report,
         in_the_middle_of_a_view,
-        after_a_view_is_committed,
-        before_the_event_log_is_written,
         after_the_event_log_is_written,
     )
 }

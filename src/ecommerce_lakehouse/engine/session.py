@@ -212,6 +212,7 @@ def _settings(jars: list[Path], log_file: Path) -> dict[str, str]:
         # OSS Delta does not know delta.targetFileSize; keep it on the table instead of refusing it.
         "spark.databricks.delta.allowArbitraryProperties.enabled": "true",
         "spark.sql.streaming.metricsEnabled": "false",
+        **sized_settings(Storage.default()),
         "spark.sql.debug.maxToStringFields": "1000",
     }
     if jars:
@@ -230,14 +231,20 @@ def _settings(jars: list[Path], log_file: Path) -> dict[str, str]:
     return settings
 
 
-def is_small(storage: Storage) -> bool:
-    """Whether a lakehouse holds so little that compiling costs more than it saves."""
+def sized_settings(storage: Storage) -> dict[str, str]:
+    """Spark settings that depend on how much the lakehouse holds now."""
+    optimize = "false" if _is_small(storage) else "true"
+    return {"spark.sql.codegen.wholeStage": optimize, "spark.sql.adaptive.enabled": optimize}
+
+
+def _is_small(storage: Storage) -> bool:
+    """Whether a lakehouse holds so little that optimizing costs more than it saves."""
     return storage.size() < SMALL_LAKEHOUSE_BYTES
 
 
 def _jit_options() -> str:
     # One compiler alone reserves too small a code cache for Spark.
-    return "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m" if is_small(Storage.default()) else ""
+    return "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m" if _is_small(Storage.default()) else ""
 
 
 def _driver_memory() -> str:

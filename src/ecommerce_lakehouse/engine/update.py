@@ -15,7 +15,7 @@ from ecommerce_lakehouse.engine.graph import Dataset, Flow, Graph, resolve
 from ecommerce_lakehouse.engine.lakeflow import Definitions, load_definitions
 from ecommerce_lakehouse.engine.results import Listener, UpdateResult, UpdateState
 from ecommerce_lakehouse.engine.run_graph import GraphRun
-from ecommerce_lakehouse.engine.session import is_small, session_with
+from ecommerce_lakehouse.engine.session import session_with, sized_settings
 from ecommerce_lakehouse.engine.state import State
 from ecommerce_lakehouse.engine.storage import Storage, TableName
 
@@ -109,10 +109,7 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
         },
     )
     _progress(update, "INITIALIZING")
-    large = "false" if is_small(update.storage) else "true"
-    settings = {"spark.sql.codegen.wholeStage": large, "spark.sql.adaptive.enabled": large}
-    settings |= spec.configuration
-    with session_with(settings) as session:
+    with session_with(sized_settings(update.storage) | spec.configuration) as session:
         definitions = load_definitions(spec.source_files, session, spec.root_path)
         _log_printed(update, definitions)
         graph = resolve(definitions, session, update.storage, spec.catalog, spec.schema)
