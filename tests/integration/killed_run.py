@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ecommerce_lakehouse.engine import event_log, run_graph, spark_executor, state
+from ecommerce_lakehouse.engine import run_graph, spark_executor, state
 from ecommerce_lakehouse.engine.bundle_model import PipelineSpec
 from ecommerce_lakehouse.engine.storage import Storage, TableName, table_version
 from ecommerce_lakehouse.engine.update import run_update
