@@ -173,4 +173,4 @@ def test_every_dataset_of_both_pipelines_has_a_table(runs: list[dict[str, Any]])
     names = set(_datasets(runs[0]))
     assert names == set(_datasets(runs[1]))
     assert names | {"event_log_medallion_dlt_pipeline", "event_log_ml_features_pipeline"} == tables
-    assert len(names) == 30
+    assert len(names) == 29
