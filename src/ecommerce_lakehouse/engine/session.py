@@ -228,6 +228,7 @@ def _settings(jars: list[Path], log_file: Path) -> dict[str, str]:
             "spark.jars.ivySettings": str(ivy),
             "spark.jars.ivy": str(root / "ivy"),
         }
+        settings["spark.driver.extraJavaOptions"] += _trust_options(root)
     return settings
 
 
@@ -245,6 +246,26 @@ def _is_small(storage: Storage) -> bool:
 def _jit_options() -> str:
     # One compiler alone reserves too small a code cache for Spark.
     return "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m" if _is_small(Storage.default()) else ""
+
+
+def _trust_options(folder: Path) -> str:
+    """Let Java trust the certificates of `SSL_CERT_FILE`: Python and uv honour it, Java does not read it."""
+    bundle = os.environ.get("SSL_CERT_FILE")
+    if not bundle or not Path(bundle).is_file():
+        return ""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+    from cryptography.hazmat.primitives.serialization.pkcs12 import (
+        PKCS12Certificate,
+        serialize_java_truststore,
+    )
+
+    found = x509.load_pem_x509_certificates(Path(bundle).read_bytes())
+    named = [PKCS12Certificate(item, str(number).encode()) for number, item in enumerate(found)]
+    password = "changeit"  # Java's own default: the content is public, but the format wants one
+    store = folder / "certificates.p12"
+    store.write_bytes(serialize_java_truststore(named, BestAvailableEncryption(password.encode())))
+    return f" -Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword={password}"
 
 
 def _driver_memory() -> str:
