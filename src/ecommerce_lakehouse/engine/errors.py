@@ -39,10 +39,6 @@ class BundleError(LakehouseError):
     """The bundle's YAML is wrong: the message names the file and the key."""
 
 
-class UpdateFailedError(LakehouseError):
-    """An update ended as FAILED; the event log holds the reason."""
-
-
 def closest_first(name: str, names: list[str]) -> list[str]:
     """All names, those that resemble `name` first."""
     close = get_close_matches(name, names, n=len(names) or 1, cutoff=0.3)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,10 +113,6 @@ class Storage:
         """Bytes in all tables and volumes."""
         roots = (self.tables_root, self.volumes_root)
         return sum(file.stat().st_size for root in roots for file in root.rglob("*") if file.is_file())
-
-    def remove(self) -> None:
-        """Delete everything in the data folder."""
-        shutil.rmtree(self.home, ignore_errors=True)
 
 
 def table_version(path: Path) -> int | None:
