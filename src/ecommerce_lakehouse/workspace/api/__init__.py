@@ -1,0 +1,17 @@
+"""HTTP routes, one module per API group: thin over `workspace.services`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from ecommerce_lakehouse.workspace.services import Services
+
+
+def routers(services: Services) -> list[APIRouter]:
+    """Every API group's routes."""
+    groups: tuple[Callable[[Services], APIRouter], ...] = ()
+    return [router(services) for router in groups]

@@ -1,0 +1,44 @@
+"""Errors in Databricks' own shape, so that the SDK raises its own exceptions."""
+
+from __future__ import annotations
+
+STATUS = {
+    "BAD_REQUEST": 400,
+    "INVALID_PARAMETER_VALUE": 400,
+    "MALFORMED_REQUEST": 400,
+    "INVALID_STATE": 400,
+    "MAX_READ_SIZE_EXCEEDED": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_DOES_NOT_EXIST": 404,
+    "NOT_FOUND": 404,
+    "RESOURCE_CONFLICT": 409,
+    "RESOURCE_ALREADY_EXISTS": 400,
+    "ALREADY_EXISTS": 409,
+    "REQUEST_TOO_LARGE": 413,
+    "INTERNAL_ERROR": 500,
+    "NOT_IMPLEMENTED": 501,
+}
+
+
+class ApiError(Exception):
+    """A failed call: `error_code` as Databricks names it, a message for people, and the HTTP status."""
+
+    def __init__(self, error_code: str, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.error_code = error_code
+        self.message = message
+        self.status = status or STATUS[error_code]
+
+    def body(self) -> dict[str, object]:
+        return {"error_code": self.error_code, "message": self.message, "details": []}
+
+
+def invalid(message: str) -> ApiError:
+    """A value that cannot be: the message names its field."""
+    return ApiError("INVALID_PARAMETER_VALUE", message)
+
+
+def missing(what: str, name: object) -> ApiError:
+    """Something that is not there; `what` is its kind, such as 'Job'."""
+    return ApiError("RESOURCE_DOES_NOT_EXIST", f"{what} {name} does not exist.")
