@@ -34,8 +34,8 @@ def test_dev_is_the_default_target() -> None:
 
 def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
     assert {kind: sorted(found) for kind, found in bundle.resources.items()} == {
-        "jobs": ["e2e_pipeline_job", "generate_sample_data"],
-        "pipelines": ["medallion_dlt_pipeline", "ml_features_pipeline"],
+        "jobs": ["e2e_pipeline_job", "generate_sample_data", "order_analytics_job"],
+        "pipelines": ["medallion_dlt_pipeline", "ml_features_pipeline", "order_analytics_pipeline"],
         "schemas": ["data_eng"],
         "volumes": ["data"],
     }

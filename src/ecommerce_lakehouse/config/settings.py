@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Layer = Literal["bronze", "silver", "gold", "feature", "quarantine"]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=255)]
@@ -98,6 +98,20 @@ class LakehouseConfig(_Frozen):
                 raise ValueError(f"{low} must be below {high}")
         return self
 
+    def with_places(
+        self, *, catalog: str | None = None, schema: str | None = None, volume: str | None = None
+    ) -> LakehouseConfig:
+        """These settings in another place; ConfigError where a name cannot be one."""
+        places = {"catalog": catalog, "schema": schema, "volume": volume}
+        overrides = {name: value for name, value in places.items() if value is not None}
+        try:
+            return LakehouseConfig.model_validate(self.model_dump() | overrides)
+        except ValidationError as error:
+            problems = (
+                f"{item['loc'][0]}: {item['msg']} (given: {item['input']!r})" for item in error.errors()
+            )
+            raise ConfigError("; ".join(problems)) from None
+
     # Places -----------------------------------------------------------------------------------------
 
     @property
@@ -127,7 +141,11 @@ class LakehouseConfig(_Frozen):
 
     def source_path(self, entity: str) -> str:
         """The folder of the volume in which the raw files of `entity` arrive."""
-        return f"{self.volume_path}/{entity}_raw"
+        return self.folder_path(f"{entity}_raw")
+
+    def folder_path(self, folder: str) -> str:
+        """A folder of the volume."""
+        return f"{self.volume_path}/{folder}"
 
     def get_table_name(self, layer: Layer, entity: str) -> str:
         """`<catalog>.<schema>.<layer>_<entity>`; raises ConfigError for an unknown layer."""

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pydantic import ValidationError
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
@@ -81,13 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _config(arguments: argparse.Namespace) -> LakehouseConfig:
     config = get_config(arguments.environment)
-    places = {name: getattr(arguments, name) for name in ("catalog", "schema", "volume")}
-    overrides = {name: value for name, value in places.items() if value is not None}
-    try:
-        return LakehouseConfig.model_validate(config.model_dump() | overrides)
-    except ValidationError as error:
-        problems = (f"{item['loc'][0]}: {item['msg']} (given: {item['input']!r})" for item in error.errors())
-        raise ConfigError("; ".join(problems)) from None
+    return config.with_places(catalog=arguments.catalog, schema=arguments.schema, volume=arguments.volume)
 
 
 def _session() -> SparkSession:
