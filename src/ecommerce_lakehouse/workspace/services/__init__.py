@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ecommerce_lakehouse.engine.storage import Storage
+from ecommerce_lakehouse.workspace.services.secrets import Secrets
+from ecommerce_lakehouse.workspace.services.tables import Tables
+from ecommerce_lakehouse.workspace.services.volume_files import VolumeFiles
+from ecommerce_lakehouse.workspace.services.warehouses import Warehouses
 from ecommerce_lakehouse.workspace.store import Store
 
 
@@ -25,3 +29,9 @@ class Services:
     settings: Settings
     storage: Storage
     store: Store
+
+    def __post_init__(self) -> None:
+        self.secrets = Secrets(self.storage.home / "workspace" / "secrets.db", self.settings.user)
+        self.tables = Tables(self.settings, self.storage)
+        self.volume_files = VolumeFiles(self.settings, self.storage)
+        self.warehouses = Warehouses(self.settings, self.store)
