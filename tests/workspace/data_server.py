@@ -11,12 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import uvicorn
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
+from deltalake import write_deltalake
 
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.workspace.app import create_app
@@ -72,4 +76,38 @@ def serve(home: Path, max_upload_bytes: int = 2**20) -> Iterator[Workspace]:
     finally:
         server.should_exit = True
         thread.join()
+        services.close()
         store.close()
+
+
+def write_orders(home: Path) -> None:
+    """`shop.sales.orders`, three orders; `shop.sales.customers`; `shop.marts.customers`, another table."""
+    root = home / "tables" / "shop"
+    lines = pa.list_(pa.struct([("sku", pa.string()), ("quantity", pa.int32())]))
+    orders = pa.table(
+        {
+            "id": pa.array([1, 2, 3], pa.int64()),
+            "customer": pa.array(["anna", "ben", None]),
+            "total": pa.array([Decimal("12.50"), Decimal("0.75"), None], pa.decimal128(10, 2)),
+            "rate": pa.array([0.1, 1e10, float("nan")], pa.float64()),
+            "paid": pa.array([True, False, None]),
+            "day": pa.array([date(2024, 3, 1), date(2024, 3, 2), None]),
+            "at": pa.array(
+                [datetime(2024, 3, 1, 12, 30, 0, 123456, UTC), datetime(2024, 3, 2, tzinfo=UTC), None],
+                pa.timestamp("us", tz="UTC"),
+            ),
+            "lines": pa.array([[{"sku": "a-1", "quantity": 2}], [], None], lines),
+            "tags": pa.array([[("gift", "yes")], None, []], pa.map_(pa.string(), pa.string())),
+            "raw": pa.array([b"\x00\xff", b"", None], pa.binary()),
+        }
+    )
+    write_deltalake(
+        root / "sales" / "orders",
+        orders,
+        name="orders",
+        description="What was sold",
+        configuration={"delta.appendOnly": "false"},
+    )
+    customers = pa.table({"name": ["anna", "ben"], "age": pa.array([30, 41], pa.int32())})
+    write_deltalake(root / "sales" / "customers", customers, partition_by=["name"])
+    write_deltalake(root / "marts" / "customers", pa.table({"segment": ["gold"]}))

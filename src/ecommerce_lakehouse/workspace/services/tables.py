@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecommerce_lakehouse.engine.errors import BusyError, closest_first
+from ecommerce_lakehouse.engine.state import table_kinds
 from ecommerce_lakehouse.engine.storage import Storage, TableName, table_version
 from ecommerce_lakehouse.engine.table_info import open_table, type_name
 from ecommerce_lakehouse.workspace.errors import ApiError, invalid
@@ -35,7 +36,7 @@ class Tables:
 
     def get(self, full_name: str) -> Document:
         """A table with its columns; TABLE_DOES_NOT_EXIST with the closest name where there is none."""
-        return self._info(self._find(full_name))
+        return self._info(self._find(full_name), self._kinds())
 
     def exists(self, full_name: str) -> bool:
         return self._known(full_name) is not None
@@ -60,7 +61,8 @@ class Tables:
         page, following = _page(tables, max_results, page_token, limit)
         omitted = {"columns"} if omit_columns else set()
         omitted |= {"properties"} if omit_properties else set()
-        infos = (self._info(name) for name in page)
+        kinds = self._kinds()
+        infos = (self._info(name, kinds) for name in page)
         return [{k: v for k, v in info.items() if k not in omitted} for info in infos], following
 
     def summaries(
@@ -80,7 +82,8 @@ class Tables:
             if t.catalog == catalog and schemas.fullmatch(t.schema) and names.fullmatch(t.table)
         ]
         page, following = _page(found, max_results, page_token, MAX_SUMMARIES)
-        return [{"full_name": str(t), "table_type": table_type(self._storage, t)} for t in page], following
+        kinds = self._kinds()
+        return [{"full_name": str(t), "table_type": kinds.get(str(t), "MANAGED")} for t in page], following
 
     def delete(self, full_name: str) -> None:
         """Its data too. INVALID_STATE while a run holds the data folder."""
@@ -122,7 +125,10 @@ class Tables:
         roots = (self._storage.tables_root, self._storage.volumes_root)
         return [folder for root in roots for folder in root.glob("*/*") if folder.is_dir()]
 
-    def _info(self, name: TableName) -> Document:
+    def _kinds(self) -> dict[str, str]:
+        return table_kinds(self._storage.home / "pipelines")
+
+    def _info(self, name: TableName, kinds: dict[str, str]) -> Document:
         table = open_table(self._storage, name)
         metadata, protocol = table.metadata(), table.protocol()
         path = self._storage.table_path(name)
@@ -140,7 +146,7 @@ class Tables:
             "catalog_name": name.catalog,
             "schema_name": name.schema,
             "full_name": str(name),
-            "table_type": table_type(self._storage, name),
+            "table_type": kinds.get(str(name), "MANAGED"),
             "data_source_format": "DELTA",
             "columns": columns(table),
             "storage_location": path.resolve().as_uri(),
@@ -175,11 +181,6 @@ def columns(table: DeltaTable) -> list[Document]:
         if field["name"] in partitions:
             described[-1]["partition_index"] = partitions.index(field["name"])
     return described
-
-
-def table_type(storage: Storage, name: TableName) -> str:
-    """STREAMING_TABLE or MATERIALIZED_VIEW where the pipelines' event logs define the table, else MANAGED."""
-    return "MANAGED"
 
 
 def _type(kind: Any) -> Document:
