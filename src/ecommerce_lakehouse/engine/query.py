@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from ecommerce_lakehouse.engine.databricks_sql import (
+    DIALECT,
     IN_SPARK,
     MACROS,
     SqlError,
@@ -115,6 +116,7 @@ def _select(
     references = [_resolve(node, sql, storage, default) for node in stored_tables(tree)]
     names = _mentioned_names(tree)
     _name_columns(tree)
+    _session_values(tree, *default)
     original = tree.copy()
     tables = [open_table(storage, reference.name, reference.version) for reference in references]
     known = [[column.name for column in columns_of(table)] for table in tables]
@@ -253,6 +255,17 @@ def _rename(tree: exp.Expr, references: list[_Reference]) -> None:
         for part in ("db", "catalog", "version"):
             node.set(part, None)
         node.set("this", exp.to_identifier(f"t{number}"))
+
+
+def _session_values(tree: exp.Expr, catalog: str | None, schema: str | None) -> None:
+    """DuckDB would answer these with names of its own."""
+    values = {exp.CurrentCatalog: catalog, exp.CurrentSchema: schema, exp.CurrentUser: None}
+    for node in list(tree.find_all(*values)):
+        value = values[type(node)]
+        if value is None:
+            name = node.sql(DIALECT).lower().removesuffix("()")
+            raise SqlError(f"The function '{name}' is not available here. {IN_SPARK}")
+        node.replace(exp.Literal.string(value))
 
 
 def _name_columns(tree: exp.Expr) -> None:
