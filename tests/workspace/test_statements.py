@@ -208,6 +208,9 @@ def test_names_can_be_listed_and_described(client: WorkspaceClient) -> None:
         ["shop", "sales", "orders"],
     ]
     assert rows(client, "DESCRIBE shop.sales.customers") == [["name", "string", ""], ["age", "int", ""]]
+    detailed = rows(client, "DESCRIBE TABLE EXTENDED shop.sales.orders")
+    assert ["Comment", "What was sold", ""] in detailed
+    assert ["Table Properties", "[delta.appendOnly=false]", ""] in detailed
     versions = rows(client, "DESCRIBE HISTORY shop.sales.orders")
     assert [row[0] for row in versions] == ["0"]
     assert rows(client, "SELECT current_catalog(), current_schema()", catalog="shop", schema="marts") == [

@@ -28,7 +28,7 @@ from ecommerce_lakehouse.engine.databricks_sql import (
     to_duckdb,
 )
 from ecommerce_lakehouse.engine.errors import LakehouseError, UnknownNameError, closest_first
-from ecommerce_lakehouse.engine.query_names import show
+from ecommerce_lakehouse.engine.query_names import detailed, show
 from ecommerce_lakehouse.engine.query_parameters import Parameter, bind
 from ecommerce_lakehouse.engine.storage import Storage, TableName
 from ecommerce_lakehouse.engine.table_info import columns_of, find_table, history, open_table, scan
@@ -327,12 +327,14 @@ def _describe(
                 "userMetadata": ("VARCHAR", [commit["user_metadata"] for commit in commits]),
             }
         )
-    columns = columns_of(table)
+    rows = [(column.name, column.type, column.comment) for column in columns_of(table)]
+    if tree.text("style").upper() == "EXTENDED":
+        rows += detailed(reference.name, table, storage)
     return _arrow(
         {
-            "col_name": ("VARCHAR", [column.name for column in columns]),
-            "data_type": ("VARCHAR", [column.type for column in columns]),
-            "comment": ("VARCHAR", [column.comment for column in columns]),
+            "col_name": ("VARCHAR", [name for name, _, _ in rows]),
+            "data_type": ("VARCHAR", [kind for _, kind, _ in rows]),
+            "comment": ("VARCHAR", [comment for _, _, comment in rows]),
         }
     )
 
