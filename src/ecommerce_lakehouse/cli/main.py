@@ -40,9 +40,10 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _module in (run, bundle_list, tables, show, sql, events, config, clean):
+for _module in (run, bundle_list, tables, show, sql, events, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
-app.add_typer(generate.app)
+for _group in (config, generate):
+    app.add_typer(_group.app)
 
 
 def main() -> None:
