@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.cli import bundle_list, clean, config, events, generate, run, show, sql, tables
+from ecommerce_lakehouse.cli import (
+    bundle_list,
+    clean,
+    config,
+    events,
+    generate,
+    health,
+    run,
+    show,
+    sql,
+    tables,
+)
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
 app = typer.Typer(
@@ -40,7 +51,7 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _module in (run, bundle_list, tables, show, sql, events, clean):
+for _module in (run, bundle_list, tables, show, sql, events, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
 for _group in (config, generate):
     app.add_typer(_group.app)

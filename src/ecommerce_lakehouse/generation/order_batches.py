@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ecommerce_lakehouse.config import ENVIRONMENTS, ConfigError, LakehouseConfig, get_config
+from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
+from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES, ORDER_STATUSES
 from ecommerce_lakehouse.generation.catalogue import MIN_PRICE, catalogue
 from ecommerce_lakehouse.generation.manifest import GenerationError
@@ -193,11 +194,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     code 2, after one line on standard error, for a wrong argument or setting.
     """
     parser = _parser()
-    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value not in (None, "")}
+    arguments = parser.parse_args(argv)
+    given = {name: value for name, value in vars(arguments).items() if value not in (None, "")}
     try:
-        config = get_config(given.get("environment"))
-        places = {name: given[name] for name in ("catalog", "schema", "volume") if name in given}
-        config = config.with_places(**places)
+        config = config_from(arguments)
         generator = OrderGenerator(
             seed=_number(int, given, "seed", DEFAULT_SEED),
             customers=config.rows_generated.customers,
@@ -233,9 +233,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--environment", "--env", metavar="|".join(ENVIRONMENTS), help="default: PIPELINE_ENV, else dev"
-    )
+    add_config_arguments(parser)
     parser.add_argument("--interval", metavar="MINUTES", help="minutes between batches; default 1")
     parser.add_argument(
         "--end", metavar="MINUTES", help="stop after so many minutes; default: after one batch"
@@ -247,9 +245,6 @@ def _parser() -> argparse.ArgumentParser:
         "--issue-rate", metavar="SHARE", help="share of lines with an intentional issue, 0 to 1; default 0"
     )
     parser.add_argument("--seed", help=f"of all random values; default {DEFAULT_SEED}")
-    parser.add_argument("--catalog", help="overrides the environment's catalog")
-    parser.add_argument("--schema", help="overrides the environment's schema")
-    parser.add_argument("--volume", help="overrides the environment's volume")
     return parser
 
 
