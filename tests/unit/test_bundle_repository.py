@@ -35,6 +35,7 @@ def test_dev_is_the_default_target() -> None:
 def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
     assert {kind: sorted(found) for kind, found in bundle.resources.items()} == {
         "alerts": ["expectation_failures", "failed_updates"],
+        "dashboards": ["business_analytics", "pipeline_monitoring"],
         "jobs": [
             "daily_health",
             "e2e_pipeline_job",

@@ -254,6 +254,14 @@ def _regexp_replace(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def _count_if(node: exp.Expr) -> exp.Expr:
+    """Over no rows it is 0 in Spark; DuckDB sums, and a sum of nothing is NULL."""
+    if isinstance(node.this, exp.Distinct):
+        return node
+    matching = exp.Case(ifs=[exp.If(this=node.this, true=exp.Literal.number(1))])
+    return exp.Count(this=matching)
+
+
 def _exists(node: exp.Expr) -> exp.Expr:
     """exists(array, lambda); EXISTS (subquery) stays."""
     if not isinstance(node.expression, exp.Lambda):
@@ -270,6 +278,7 @@ _TRANSLATIONS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.DateDiff: _elapsed,
     exp.StrToUnix: _unix_timestamp,
     exp.DayOfWeek: _day_of_week,
+    exp.CountIf: _count_if,
     exp.Exists: _exists,
     exp.Div: lambda node: _macro("divide", node.this, node.expression),
     exp.Explode: _explode,
