@@ -16,6 +16,7 @@ from ecommerce_lakehouse.cli import (
     events,
     generate,
     health,
+    quarantine,
     run,
     show,
     sql,
@@ -53,7 +54,7 @@ def _options(
 
 for _module in (run, bundle_list, tables, show, sql, events, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
-for _group in (config, generate):
+for _group in (config, generate, quarantine):
     app.add_typer(_group.app)
 
 
