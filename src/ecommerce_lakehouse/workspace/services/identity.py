@@ -15,6 +15,8 @@ SCHEMA = {
     "Groups": "urn:ietf:params:scim:schemas:core:2.0:Group",
     "ServicePrincipals": "urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal",
 }
+# The user is in all of them; the bundle gives jobs and pipelines to the engineers.
+GROUPS = ("admins", "users", "data-engineers")
 FILTER = re.compile(r"""^\s*(\w+)\s+(eq|co|sw)\s+["']?(.*?)["']?\s*$""", re.IGNORECASE)
 
 
@@ -34,7 +36,10 @@ class IdentityService:
             "displayName": self.user.split("@")[0],
             "active": True,
             "emails": [{"type": "work", "value": self.user, "primary": True}],
-            "groups": [{"display": "admins", "type": "direct", "value": "1"}],
+            "groups": [
+                {"display": name, "type": "direct", "value": str(number)}
+                for number, name in enumerate(GROUPS, start=1)
+            ],
         }
 
     def create(self, kind: str, body: Document) -> Document:
@@ -81,8 +86,8 @@ class IdentityService:
         built_in: dict[str, list[Document]] = {
             "Users": [self.me()],
             "Groups": [
-                {"schemas": [SCHEMA["Groups"]], "id": "1", "displayName": "admins"},
-                {"schemas": [SCHEMA["Groups"]], "id": "2", "displayName": "users"},
+                {"schemas": [SCHEMA["Groups"]], "id": str(number), "displayName": name}
+                for number, name in enumerate(GROUPS, start=1)
             ],
         }
         return built_in.get(kind, []) + self._store.list(f"scim_{kind}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -32,6 +33,7 @@ OBJECT_TYPES: dict[str, tuple[str, str | None]] = {
     "authorization": ("tokens", None),
 }
 OWNED = {"jobs": "job", "pipelines": "pipeline"}
+APPLICATION_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 PRINCIPALS = ("user_name", "group_name", "service_principal_name")
 
 
@@ -90,6 +92,15 @@ class PermissionService:
             raise missing(answer_type.rstrip("s").capitalize(), object_id)
         return answer_type
 
+    def _home_owner(self, directory_id: str) -> list[Document]:
+        """Who manages a folder because it lies in their own: a service principal's is named by its id."""
+        for folder in self._store.list("workspace_object", parent=directory_id, limit=1):
+            _, top, owner, *_ = (*folder["path"].split("/"), "", "")
+            if top == "Users" and owner:
+                key = "service_principal_name" if APPLICATION_ID.fullmatch(owner) else "user_name"
+                return [{key: owner}]
+        return []
+
     def _entries(self, object_type: str, object_id: str) -> list[Document]:
         stored = self._store.get("permission", f"/{object_type}/{object_id}")
         if stored is not None:
@@ -118,7 +129,7 @@ class PermissionService:
         listed = [_shown(entry) for entry in entries]
         inherited_from = [f"/{object_type}/"]
         if object_type == "directories":
-            listed.append(_inherited({"user_name": self._user}, inherited_from))
+            listed += [_inherited(owner, inherited_from) for owner in self._home_owner(object_id)]
         listed.append(_inherited({"group_name": "admins"}, inherited_from))
         return {
             "object_id": f"/{object_type}/{object_id}",

@@ -173,8 +173,8 @@ class WorkspaceFiles:
             if known is None and notebook is None:
                 return  # files get their id when someone asks
             if known is None:
-                known = {"object_id": self._store.next_id(), "created_at": now_ms()}
-            noted = {key: known[key] for key in ("object_id", "created_at")} | _described(notebook)
+                known = self._new(names)
+            noted = {key: known[key] for key in ("object_id", "created_at", "path")} | _described(notebook)
             if noted != known:
                 self._store.put(KIND, _key(names), noted, noted["object_id"])
 
@@ -201,10 +201,12 @@ class WorkspaceFiles:
         with self._store.transaction():
             found = self._store.get(KIND, _key(names))
             if found is None:
-                number = self._store.next_id()
-                found = {"object_id": number, "created_at": now_ms(), **described}
-                self._store.put(KIND, _key(names), found, number)
+                found = self._new(names) | described
+                self._store.put(KIND, _key(names), found, found["object_id"])
         return found
+
+    def _new(self, names: tuple[str, ...]) -> Document:
+        return {"object_id": self._store.next_id(), "path": _key(names), "created_at": now_ms()}
 
     def _forget(self, names: tuple[str, ...]) -> None:
         known = self._store.get(KIND, _key(names))
