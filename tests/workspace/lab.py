@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from databricks.sdk import WorkspaceClient
 
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.workspace.app import create_app
+from ecommerce_lakehouse.workspace.server import bound
 from ecommerce_lakehouse.workspace.services import Services, Settings
 from ecommerce_lakehouse.workspace.store import Store
 
@@ -33,7 +33,8 @@ class LocalWorkspace:
     @classmethod
     def start(cls, home: Path, **settings: Any) -> LocalWorkspace:
         """Serve `home` on a free port."""
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = bound("127.0.0.1", 0)
+        listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         storage = Storage(home)
         store = Store(home / "workspace" / "state.db")
