@@ -10,6 +10,9 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import InvalidParameterValue, ResourceConflict, ResourceDoesNotExist
 from databricks.sdk.service.pipelines import FileLibrary, PipelineLibrary, PipelineState
 
+from ecommerce_lakehouse.engine.storage import TableName
+from tests.workspace.lab import LocalWorkspace
+
 
 def create(client: WorkspaceClient, name: str, **fields: Any) -> str:
     libraries = [PipelineLibrary(file=FileLibrary(path="/Workspace/Users/developer@example.com/bronze.py"))]
@@ -36,6 +39,27 @@ def test_a_pipeline_is_read_back_and_edited(client: WorkspaceClient) -> None:
     for call in (client.pipelines.get, client.pipelines.delete):
         with pytest.raises(ResourceDoesNotExist, match=pipeline_id):
             call(pipeline_id)
+
+
+@pytest.mark.parametrize("cascade", [True, False])
+def test_a_deleted_pipeline_takes_its_checkpoints_and_its_own_tables(
+    workspace: LocalWorkspace, client: WorkspaceClient, cascade: bool
+) -> None:
+    pipeline_id = create(client, f"with tables {cascade}")
+    storage, store = workspace.services.storage, workspace.services.store
+    own, other = (TableName("juan_dev", f"cascade_{cascade}", name) for name in ("own", "other"))
+    folders = [storage.pipeline_path(pipeline_id), storage.table_path(own), storage.table_path(other)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    datasets = [
+        {"name": str(own), "kind": "streaming table"},
+        {"name": str(other), "kind": "view"},
+        {"name": "valid_orders", "kind": "view"},
+    ]
+    update = {"update_id": f"u-{cascade}", "state": "COMPLETED", "result": {"datasets": datasets}}
+    store.put("update", update["update_id"], update, pipeline_id)
+    client.pipelines.delete(pipeline_id, cascade=cascade)
+    assert [folder.exists() for folder in folders] == [False, not cascade, True]
 
 
 def test_a_name_belongs_to_one_pipeline_unless_it_may_be_shared(client: WorkspaceClient) -> None:

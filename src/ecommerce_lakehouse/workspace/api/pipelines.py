@@ -37,8 +37,8 @@ def router(services: Services) -> APIRouter:
         return {}
 
     @routes.delete("/{pipeline_id}")
-    def delete(pipeline_id: str) -> dict[str, Any]:
-        pipelines.delete(pipeline_id)
+    def delete(pipeline_id: str, cascade: bool = True) -> dict[str, Any]:
+        pipelines.delete(pipeline_id, cascade=cascade)
         return {}
 
     return routes

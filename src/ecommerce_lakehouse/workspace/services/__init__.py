@@ -52,7 +52,7 @@ class Services:
         self.creations = CreationService(store)
         self.files = WorkspaceFiles(store, self.storage.home / "workspace", user, self.permissions)
         self.jobs = JobService(store, user, self.permissions, self.creations)
-        self.pipelines = PipelineService(store, user, self.permissions, self.creations)
+        self.pipelines = PipelineService(store, user, self.permissions, self.creations, self.storage)
         self.grants = GrantService(store)
         self.catalog = CatalogService(store, self.storage, user, self.grants, self.creations)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import uuid
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
+from ecommerce_lakehouse.engine.storage import Storage, TableName
 from ecommerce_lakehouse.workspace.errors import ApiError, invalid
 from ecommerce_lakehouse.workspace.services.checks import check, now_ms, page_of
 from ecommerce_lakehouse.workspace.services.creations import CreationService
@@ -55,9 +57,15 @@ class PipelineService:
     """Documents of kind "pipeline". Each of `on_change(pipeline_id)` follows a change or deletion."""
 
     def __init__(
-        self, store: Store, user: str, permissions: PermissionService, creations: CreationService
+        self,
+        store: Store,
+        user: str,
+        permissions: PermissionService,
+        creations: CreationService,
+        storage: Storage,
     ) -> None:
         self._store = store
+        self._storage = storage
         self._user = user
         self._permissions = permissions
         self._creations = creations
@@ -110,12 +118,16 @@ class PipelineService:
             self._store.put("pipeline", pipeline_id, self._with_spec(pipeline, body))
         self._changed(pipeline_id)
 
-    def delete(self, pipeline_id: str) -> None:
+    def delete(self, pipeline_id: str, *, cascade: bool = True) -> None:
+        """Delete it with its checkpoints and, unless `cascade` is false, the tables that it has written."""
         with self._store.transaction():
             self._stored(pipeline_id)
+            tables = self._tables(pipeline_id) if cascade else []
             self._store.delete("pipeline", pipeline_id)
             self._permissions.forget("pipelines", pipeline_id)
         self._changed(pipeline_id)
+        for folder in [self._storage.pipeline_path(pipeline_id), *map(self._storage.table_path, tables)]:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _stored(self, pipeline_id: str) -> Document:
         pipeline = self._store.get("pipeline", pipeline_id)
@@ -123,6 +135,16 @@ class PipelineService:
             message = f"The specified pipeline {pipeline_id} was not found."
             raise ApiError("RESOURCE_DOES_NOT_EXIST", message)
         return pipeline
+
+    def _tables(self, pipeline_id: str) -> list[TableName]:
+        """The tables that any of its updates has written, by what the updates report."""
+        names = {
+            str(dataset["name"])
+            for update in self._store.list("update", pipeline_id)
+            for dataset in (update.get("result") or {}).get("datasets", ())
+            if dataset["kind"] in ("streaming table", "materialized view")
+        }
+        return [TableName(*name.split(".")) for name in sorted(names) if name.count(".") == 2]
 
     def _check_name(self, body: Document) -> None:
         taken = any(pipeline["name"] == body["name"] for pipeline in self._store.list("pipeline"))
