@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.cli import bundle_list, clean, config, events, run, show, sql, tables, workspace
+from ecommerce_lakehouse.cli import (
+    bundle_list,
+    clean,
+    config,
+    events,
+    generate,
+    health,
+    run,
+    show,
+    sql,
+    tables,
+    workspace,
+)
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
 app = typer.Typer(
@@ -40,10 +52,10 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _module in (run, bundle_list, tables, show, sql, events, config, clean):
+for _module in (run, bundle_list, tables, show, sql, events, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
-
-app.add_typer(workspace.app, name=workspace.NAME)
+for _group in (config, generate, workspace):
+    app.add_typer(_group.app)
 
 
 def main() -> None:

@@ -124,7 +124,8 @@ def _run(
 
     out = console()  # made before the output is redirected
     with output_to(log), progress_on(out, silent) as progress:
-        session = _Session(log, progress)
+        updates_tables = not isinstance(spec, JobSpec) or any(task.kind == "pipeline" for task in spec.tasks)
+        session = _Session(log, progress, typical=updates_tables and not selection["validate_only"])
         if not isinstance(spec, JobSpec):
             return _update(spec, storage, session, progress, selection)
         return run_job(
@@ -142,8 +143,9 @@ def _run(
 class _Session:
     """Starts Spark when it is first needed, and says so."""
 
-    def __init__(self, log: Path, progress: Progress) -> None:
+    def __init__(self, log: Path, progress: Progress, *, typical: bool) -> None:
         self._log = log
+        self._typical = typical
         self._progress = progress
         self._session: Any = None
 
@@ -152,7 +154,7 @@ class _Session:
 
         if self._session is None:
             self._progress.say("Starting Spark")
-            self._session = get_session(self._log)
+            self._session = get_session(self._log, typical=self._typical)
             self._progress.say("")
         return self._session
 

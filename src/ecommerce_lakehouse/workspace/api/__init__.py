@@ -6,13 +6,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ecommerce_lakehouse.workspace.api import (
+    alerts,
     catalog,
+    dashboards,
     grants,
     identity,
     jobs,
     permissions,
     pipelines,
+    secrets,
+    statements,
+    tables,
     telemetry,
+    volume_files,
+    warehouses,
     workspace_files,
 )
 
@@ -33,5 +40,12 @@ def routers(services: Services) -> list[APIRouter]:
         catalog.router,
         grants.router,
         telemetry.router,
+        alerts.router,
+        dashboards.router,
+        secrets.router,
+        statements.router,
+        tables.router,
+        volume_files.router,
+        warehouses.router,
     )
     return [router(services) for router in groups]
