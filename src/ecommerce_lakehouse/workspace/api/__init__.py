@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 
 from ecommerce_lakehouse.workspace.api import (
     alerts,
+    catalog,
     dashboards,
+    grants,
+    identity,
+    jobs,
+    permissions,
+    pipelines,
     secrets,
     statements,
     tables,
+    telemetry,
     volume_files,
     warehouses,
+    workspace_files,
 )
 
 if TYPE_CHECKING:
@@ -24,6 +32,14 @@ if TYPE_CHECKING:
 def routers(services: Services) -> list[APIRouter]:
     """Every API group's routes."""
     groups: tuple[Callable[[Services], APIRouter], ...] = (
+        identity.router,
+        workspace_files.router,
+        permissions.router,
+        jobs.router,
+        pipelines.router,
+        catalog.router,
+        grants.router,
+        telemetry.router,
         alerts.router,
         dashboards.router,
         secrets.router,
