@@ -179,17 +179,17 @@ def _install() -> None:
     global _captures
     with _lock:
         _captures += 1
-        if _captures > 1:
-            return
-        _saved["start"] = threading.Thread.start
+        # Checked each time: while a task runs, something else may redirect the process's streams.
         for name, stream in _streams.items():
             if getattr(sys, name) is not stream:
                 stream.fallback = getattr(sys, name)
                 setattr(sys, name, stream)
-        if sys.argv is not _arguments:
+        if not isinstance(sys.argv, _Arguments):
             _arguments.fallback = sys.argv
-        sys.argv = _arguments  # type: ignore[assignment]
-        threading.Thread.start = _inheriting(threading.Thread.start)  # type: ignore
+            sys.argv = _arguments  # type: ignore[assignment]
+        if _captures == 1:
+            _saved["start"] = threading.Thread.start
+            threading.Thread.start = _inheriting(threading.Thread.start)  # type: ignore
 
 
 def _uninstall() -> None:
@@ -197,11 +197,11 @@ def _uninstall() -> None:
     with _lock:
         _captures -= 1
         if _captures == 0:
-            for name in _streams:
-                # Another redirection around this one may have ended before a task that did not stop.
-                if getattr(sys, name) is _streams[name]:
-                    setattr(sys, name, _streams[name].fallback)
-            sys.argv = _arguments.fallback
+            for name, stream in _streams.items():
+                if getattr(sys, name) is stream:
+                    setattr(sys, name, stream.fallback)
+            if isinstance(sys.argv, _Arguments):
+                sys.argv = _arguments.fallback
             threading.Thread.start = _saved["start"]  # type: ignore[method-assign]
 
 
