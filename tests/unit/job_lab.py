@@ -23,7 +23,7 @@ class JobLab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.storage = Storage(folder / "lakehouse")
-        self.executor = LocalExecutor(self.storage, lambda: None, stop_seconds=1.0)
+        self.executor = LocalExecutor(self.storage, lambda: None, stop_seconds=0.5)
         self.jobs: dict[str, JobSpec] = {}
         self.pipelines: dict[str, PipelineSpec] = {}
         self.heard: list[TaskUpdate] = []

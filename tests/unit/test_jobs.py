@@ -322,7 +322,7 @@ def test_a_task_that_does_not_stop_is_left_behind(lab: JobLab) -> None:
     clock = time.monotonic()
     result = lab.run(lab.job(lab.script("deaf", "import time; time.sleep(8)", timeout_seconds=1)))
     assert result.tasks[0].state == "TIMEDOUT"
-    assert 2.0 <= time.monotonic() - clock < 4.0  # its timeout, and the second that it is given to stop
+    assert 1.5 <= time.monotonic() - clock < 4.0  # its timeout, and the half second that it is given to stop
 
 
 def test_a_job_that_takes_too_long_stops_all_its_tasks(lab: JobLab) -> None:
