@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 
 from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.results import Event
@@ -52,7 +52,7 @@ class Compute:
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
         self._holders = 0
-        self._held: threading.Event | None = None
+        self._held = ExitStack()
         self._closed = False
 
     def execute(
@@ -64,7 +64,8 @@ class Compute:
         except LakehouseError as error:
             return TaskOutcome(error=str(error))
         with self._leased(wheels) as worker:
-            return worker.execute(call, on_event, canceled, self._grace_seconds)
+            unpacked = replace(call, wheels=())  # on the worker's import path
+            return worker.execute(unpacked, on_event, canceled, self._grace_seconds)
 
     def workers(self) -> list[dict[str, object]]:
         """The workers that are alive: pid, wheels' packages, tasks going on in each, start in ms."""
@@ -88,15 +89,15 @@ class Compute:
         """
         with self._lock:
             if self._holders == 0:
-                self._held = _hold(self._storage, purpose)
+                self._held.enter_context(self._storage.exclusive(purpose))
             self._holders += 1
         try:
             yield
         finally:
             with self._lock:
                 self._holders -= 1
-                if self._holders == 0 and self._held is not None:
-                    self._held.set()
+                if self._holders == 0:
+                    self._held.close()
 
     def close(self) -> None:
         """Stop every worker; what runs in one fails."""
