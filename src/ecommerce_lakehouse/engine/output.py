@@ -22,7 +22,8 @@ LIMIT_BYTES = 1_000_000
 class TaskOutput:
     """Text that a task wrote: the last megabyte of it, and its last line that is not empty.
 
-    Each line also goes to the process's log, after `name`, and to `on_line`. Safe to write to from several threads.
+    Each line also goes to the process's log, after `name`, and to `on_line`. Safe to write to from several
+    threads.
     """
 
     def __init__(

@@ -33,6 +33,7 @@ def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(services.recover)
+        await run_in_threadpool(services.start)
         yield
         await run_in_threadpool(services.close)
 

@@ -6,13 +6,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ecommerce_lakehouse.workspace.api import (
+    alerts,
     catalog,
+    dashboards,
     grants,
     identity,
     jobs,
     permissions,
     pipelines,
+    runs,
+    secrets,
+    statements,
+    tables,
     telemetry,
+    updates,
+    volume_files,
+    warehouses,
     workspace_files,
 )
 
@@ -33,5 +42,14 @@ def routers(services: Services) -> list[APIRouter]:
         catalog.router,
         grants.router,
         telemetry.router,
+        runs.router,
+        updates.router,
+        alerts.router,
+        dashboards.router,
+        secrets.router,
+        statements.router,
+        tables.router,
+        volume_files.router,
+        warehouses.router,
     )
     return [router(services) for router in groups]

@@ -135,7 +135,7 @@ class Compute:
         )
 
     def _make_room(self, wheels: WheelSet) -> None:
-        """Stop idle workers: those whose wheels have a newer version, and the longest idle beyond the limit."""
+        """Stop idle workers: those whose wheels are superseded, and the longest idle beyond the limit."""
         self._slots = {key: slot for key, slot in self._slots.items() if slot.worker.alive}
         idle = sorted((s for s in self._slots.values() if s.busy == 0), key=lambda slot: slot.used)
         for slot in idle:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from ecommerce_lakehouse.engine.bundle_model import PipelineSpec
 from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.storage import Storage, TableName
+from ecommerce_lakehouse.workspace.errors import ApiError
 
 NOTEBOOK_HEADER = b"# Databricks notebook source"
 
@@ -18,24 +19,26 @@ NOTEBOOK_HEADER = b"# Databricks notebook source"
 class Deployed:
     """Files of the workspace's folder and of its volumes by the paths that jobs and pipelines name."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, workspace_path: Callable[[str], Path]) -> None:
         self._storage = storage
-        self._files = storage.home / "workspace" / "files"
+        self._workspace_path = workspace_path
 
     def path(self, name: str) -> Path:
         """Where a workspace path or `/Volumes/...` path is; LakehouseError for one that leads out of both."""
         text = name.removeprefix("file:").removeprefix("dbfs:")
         parts = PurePosixPath(text).parts
         if parts[:2] == ("/", "Volumes"):
-            root, inner = self._storage.volumes_root, parts[2:]
-        elif parts[:1] == ("/",):
-            root, inner = self._files, parts[2:] if parts[1:2] == ("Workspace",) else parts[1:]
-        else:
+            root = self._storage.volumes_root
+            found = root.joinpath(*parts[2:])
+            if not found.resolve().is_relative_to(root.resolve()):
+                raise LakehouseError(f"'{name}' leads out of the volumes.")
+            return found
+        if parts[:1] != ("/",):
             raise LakehouseError(f"'{name}' is no path in the workspace: it has to start with '/'.")
-        found = root.joinpath(*inner)
-        if not found.resolve().is_relative_to(root.resolve()):
-            raise LakehouseError(f"'{name}' leads out of the workspace's folder.")
-        return found
+        try:
+            return self._workspace_path(text)
+        except ApiError as error:
+            raise LakehouseError(error.message) from None
 
     def source(self, name: str) -> Path:
         """A Python file or a notebook, which is named without its ending; LakehouseError if it is missing."""

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ecommerce_lakehouse.workspace.services.times import now_ms
+from ecommerce_lakehouse.workspace.services.checks import now_ms
 from ecommerce_lakehouse.workspace.store import Document, Store
 
 logger = logging.getLogger(__name__)

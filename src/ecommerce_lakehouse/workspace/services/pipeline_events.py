@@ -32,7 +32,9 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": lambda a, b: bool(a >= b),
 }
 _COMPARISON = re.compile(r"(?:origin\.)?(\w+)\s*(=|!=|<>|<=|>=|<|>)\s*'([^']*)'\s*")
-_MEMBERSHIP = re.compile(r"(?:origin\.)?(\w+)\s+in\s*\(\s*('[^']*'(?:\s*,\s*'[^']*')*)\s*\)\s*", re.IGNORECASE)
+_MEMBERSHIP = re.compile(
+    r"(?:origin\.)?(\w+)\s+in\s*\(\s*('[^']*'(?:\s*,\s*'[^']*')*)\s*\)\s*", re.IGNORECASE
+)
 _AND = re.compile(r"and\s+", re.IGNORECASE)
 
 

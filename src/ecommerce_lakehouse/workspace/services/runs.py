@@ -16,12 +16,12 @@ from ecommerce_lakehouse.engine.jobs import chosen_tasks, run_job
 from ecommerce_lakehouse.engine.results import JobResult, TaskUpdate
 from ecommerce_lakehouse.workspace.errors import ApiError, invalid
 from ecommerce_lakehouse.workspace.services import run_documents as documents
+from ecommerce_lakehouse.workspace.services.checks import now_ms
 from ecommerce_lakehouse.workspace.services.compute import Compute
 from ecommerce_lakehouse.workspace.services.deployed import Deployed
 from ecommerce_lakehouse.workspace.services.deployed_tasks import DeployedResources, DeployedTasks
 from ecommerce_lakehouse.workspace.services.notifications import notify_of_run
 from ecommerce_lakehouse.workspace.services.run_requests import RunNow, with_overrides
-from ecommerce_lakehouse.workspace.services.times import now_ms
 from ecommerce_lakehouse.workspace.services.updates import Updates
 from ecommerce_lakehouse.workspace.store import Document, Store
 

@@ -17,15 +17,16 @@ from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.results import Event
 from ecommerce_lakehouse.engine.tasks import TaskCall, TaskOutcome
 from ecommerce_lakehouse.workspace.errors import ApiError, invalid, missing
+from ecommerce_lakehouse.workspace.services.checks import now_ms
 from ecommerce_lakehouse.workspace.services.compute import Compute
 from ecommerce_lakehouse.workspace.services.deployed import Deployed
+from ecommerce_lakehouse.workspace.services.notifications import notify_of_update
 from ecommerce_lakehouse.workspace.services.pipeline_events import (
     event_body,
     event_filter,
     filtered_update,
     own_event,
 )
-from ecommerce_lakehouse.workspace.services.times import now_ms
 from ecommerce_lakehouse.workspace.store import Document, Store
 
 logger = logging.getLogger(__name__)
@@ -190,8 +191,10 @@ class Updates:
             ],
         }
 
-    def forget(self, pipeline_id: str) -> None:
-        """Cancel and forget the updates of a pipeline that is deleted."""
+    def follow(self, pipeline_id: str) -> None:
+        """Call it after each change of a pipeline: the updates of one that was deleted are forgotten."""
+        if self._store.get("pipeline", pipeline_id) is not None:
+            return
         with self._lock:
             if active := self._active.get(pipeline_id):
                 active.canceled.set()
@@ -279,7 +282,7 @@ class Updates:
     def _execute(
         self, pipeline: Document, active: _Active, call: TaskCall, record: Callable[[Event], None]
     ) -> TaskOutcome:
-        """The task as the worker is to see it: with the pipeline's deployed files, wheels and this update's id."""
+        """Run the task with the pipeline's deployed files and wheels, and this update's id."""
         spec = pipeline["spec"]
         update = self._store.get("update", active.update_id) or {}
         prepared = TaskCall(
@@ -319,6 +322,7 @@ class Updates:
             event = own_event(origin, state, message, error if state == "FAILED" else None)
             self._store.put("event", event["id"], event, update_id)
         self._set(update_id, state=state)
+        notify_of_update(self._store, {**update, "state": state})
 
     def _set(self, update_id: str, **fields: Any) -> None:
         with self._store.transaction():

@@ -35,7 +35,7 @@ class Wheels:
         self._known: dict[tuple[str, int, int], str] = {}
 
     def unpack(self, files: Sequence[str | Path]) -> WheelSet:
-        """The wheels' contents, unpacked unless they are already; LakehouseError names a file that is no wheel.
+        """The wheels' contents, unpacked unless they are already; LakehouseError for a file that is no wheel.
 
         Every deployment builds the wheel anew under a version of its own: what counts is the code in it.
         """

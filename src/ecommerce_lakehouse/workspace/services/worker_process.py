@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -93,10 +94,7 @@ class WorkerProcess:
         canceled: threading.Event,
         grace_seconds: float,
     ) -> TaskOutcome:
-        try:
-            self._channel.send("execute", id=call.task_run_id, call=CALL.dump_python(call, mode="json"))
-        except OSError:
-            pass  # the listener says how the worker ended
+        self._say("execute", id=call.task_run_id, call=CALL.dump_python(call, mode="json"))
         deadline: float | None = None
         while True:
             if canceled.is_set() and deadline is None:
@@ -143,10 +141,8 @@ class WorkerProcess:
             self._say("secret", request=message["request"], value=value)
 
     def _say(self, kind: str, **fields: object) -> None:
-        try:
+        with suppress(OSError):  # the listener says how the worker ended
             self._channel.send(kind, **fields)
-        except OSError:
-            pass  # the listener says how the worker ended
 
     def _death(self) -> str:
         code = self._process.wait()
@@ -157,11 +153,9 @@ class WorkerProcess:
 
     def _kill(self, reason: str) -> None:
         self._end(reason)
-        try:
+        with suppress(ProcessLookupError):
             # The worker leads a process group of its own, with the Java process of its session in it.
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
     def _end(self, reason: str) -> None:
@@ -190,9 +184,12 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=output,
             cwd=folder,
-            env=inherited
-            | {"LAKEHOUSE_HOME": str(home.absolute()), "PYTHONPATH": os.pathsep.join(search)}
-            | environment,
+            env={
+                **inherited,
+                "LAKEHOUSE_HOME": str(home.absolute()),
+                "PYTHONPATH": os.pathsep.join(search),
+                **environment,
+            },
             start_new_session=True,
         )
 
