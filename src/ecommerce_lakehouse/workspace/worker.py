@@ -34,10 +34,11 @@ NEVER_LEAVE_BEHIND = float("inf")
 def main() -> None:
     """Serve until the server closes the conversation, by its end at the latest."""
     channel = Channel(*_take_over_standard_streams())
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    worker = _Worker(channel, Storage.default())
+    secrets = _Secrets(channel)
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(_Redacting(secrets))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
+    worker = _Worker(channel, Storage.default(), secrets)
     channel.send("hello", protocol=PROTOCOL, package=ecommerce_lakehouse.__file__)
     for message in channel.messages():
         worker.handle(message)
@@ -46,11 +47,11 @@ def main() -> None:
 
 
 class _Worker:
-    def __init__(self, channel: Channel, storage: Storage) -> None:
+    def __init__(self, channel: Channel, storage: Storage, secrets: _Secrets) -> None:
         self._channel = channel
         self._storage = storage
         self._canceled: dict[str, threading.Event] = {}
-        self._secrets = _Secrets(channel)
+        self._secrets = secrets
         self._executor = LocalExecutor(
             storage,
             self._session,
@@ -124,7 +125,7 @@ class _Secrets:
     def redacted(self, value: Any) -> Any:
         """`value`, text or what JSON can hold, without the secrets."""
         if isinstance(value, str):
-            for secret in sorted(self._given, key=len, reverse=True):
+            for secret in sorted(self._given.copy(), key=len, reverse=True):
                 if secret:
                     value = value.replace(secret, REDACTED)
             return value
@@ -133,6 +134,17 @@ class _Secrets:
         if isinstance(value, list):
             return [self.redacted(item) for item in value]
         return value
+
+
+class _Redacting(logging.Formatter):
+    """The worker's log shows no secrets either."""
+
+    def __init__(self, secrets: _Secrets) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return str(self._secrets.redacted(super().format(record)))
 
 
 def _take_over_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
