@@ -46,7 +46,7 @@ def event_body(event: Event) -> Body:
             "data_plane_id": {"instance": "laptop", "seq_no": event.sequence},
             "control_plane_seq_no": event.sequence,
         },
-        "origin": dict(event.origin),
+        "origin": _origin(event.origin),
         "timestamp": _text(event.timestamp),
         "message": event.message,
         "level": event.level,
@@ -106,6 +106,11 @@ def filtered_update(text: str) -> str | None:
     """The one update that a filter asks for, where it says so; a look at that one's events is enough."""
     found = re.search(r"\bupdate_id\s*=\s*'([^']*)'", text)
     return found[1] if found else None
+
+
+def _origin(origin: Mapping[str, str]) -> Body:
+    """The origin with its numbers as numbers, which clients insist on."""
+    return {key: int(value) if key in ("batch_id", "org_id") else value for key, value in origin.items()}
 
 
 def _condition(name: str, operator: str, values: set[str]) -> Condition:
