@@ -55,9 +55,7 @@ class Lab:
         with zipfile.ZipFile(local, "w") as wheel:
             wheel.writestr(f"{package}/__init__.py", code)
             wheel.writestr(f"{information}/METADATA", f"Name: {package}\nVersion: {version}\n")
-            wheel.writestr(
-                f"{information}/entry_points.txt", f"[console_scripts]\nmain = {package}:main\n"
-            )
+            wheel.writestr(f"{information}/entry_points.txt", f"[console_scripts]\nmain = {package}:main\n")
         return path
 
     def job(self, *tasks: Mapping[str, Any], **settings: Any) -> int:

@@ -6,6 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from databricks.sdk.errors import InvalidParameterValue, OperationFailed
@@ -61,7 +63,9 @@ def test_a_failing_task_leaves_its_error_and_trace_and_stops_what_depends_on_it(
 
 def test_a_notebook_that_raises_says_where_and_one_that_exits_gives_its_result(lab: Lab) -> None:
     header = "# Databricks notebook source\n"
-    path = lab.file("count", f"{header}n = int(dbutils.widgets.get('n'))\ndbutils.notebook.exit(str(n * 2))\n")
+    path = lab.file(
+        "count", f"{header}n = int(dbutils.widgets.get('n'))\ndbutils.notebook.exit(str(n * 2))\n"
+    )
     notebook = {"task_key": "count", "notebook_task": {"notebook_path": path, "base_parameters": {"n": "21"}}}
     bad = {
         "task_key": "bad",
@@ -209,6 +213,17 @@ def test_the_same_token_starts_one_run_however_often_it_is_sent(lab: Lab) -> Non
     assert len(ids) == 1
     lab.ended(ids.pop())
     assert len(_listed(lab, job_id=job_id)) == 1
+
+
+def test_many_callers_at_once_start_each_run_once_and_one_at_a_time(lab: Lab) -> None:
+    job_id = lab.job(lab.script("quick", "import time; time.sleep(0.05)"), queue={"enabled": True})
+    with ThreadPoolExecutor(8) as callers:
+        ids = list(callers.map(lambda n: lab.start(job_id, idempotency_token=f"call-{n % 6}"), range(24)))
+    assert len(set(ids)) == 6
+    runs = sorted((lab.ended(run_id) for run_id in set(ids)), key=lambda run: run["tasks"][0]["start_time"])
+    assert {result(run) for run in runs} == {"SUCCESS"}
+    for earlier, later in pairwise(runs):
+        assert later["tasks"][0]["start_time"] >= earlier["tasks"][0]["end_time"]
 
 
 def test_runs_are_listed_newest_first_page_by_page(lab: Lab) -> None:

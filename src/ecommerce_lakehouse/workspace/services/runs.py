@@ -179,17 +179,12 @@ class Runs:
     def recover(self) -> None:
         """After a restart: runs that were going have failed, queued ones are queued again."""
         for run in self._store.list("run"):
-            if not documents.is_active(run):
-                continue
-            request = self._store.get("run_request", run["run_id"])
-            if run["state"]["life_cycle_state"] == "QUEUED" and request:
-                spec = job_from_settings(request["settings"], str(run["job_id"]))
-                live = _Live(run, spec, request["settings"], request["given"], tuple(request["only"]))
-                with self._lock:
-                    self._live[live.run_id] = live
-                self._admit(live)
-            else:
-                self._interrupt(run)
+            if documents.is_active(run):
+                live = self._still_queued(run)
+                if live is None:
+                    self._interrupt(run)
+                else:
+                    self._admit(live)
 
     def close(self) -> None:
         """Mark what is going as interrupted; queued runs stay queued for the next start."""
@@ -199,6 +194,19 @@ class Runs:
                 live.canceled.set()
                 if live.run_id not in self._queues[live.job_id]:
                     self._interrupt(live.run)
+
+    def _still_queued(self, run: Document) -> _Live | None:
+        request = self._store.get("run_request", run["run_id"])
+        if run["state"]["life_cycle_state"] != "QUEUED" or request is None:
+            return None
+        try:
+            spec = job_from_settings(request["settings"], str(run["job_id"]))
+        except LakehouseError:  # an upgrade may know less or more than what stored it
+            return None
+        live = _Live(run, spec, request["settings"], request["given"], tuple(request["only"]))
+        with self._lock:
+            self._live[live.run_id] = live
+        return live
 
     def _new(
         self,

@@ -28,6 +28,7 @@ ReadSecret = Callable[[str, str], str]
 # through the environment of whoever started the server.
 HIDDEN_VARIABLES = ("PIPELINE_ENV", "CATALOG_NAME", "SCHEMA_NAME", "VOLUME_NAME", "PYTHONPATH")
 POLL_SECONDS = 0.1
+LOG_BYTES = 10 * 2**20  # what a log may hold before a new worker begins another
 
 
 class WorkerProcess:
@@ -176,6 +177,8 @@ def _start(
         search.append(given)
     folder = home / "workspace" / "scratch"
     folder.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".old.log"))
     with log.open("ab") as output:
         return subprocess.Popen(
             # -P: the working directory is no place to import from.
