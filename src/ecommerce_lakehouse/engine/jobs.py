@@ -94,7 +94,10 @@ def run_job(
 
     def heard(update: TaskUpdate) -> None:
         with hear:
-            on_task(update)
+            try:
+                on_task(update)
+            except Exception:  # whoever listens must not change how a run ends
+                logger.exception("a listener failed on task %s", update.key)
 
     def nested(
         job_id: str, given: Mapping[str, str], task_run_id: str, nested_id: str, stopped: threading.Event

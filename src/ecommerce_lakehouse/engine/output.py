@@ -114,7 +114,6 @@ class _Stream(io.TextIOBase):
     encoding = "utf-8"
 
     def __init__(self, name: str) -> None:
-        self._name = name
         self.fallback: TextIO = getattr(sys, name)
 
     def writable(self) -> bool:
@@ -144,12 +143,12 @@ class _Arguments(MutableSequence[str]):
     """Stands for `sys.argv`: the current task's arguments, else the process's."""
 
     def __init__(self, fallback: list[str]) -> None:
-        self._fallback = fallback
+        self.fallback = fallback
 
     @property
     def _list(self) -> list[str]:
         output = _current.get()
-        return self._fallback if output is None else output.arguments
+        return self.fallback if output is None else output.arguments
 
     def __getitem__(self, index: Any) -> Any:
         return self._list[index]
@@ -179,17 +178,26 @@ class _Arguments(MutableSequence[str]):
         return repr(self._list)
 
 
+# They live as long as the process: `print` in another thread may still hold one that was taken back.
+_streams = {"stdout": _Stream("stdout"), "stderr": _Stream("stderr")}
+_arguments = _Arguments(sys.argv)
+
+
 def _install() -> None:
     global _captures
     with _lock:
         _captures += 1
-        if _captures > 1:
-            return
-        _saved.update(stdout=sys.stdout, stderr=sys.stderr, argv=sys.argv, start=threading.Thread.start)
-        sys.stdout = _Stream("stdout")
-        sys.stderr = _Stream("stderr")
-        sys.argv = _Arguments(sys.argv)  # type: ignore[assignment]
-        threading.Thread.start = _inheriting(threading.Thread.start)  # type: ignore
+        # Checked each time: while a task runs, something else may redirect the process's streams.
+        for name, stream in _streams.items():
+            if getattr(sys, name) is not stream:
+                stream.fallback = getattr(sys, name)
+                setattr(sys, name, stream)
+        if not isinstance(sys.argv, _Arguments):
+            _arguments.fallback = sys.argv
+            sys.argv = _arguments  # type: ignore[assignment]
+        if _captures == 1:
+            _saved["start"] = threading.Thread.start
+            threading.Thread.start = _inheriting(threading.Thread.start)  # type: ignore
 
 
 def _uninstall() -> None:
@@ -197,11 +205,11 @@ def _uninstall() -> None:
     with _lock:
         _captures -= 1
         if _captures == 0:
-            for name in ("stdout", "stderr"):
-                # Another redirection around this one may have ended before a task that did not stop.
-                if isinstance(getattr(sys, name), _Stream):
-                    setattr(sys, name, _saved[name])
-            sys.argv = _saved["argv"]
+            for name, stream in _streams.items():
+                if getattr(sys, name) is stream:
+                    setattr(sys, name, stream.fallback)
+            if isinstance(sys.argv, _Arguments):
+                sys.argv = _arguments.fallback
             threading.Thread.start = _saved["start"]  # type: ignore[method-assign]
 
 

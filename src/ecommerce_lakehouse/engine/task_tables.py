@@ -22,6 +22,14 @@ SHOW_TABLES = re.compile(
     r"\s*SHOW\s+TABLES\s+(?:IN|FROM)\s+`?([\w-]+)`?\.`?([\w-]+)`?\s*;?\s*", re.IGNORECASE
 )
 
+_PART = r"(?:`[\w-]+`|[^\W\d]\w*+)"
+# A name of three parts; or what must be skipped, since it may hold what looks like one.
+NAME_OR_OTHER = re.compile(
+    rf"""(?<![\w.`])(?P<name>{_PART}\.{_PART}\.{_PART})(?![\w.`(])"""
+    r"""|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/""",
+    re.DOTALL,
+)
+
 _storage: ContextVar[Storage | None] = ContextVar("lakehouse_storage", default=None)
 
 
@@ -60,30 +68,18 @@ class _Tables:
 
 
 def with_paths(statement: str, storage: Storage) -> str:
-    """A statement with the lakehouse's tables, named in three parts, as paths; the rest as it is written."""
-    import sqlglot
+    """A statement with the lakehouse's tables, named in three parts, as paths; the rest as it is written.
 
-    try:
-        tokens = sqlglot.tokenize(statement, read="databricks")
-    except sqlglot.errors.SqlglotError:
-        return statement  # Spark says better what is wrong
-    spans: list[tuple[int, int, str]] = []
-    position = 0
-    while position + 4 < len(tokens):
-        five = tokens[position : position + 5]
-        dots = five[1].text == five[3].text == "."
-        if dots and not (position and tokens[position - 1].text == "."):
-            name = TableName(five[0].text, five[2].text, five[4].text)
-            if all(re.fullmatch(r"[\w-]+", part) for part in (name.catalog, name.schema, name.table)):
-                path = storage.table_path(name)
-                if table_version(path) is not None:
-                    spans.append((five[0].start, five[4].end + 1, f"delta.`{path}`"))
-                    position += 5
-                    continue
-        position += 1
-    for start, end, path_text in reversed(spans):
-        statement = statement[:start] + path_text + statement[end:]
-    return statement
+    It need not be parsed for that, which no parser but Spark's can do for OPTIMIZE, VACUUM and the like.
+    """
+
+    def place(found: re.Match[str]) -> str:
+        if found["name"] is None:
+            return found[0]
+        path = storage.table_path(TableName(*re.findall(r"[^`.]+", found["name"])))
+        return f"delta.`{path}`" if table_version(path) is not None else found[0]
+
+    return NAME_OR_OTHER.sub(place, statement)
 
 
 _installed = False
