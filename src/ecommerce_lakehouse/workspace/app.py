@@ -72,7 +72,7 @@ def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     if first["type"] == "json_invalid":
         problem = ApiError("MALFORMED_REQUEST", f"The request is not JSON: {first['ctx']['error']}.")
     else:
-        field = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+        field = ".".join(str(part) for part in first["loc"][1:])  # the first says where: body, query, path
         problem = ApiError("INVALID_PARAMETER_VALUE", f"{field or 'The request'}: {first['msg']}.")
     return JSONResponse(problem.body(), problem.status)
 

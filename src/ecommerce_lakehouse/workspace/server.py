@@ -127,8 +127,26 @@ def choose_port(storage: Storage, host: str, port: int | None) -> int:
     """The given port, else the last server's, else the default; LakehouseError where it is taken."""
     last = last_server(storage)
     chosen = port if port is not None else last.port if last else DEFAULT_PORT
-    with _bound(host, chosen):
+    with bound(host, chosen):
         return chosen
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket on this address, not yet listening; LakehouseError where it is taken."""
+    address = host.strip("[]") or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # asyncio turns Nagle's delay of 40 ms per answer off only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LakehouseError(
+            f"Cannot listen on {address}:{port}: {reason}. Choose another port with --port."
+        ) from None
+    return listener
 
 
 def answers(info: ServerInfo) -> bool:
@@ -169,7 +187,7 @@ def serve(storage: Storage, host: str, port: int) -> None:
         lock.acquire(timeout=2)
     except Timeout:
         raise LakehouseError(f"A workspace is running already with {storage.home}.") from None
-    with lock, _bound(host, port) as listener:
+    with lock, bound(host, port) as listener:
         port = listener.getsockname()[1]
         settings = Settings(host_url(host, port), token(storage))
         services = Services(settings, storage, Store(_folder(storage) / "state.db"))
@@ -190,21 +208,6 @@ def _folder(storage: Storage) -> Path:
 
 def _lock(storage: Storage) -> FileLock:
     return FileLock(_folder(storage) / "lock")
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    address = host.strip("[]") or "127.0.0.1"
-    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((address, port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LakehouseError(
-            f"Cannot listen on {address}:{port}: {reason}. Choose another port with --port."
-        ) from None
-    return listener
 
 
 def _write(path: Path, info: ServerInfo) -> None:
