@@ -58,7 +58,8 @@ class Workspace:
 
 @contextmanager
 def serve(home: Path, max_upload_bytes: int = 2**20) -> Iterator[Workspace]:
-    with socket.socket() as probe:
+    # asyncio sends at once (TCP_NODELAY) only on sockets that say that they are TCP.
+    with socket.socket(proto=socket.IPPROTO_TCP) as probe:
         probe.bind(("127.0.0.1", 0))
         listener = probe.dup()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

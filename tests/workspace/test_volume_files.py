@@ -10,8 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import AlreadyExists, BadRequest, DatabricksError, InvalidParameterValue, NotFound
-from databricks.sdk.errors import PermissionDenied
+from databricks.sdk.errors import (
+    AlreadyExists,
+    BadRequest,
+    DatabricksError,
+    InvalidParameterValue,
+    NotFound,
+    PermissionDenied,
+)
 
 from tests.workspace.data_server import TOKEN, Workspace, serve
 
@@ -182,7 +188,9 @@ ESCAPES = [
 @pytest.mark.parametrize("escape", ESCAPES)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 @pytest.mark.parametrize("kind", ["files", "directories"])
-def test_no_path_leaves_its_volume(workspace: Workspace, volume: Path, escape: str, method: str, kind: str) -> None:
+def test_no_path_leaves_its_volume(
+    workspace: Workspace, volume: Path, escape: str, method: str, kind: str
+) -> None:
     if not (volume / "link").is_symlink():
         (volume / "link").symlink_to(workspace.home)
     before = sorted(str(p) for p in workspace.home.rglob("*") if "state.db" not in p.name)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from ecommerce_lakehouse.engine.databricks_sql import (
+    DIALECT,
     IN_SPARK,
     MACROS,
     SqlError,
@@ -27,7 +28,7 @@ from ecommerce_lakehouse.engine.databricks_sql import (
     to_duckdb,
 )
 from ecommerce_lakehouse.engine.errors import LakehouseError, UnknownNameError, closest_first
-from ecommerce_lakehouse.engine.query_names import show
+from ecommerce_lakehouse.engine.query_names import detailed, show
 from ecommerce_lakehouse.engine.query_parameters import Parameter, bind
 from ecommerce_lakehouse.engine.storage import Storage, TableName
 from ecommerce_lakehouse.engine.table_info import columns_of, find_table, history, open_table, scan
@@ -115,6 +116,7 @@ def _select(
     references = [_resolve(node, sql, storage, default) for node in stored_tables(tree)]
     names = _mentioned_names(tree)
     _name_columns(tree)
+    _session_values(tree, *default)
     original = tree.copy()
     tables = [open_table(storage, reference.name, reference.version) for reference in references]
     known = [[column.name for column in columns_of(table)] for table in tables]
@@ -255,6 +257,17 @@ def _rename(tree: exp.Expr, references: list[_Reference]) -> None:
         node.set("this", exp.to_identifier(f"t{number}"))
 
 
+def _session_values(tree: exp.Expr, catalog: str | None, schema: str | None) -> None:
+    """DuckDB would answer these with names of its own."""
+    values = {exp.CurrentCatalog: catalog, exp.CurrentSchema: schema, exp.CurrentUser: None}
+    for node in list(tree.find_all(*values)):
+        value = values[type(node)]
+        if value is None:
+            name = node.sql(DIALECT).lower().removesuffix("()")
+            raise SqlError(f"The function '{name}' is not available here. {IN_SPARK}")
+        node.replace(exp.Literal.string(value))
+
+
 def _name_columns(tree: exp.Expr) -> None:
     """Call an unnamed column of the result what it computes, as Spark does."""
     if isinstance(tree, exp.Select):
@@ -314,12 +327,14 @@ def _describe(
                 "userMetadata": ("VARCHAR", [commit["user_metadata"] for commit in commits]),
             }
         )
-    columns = columns_of(table)
+    rows = [(column.name, column.type, column.comment) for column in columns_of(table)]
+    if tree.text("style").upper() == "EXTENDED":
+        rows += detailed(reference.name, table, storage)
     return _arrow(
         {
-            "col_name": ("VARCHAR", [column.name for column in columns]),
-            "data_type": ("VARCHAR", [column.type for column in columns]),
-            "comment": ("VARCHAR", [column.comment for column in columns]),
+            "col_name": ("VARCHAR", [name for name, _, _ in rows]),
+            "data_type": ("VARCHAR", [kind for _, kind, _ in rows]),
+            "comment": ("VARCHAR", [comment for _, _, comment in rows]),
         }
     )
 

@@ -1,13 +1,16 @@
-"""SHOW TABLES, SHOW SCHEMAS and SHOW CATALOGS over the data folder."""
+"""SHOW TABLES, SHOW SCHEMAS, SHOW CATALOGS and what DESCRIBE EXTENDED adds, over the data folder."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
 from ecommerce_lakehouse.engine.databricks_sql import show_of
-from ecommerce_lakehouse.engine.storage import Storage
+from ecommerce_lakehouse.engine.storage import Storage, TableName
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 Columns = dict[str, tuple[str, list[Any]]]  # DuckDB's type and the values, by the column's name
 
@@ -32,3 +35,20 @@ def show(tree: exp.Command, storage: Storage) -> Columns:
         "database": ("VARCHAR", [t.schema for t in found]),
         "tableName": ("VARCHAR", [t.table for t in found]),
     }
+
+
+def detailed(name: TableName, table: DeltaTable, storage: Storage) -> list[tuple[str, str, str]]:
+    """The rows that DESCRIBE EXTENDED has after the columns."""
+    metadata = table.metadata()
+    properties = ",".join(f"{key}={value}" for key, value in sorted(metadata.configuration.items()))
+    facts = {
+        "Catalog": name.catalog,
+        "Database": name.schema,
+        "Table": name.table,
+        "Comment": metadata.description or "",
+        "Location": storage.table_path(name).resolve().as_uri(),
+        "Provider": "delta",
+        "Partition Columns": ", ".join(metadata.partition_columns),
+        "Table Properties": f"[{properties}]",
+    }
+    return [("", "", ""), ("# Detailed Table Information", "", ""), *((k, v, "") for k, v in facts.items())]

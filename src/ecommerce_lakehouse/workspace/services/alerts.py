@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from ecommerce_lakehouse.engine.errors import LakehouseError, UnknownNameError
+from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.query import query
 from ecommerce_lakehouse.engine.query_parameters import Parameter
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.engine.table_info import rows_of
 from ecommerce_lakehouse.workspace.errors import ApiError, invalid
-from ecommerce_lakehouse.workspace.services.alert_rules import AGGREGATIONS, COMPARISONS, NULL_TESTS, judge
+from ecommerce_lakehouse.workspace.services.alert_model import check_alert
+from ecommerce_lakehouse.workspace.services.alert_rules import judge
 from ecommerce_lakehouse.workspace.services.quartz import parse_quartz
 from ecommerce_lakehouse.workspace.services.warehouses import Warehouses
 from ecommerce_lakehouse.workspace.store import Document, Store
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 KIND, NOTIFICATION = "alert", "notification"
 MAX_ROWS = 10_000  # of a query's result that an alert looks at
 MAX_PAGE = 1000
-EMPTY_STATES = ("UNKNOWN", "OK", "TRIGGERED", "ERROR")
 _OUTPUT_ONLY = (
     "id",
     "create_time",
@@ -217,46 +217,12 @@ class Alerts:
             logger.info("alert %s: %s", id, error)
 
     def _check(self, given: Mapping[str, Any]) -> None:
-        for field in ("display_name", "query_text", "warehouse_id"):
-            if not isinstance(given.get(field), str) or not given[field]:
-                raise invalid(f"{field}: a text is needed.")
+        check_alert(given)
         self._warehouses.get(given["warehouse_id"])
-        evaluation, schedule = _object(given, "evaluation"), _object(given, "schedule")
-        _check_column(_object(evaluation, "source", "evaluation."), "evaluation.source")
-        _check_choice(evaluation, "comparison_operator", (*COMPARISONS, *NULL_TESTS))
-        if evaluation.get("empty_result_state") is not None:
-            _check_choice(evaluation, "empty_result_state", EMPTY_STATES)
-        threshold = evaluation.get("threshold") or {}
-        if evaluation["comparison_operator"] in COMPARISONS:
-            if threshold.get("column"):
-                _check_column(threshold["column"], "evaluation.threshold.column")
-            elif not threshold.get("value"):
-                raise invalid("evaluation.threshold: a value or a column is needed.")
-        for field in ("quartz_cron_schedule", "timezone_id"):
-            if not isinstance(schedule.get(field), str):
-                raise invalid(f"schedule.{field}: a text is needed.")
+        schedule = given["schedule"]
         parse_quartz(
             schedule["quartz_cron_schedule"], schedule["timezone_id"], "schedule.quartz_cron_schedule"
         )
-
-
-def _object(owner: Mapping[str, Any], field: str, at: str = "") -> dict[str, Any]:
-    value = owner.get(field)
-    if not isinstance(value, dict):
-        raise invalid(f"{at}{field}: an object is needed.")
-    return value
-
-
-def _check_column(column: Mapping[str, Any], at: str) -> None:
-    if not isinstance(column.get("name"), str) or not column["name"]:
-        raise invalid(f"{at}.name: a column's name is needed.")
-    if column.get("aggregation") and column["aggregation"] not in AGGREGATIONS:
-        raise invalid(f"{at}.{UnknownNameError('aggregation', str(column['aggregation']), AGGREGATIONS)}")
-
-
-def _check_choice(evaluation: Mapping[str, Any], field: str, valid: tuple[str, ...]) -> None:
-    if evaluation.get(field) not in valid:
-        raise invalid(f"evaluation.{field}: '{evaluation.get(field)}' is none of {', '.join(valid)}.")
 
 
 def _masked(body: Document, given: Mapping[str, Any], mask: str) -> dict[str, Any]:
