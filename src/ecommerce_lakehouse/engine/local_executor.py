@@ -22,6 +22,7 @@ from ecommerce_lakehouse.engine.dbutils import (
     install_dbutils_module,
 )
 from ecommerce_lakehouse.engine.errors import LakehouseError, UnknownNameError
+from ecommerce_lakehouse.engine.lazy_session import session_on_demand
 from ecommerce_lakehouse.engine.notebooks import notebook_file, run_notebook
 from ecommerce_lakehouse.engine.output import TaskOutput, captured
 from ecommerce_lakehouse.engine.results import Event
@@ -38,6 +39,9 @@ logger.addHandler(logging.NullHandler())  # without a log file to go to, a trace
 
 SessionProvider = Callable[[], "SparkSession | None"]
 """Gives the process's Spark session, starting it at the first call; None where tasks run without Spark."""
+
+OutputListener = Callable[[TaskCall, str], None]
+"""Hears each line that a task prints, as it is printed."""
 
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
@@ -56,7 +60,7 @@ class LocalExecutor:
     own output and arguments; the working directory, environment variables, `sys.path` and imported modules
     are the process's. To stop a task its Spark jobs are canceled and TaskCanceled is raised in its code; code
     that hears of neither, as in a long sleep, is left behind after `stop_seconds`. Updates stop by
-    themselves. `secrets` answers `dbutils.secrets.get`.
+    themselves. `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first asks for it.
     """
 
     def __init__(
@@ -66,11 +70,14 @@ class LocalExecutor:
         *,
         secrets: SecretProvider = environment_secret,
         stop_seconds: float = STOP_SECONDS,
+        on_output: OutputListener = lambda call, line: None,
     ) -> None:
         self._storage = storage
         self._get_session = get_session
         self._secrets = secrets
         self._stop_seconds = stop_seconds
+        self.on_output = on_output
+        self.started = False
         self._starting = threading.Lock()
 
     def execute(
@@ -86,6 +93,7 @@ class LocalExecutor:
 
         with self._starting:
             session = self._get_session()
+        self.started = True
         if session is not None:
             activate(session)
         return session
@@ -122,7 +130,7 @@ class _Attempt:
         self._done = threading.Event()
         self._leave = ExitStack()
         self._dbutils = executor.dbutils(call)
-        self._output = TaskOutput(*_name_and_arguments(call))
+        self._output = TaskOutput(*_name_and_arguments(call), lambda line: executor.on_output(call, line))
 
     def to_end(self, stop_seconds: float) -> TaskOutcome:
         thread = threading.Thread(target=self._body, name=self._tag, daemon=True)
@@ -246,8 +254,10 @@ class _Attempt:
                     refresh=tuple(payload.get("refresh_selection") or ()),
                     full_refresh=tuple(payload.get("full_refresh_selection") or ()),
                     full_refresh_all=payload.get("full_refresh") in (True, "true"),
-                    cause="JOB_TASK",
+                    validate_only=bool(payload.get("validate_only")),
+                    cause=payload.get("cause") or "JOB_TASK",
                 ),
+                update_id=payload.get("update_id"),
                 on_event=self._on_event,
                 stop=self._canceled,
             )
@@ -258,11 +268,13 @@ class _Attempt:
 
     @contextmanager
     def _in_spark(self, *, start: bool) -> Iterator[None]:
-        """Within, the task may use Spark; it is started here, or when the task first asks for it."""
+        """Within, the task may use Spark; it starts when the task first asks for it."""
         install_dbutils_module()
         with self._leave:
-            if start:
+            if start and self._executor.started:
                 self._start_spark()
+            elif start:
+                self._leave.enter_context(session_on_demand(self._start_spark))
             yield
 
     def _start_spark(self) -> SparkSession | None:

@@ -22,11 +22,18 @@ LIMIT_BYTES = 1_000_000
 class TaskOutput:
     """Text that a task wrote: the last megabyte of it, and its last line that is not empty.
 
-    Each line also goes to the process's log, after `name`. Safe to write to from several threads.
+    Each line also goes to the process's log, after `name`, and to `on_line`. Safe to write to from several
+    threads.
     """
 
-    def __init__(self, name: str, arguments: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str] | None = None,
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.name = name
+        self._on_line = on_line
         self.arguments = arguments or [name]
         self.last_line = ""
         self._rest = ""
@@ -77,6 +84,7 @@ class TaskOutput:
         token = _current.set(None)
         try:
             logger.info("%s: %s", self.name, line)
+            self._on_line(line)
         finally:
             _current.reset(token)
 

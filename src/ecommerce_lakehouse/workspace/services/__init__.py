@@ -8,16 +8,22 @@ from dataclasses import dataclass, field
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.workspace.services.alerts import Alerts
 from ecommerce_lakehouse.workspace.services.catalog import CatalogService
+from ecommerce_lakehouse.workspace.services.compute import Compute
 from ecommerce_lakehouse.workspace.services.creations import CreationService
 from ecommerce_lakehouse.workspace.services.dashboards import Dashboards
+from ecommerce_lakehouse.workspace.services.deployed import Deployed
 from ecommerce_lakehouse.workspace.services.grants import GrantService
 from ecommerce_lakehouse.workspace.services.identity import IdentityService
 from ecommerce_lakehouse.workspace.services.jobs import JobService
 from ecommerce_lakehouse.workspace.services.permissions import PermissionService
 from ecommerce_lakehouse.workspace.services.pipelines import PipelineService
+from ecommerce_lakehouse.workspace.services.run_history import RunHistory
+from ecommerce_lakehouse.workspace.services.runs import Runs
+from ecommerce_lakehouse.workspace.services.scheduler import Scheduler
 from ecommerce_lakehouse.workspace.services.secrets import Secrets
 from ecommerce_lakehouse.workspace.services.statements import Statements
 from ecommerce_lakehouse.workspace.services.tables import Tables
+from ecommerce_lakehouse.workspace.services.updates import Updates
 from ecommerce_lakehouse.workspace.services.volume_files import VolumeFiles
 from ecommerce_lakehouse.workspace.services.warehouses import Warehouses
 from ecommerce_lakehouse.workspace.services.workspace_files import WorkspaceFiles
@@ -58,6 +64,11 @@ class Services:
     warehouses: Warehouses = field(init=False)
     statements: Statements = field(init=False)
     alerts: Alerts = field(init=False)
+    compute: Compute = field(init=False)
+    updates: Updates = field(init=False)
+    run_history: RunHistory = field(init=False)
+    runs: Runs = field(init=False)
+    scheduler: Scheduler = field(init=False)
 
     def __post_init__(self) -> None:
         store, user = self.store, self.settings.user
@@ -76,18 +87,50 @@ class Services:
         self.warehouses = Warehouses(self.settings, self.store)
         self.statements = Statements(self.storage, self.warehouses)
         self.alerts = Alerts(self.settings, self.storage, self.store, self.warehouses)
+        self._build_runs()
+
+    def _build_runs(self) -> None:
+        """What runs deployed things: workers, updates of pipelines, runs of jobs, schedules."""
+        deployed = Deployed(self.storage, self.files.local_path)
+        self.run_history = RunHistory(self.store)
+        self.compute = Compute(
+            self.storage,
+            on_output=self.run_history.heard,
+            read_secret=lambda scope, key: self.secrets.get_value(scope, key).decode(),
+            environment={"DATABRICKS_HOST": self.settings.host_url, "DATABRICKS_TOKEN": self.settings.token},
+        )
+        self.updates = Updates(self.store, self.compute, deployed)
+        self.runs = Runs(
+            host_url=self.settings.host_url,
+            user=self.settings.user,
+            store=self.store,
+            compute=self.compute,
+            deployed=deployed,
+            updates=self.updates,
+        )
+        self.scheduler = Scheduler(self.store, self.runs)
+        self.jobs.on_change.append(self.scheduler.follow)
+        self.pipelines.on_change.append(self.updates.follow)
+        self.pipelines.state_of = self.updates.state_of
 
     def recover(self) -> None:
         """Put right what an earlier server left unfinished; called once, before the first request."""
         for taken_back in self.creations.recover():
             logger.warning("Took back %s: the server had stopped before it answered.", taken_back)
+        self.updates.recover()
+        self.runs.recover()
 
     def start(self) -> None:
         """Begin what goes on by itself: schedules."""
         self.alerts.start()
+        self.scheduler.start()
 
     def close(self) -> None:
         """Stop what runs; called once, after the last request."""
+        self.scheduler.close()
+        self.runs.close()
+        self.updates.close()
+        self.compute.close()
         self.alerts.close()
         self.statements.close()
         self.secrets.close()

@@ -26,7 +26,6 @@ REQUEST_ONLY = (
     "pipeline_id",
 )
 FILTER = re.compile(r"""^\s*(name|notebook)\s+(=|like|LIKE)\s+'(.*)'\s*$""")
-LATEST_UPDATES = 5
 PER_PAGE_AT_MOST = 100
 Name = Annotated[StrictStr, Field(pattern=r"^[^\s./]+$")]
 
@@ -54,7 +53,10 @@ class _Spec(BaseModel):
 
 
 class PipelineService:
-    """Documents of kind "pipeline". Each of `on_change(pipeline_id)` follows a change or deletion."""
+    """Documents of kind "pipeline". `on_change(pipeline_id)` of each listener follows every change.
+
+    `state_of` says of a pipeline what its updates know: `state`, `latest_updates`.
+    """
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class PipelineService:
         self._permissions = permissions
         self._creations = creations
         self.on_change: list[Callable[[str], None]] = []
+        self.state_of: Callable[[str], Document] = lambda pipeline_id: {}
         creations.register("pipeline", self.delete)
 
     def create(self, body: Document) -> str:
@@ -168,18 +171,13 @@ class PipelineService:
         return kept
 
     def _shown(self, pipeline: Document) -> Document:
-        updates = self._store.list("update", pipeline["pipeline_id"], newest_first=True, limit=LATEST_UPDATES)
         run_as = pipeline.get("run_as") or {}
-        shown = {
+        shown: Document = {
             **pipeline,
             "run_as_user_name": run_as.get("service_principal_name") or run_as.get("user_name") or self._user,
         }
-        if updates:
-            shown["latest_updates"] = [
-                {key: update[key] for key in ("update_id", "state", "creation_time") if key in update}
-                for update in updates
-            ]
-        return shown
+        told = self.state_of(pipeline["pipeline_id"])
+        return shown | {key: value for key, value in told.items() if value}
 
     def _changed(self, pipeline_id: str) -> None:
         for listener in self.on_change:
