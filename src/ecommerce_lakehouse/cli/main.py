@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.cli import bundle_list, clean, config, events, run, show, sql, tables
+from ecommerce_lakehouse.cli import bundle_list, clean, config, events, run, show, sql, tables, workspace
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
 app = typer.Typer(
@@ -42,6 +42,8 @@ def _options(
 
 for _module in (run, bundle_list, tables, show, sql, events, config, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
+
+app.add_typer(workspace.app, name=workspace.NAME)
 
 
 def main() -> None:

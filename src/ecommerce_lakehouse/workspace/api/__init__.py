@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ecommerce_lakehouse.workspace.api import (
+    catalog,
+    grants,
+    identity,
+    jobs,
+    permissions,
+    pipelines,
+    telemetry,
+    workspace_files,
+)
+
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
@@ -13,5 +24,14 @@ if TYPE_CHECKING:
 
 def routers(services: Services) -> list[APIRouter]:
     """Every API group's routes."""
-    groups: tuple[Callable[[Services], APIRouter], ...] = ()
+    groups: tuple[Callable[[Services], APIRouter], ...] = (
+        identity.router,
+        workspace_files.router,
+        permissions.router,
+        jobs.router,
+        pipelines.router,
+        catalog.router,
+        grants.router,
+        telemetry.router,
+    )
     return [router(services) for router in groups]

@@ -1,6 +1,6 @@
 """Pages for people: runs, pipelines, tables and quarantine, rendered on the server.
 
-`router` has the routes, `guard` lets in whoever is signed in, `error_page` is what a failed call shows.
+`router` has the routes, `PageGate` lets in whoever is signed in, `error_page` is what a failed call shows.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from fastapi.responses import Response
 from ecommerce_lakehouse.workspace.errors import ApiError, missing
 from ecommerce_lakehouse.workspace.pages import overview, pipelines, quarantine, runs, session, tables
 from ecommerce_lakehouse.workspace.pages.render import render, static_file
-from ecommerce_lakehouse.workspace.pages.session import guard, is_page, login_url
+from ecommerce_lakehouse.workspace.pages.session import PageGate, is_page, login_url
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.workspace.services import Services
 
-__all__ = ["error_page", "guard", "is_page", "login_url", "router"]
+__all__ = ["PageGate", "error_page", "is_page", "login_url", "router"]
 
 
 def router(services: Services) -> APIRouter:

@@ -14,11 +14,12 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import MutableHeaders
 
 from ecommerce_lakehouse.workspace.pages.render import SECURITY_HEADERS, render
 
 if TYPE_CHECKING:
-    from starlette.middleware.base import RequestResponseEndpoint
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ecommerce_lakehouse.workspace.services import Services, Settings
 
@@ -38,19 +39,36 @@ def login_url(settings: Settings) -> str:
     return f"{settings.host_url}/login#token={quote(settings.token, safe='')}"
 
 
-async def guard(settings: Settings, request: Request, call_next: RequestResponseEndpoint) -> Response:
-    """Answer a page's path: with the page for whoever is signed in, else with the way to the login."""
+class PageGate:
+    """Answers a page's path with the page for whoever is signed in, else with the way to the login."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_page(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        refusal = _refusal(self._settings, request)
+        await (refusal or self._app)(scope, receive, secured)
+
+
+def _refusal(settings: Settings, request: Request) -> Response | None:
     path = request.url.path
     if path.split("/")[1] in OPEN or _is_signed_in(settings, request):
-        response = await call_next(request)
-    elif request.method == "GET" and "if-none-match" not in request.headers:
+        return None
+    if request.method == "GET" and "if-none-match" not in request.headers:
         target = path + (f"?{request.url.query}" if request.url.query else "")
         there = "/login" if target == "/" else f"/login?next={quote(target, safe='')}"
-        response = RedirectResponse(there, 303)
-    else:
-        response = Response("Sign in again.", 401, media_type="text/plain")
-    response.headers.update(SECURITY_HEADERS)
-    return response
+        return RedirectResponse(there, 303)
+    return Response("Sign in again.", 401, media_type="text/plain")
 
 
 def router(services: Services) -> APIRouter:
