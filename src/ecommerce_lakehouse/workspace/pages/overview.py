@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from ecommerce_lakehouse.workspace.errors import ApiError
 from ecommerce_lakehouse.workspace.pages.formats import between
 from ecommerce_lakehouse.workspace.pages.render import render
 from ecommerce_lakehouse.workspace.pages.states import UPDATE_OVER, is_over, run_state, state_of
+from ecommerce_lakehouse.workspace.services.quartz import parse_quartz
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.workspace.services import Services
@@ -61,7 +64,7 @@ def job_row(services: Services, job: Mapping[str, Any]) -> dict[str, Any]:
         "name": settings.get("name", f"Job {job['job_id']}"),
         "description": settings.get("description", ""),
         "schedule": schedule_of(settings),
-        "next": job.get("next_fire_time"),
+        "next": next_run_of(settings),
         "last": run_row(last[0]) if last else None,
     }
 
@@ -81,6 +84,18 @@ def schedule_of(settings: Mapping[str, Any]) -> str:
     else:
         return ""
     return f"{text} (paused)" if paused else text
+
+
+def next_run_of(settings: Mapping[str, Any]) -> datetime | None:
+    """When the job's schedule is due next; None without one, or while it is paused."""
+    schedule = settings.get("schedule") or {}
+    if not schedule or schedule.get("pause_status") == "PAUSED":
+        return None
+    try:
+        due = parse_quartz(schedule.get("quartz_cron_expression", ""), schedule.get("timezone_id", "UTC"))
+    except ApiError:
+        return None  # an API that accepted it is to blame, not this list
+    return due.next_after(datetime.now(UTC))
 
 
 def run_row(run: Mapping[str, Any]) -> dict[str, Any]:

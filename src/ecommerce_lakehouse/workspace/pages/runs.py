@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ecommerce_lakehouse.workspace.services import Services
 
 PER_PAGE = 25
-SEARCHED_RUNS = 200
 
 
 def router(services: Services) -> APIRouter:
@@ -36,7 +36,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/jobs/runs/{run_id}")
     def run_by_id(run_id: int) -> Response:
-        return RedirectResponse(_address(services, run_id, None), 303)
+        return RedirectResponse(_address(services, run_id), 303)
 
     @routes.get("/jobs/{job_id}")
     @routes.get("/jobs/{job_id}/runs")
@@ -61,7 +61,7 @@ def router(services: Services) -> APIRouter:
     def run(request: Request, job_id: int, run_id: int) -> Response:
         found = store.get("run", run_id)
         if found is None or found.get("job_id") != job_id:
-            return RedirectResponse(_address(services, run_id, job_id), 303)
+            return RedirectResponse(_address(services, run_id), 303)
         tasks = tasks_of(found, store)
         over = is_over(found)
         return render(
@@ -99,14 +99,13 @@ def _runs(services: Services, job_id: int | None, page: int) -> tuple[list[dict[
     return [run_row(run) for run in found[:PER_PAGE]], Paging(page, PER_PAGE, len(found) > PER_PAGE)
 
 
-def _address(services: Services, run_id: int, job_id: int | None) -> str:
+def _address(services: Services, run_id: int) -> str:
     """The page of a run, or of the run that a task's run belongs to. Raises ApiError for an unknown id."""
     if found := services.store.get("run", run_id):
         return f"/jobs/{found['job_id']}/runs/{run_id}"
-    for run in services.store.list("run", job_id, newest_first=True, limit=SEARCHED_RUNS):
-        for task in run.get("tasks", ()):
-            if task.get("run_id") == run_id:
-                return f"/jobs/{run['job_id']}/runs/{run['run_id']}#task-{task['task_key']}"
+    task = (services.store.get("task_output", run_id) or {}).get("metadata", {})
+    if services.store.get("run", task.get("job_run_id", 0)):
+        return f"/jobs/{task['job_id']}/runs/{task['job_run_id']}#task-{quote(task['task_key'])}"
     raise missing("Run", run_id)
 
 

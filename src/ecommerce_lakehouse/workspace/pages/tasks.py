@@ -22,6 +22,7 @@ KINDS = {
     "pipeline_task": "Pipeline",
     "condition_task": "Condition",
     "run_job_task": "Job",
+    "for_each_task": "For each",
     "sql_task": "SQL",
     "dbt_task": "dbt",
 }
@@ -61,7 +62,10 @@ class Attempt:
 
 @dataclass
 class Task:
-    """A task with its attempts, the last one first; `details` are lines of a definition list."""
+    """A task with its attempts, the last one first; `details` are lines of a definition list.
+
+    `iterations` are those of a for-each task.
+    """
 
     key: str
     kind: str
@@ -69,6 +73,7 @@ class Task:
     depends_on: list[str]
     details: list[tuple[str, str]]
     over: bool
+    iterations: list[Attempt]
     update: Json | None = None
     datasets: dict[str, Dataset] = field(default_factory=dict)
 
@@ -142,6 +147,7 @@ def _task(run: Json, entries: list[Json], store: Store) -> Task:
         depends_on=[up["task_key"] for up in last.get("depends_on", ())],
         details=_details(last),
         over=is_over(last),
+        iterations=[_attempt(entry, store) for entry in last.get("iterations", ())],
         update=_update(last, store),
     )
     if task.update:
@@ -153,7 +159,7 @@ def _task(run: Json, entries: list[Json], store: Store) -> Task:
 def _attempt(entry: Json, store: Store) -> Attempt:
     output = store.get("task_output", entry["run_id"]) or {}
     logs = output.get("logs") or ""
-    nested = (output.get("run_job_output") or entry.get("run_job_output") or {}).get("run_id")
+    nested = (entry.get("run_job_task") or output.get("run_job_output") or {}).get("run_id")
     # A result that is empty is still a result.
     result = (output.get("notebook_output") or {}).get("result")
     return Attempt(
