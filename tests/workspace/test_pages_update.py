@@ -27,7 +27,8 @@ def gold_value():
 
 @dp.materialized_view(name="gold_broken")
 def gold_broken():
-    return spark.read.table("gold_value").select(F.raise_error(F.lit("no rate for this day")).cast("string").alias("rate"))
+    rate = F.raise_error(F.lit("no rate for this day"))
+    return spark.read.table("gold_value").select(rate.cast("string").alias("rate"))
 """
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 UPDATES_PER_PAGE = 20
 EVENTS_PER_PAGE = 50
+CAUSES = {"API_CALL": "API call"}
 LEVELS = ("INFO", "WARN", "ERROR", "METRICS")
 
 
@@ -120,13 +121,14 @@ def _update_row(services: Services, update: Mapping[str, Any]) -> dict[str, Any]
     elif seconds is None:
         last = services.store.list("event", update["update_id"], newest_first=True, limit=1)
         seconds = between(created, last[0].get("timestamp")) if last else None
+    cause = str(update.get("cause") or "")
     return {
         "id": update["update_id"],
         "state": state_of(update.get("state")),
         "over": over,
         "start": created,
         "seconds": seconds,
-        "cause": str(update.get("cause", "")).replace("_", " ").lower(),
+        "cause": CAUSES.get(cause, cause.replace("_", " ").capitalize()),
         "kind": _kind(update),
     }
 
