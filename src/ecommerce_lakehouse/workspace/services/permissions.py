@@ -95,8 +95,9 @@ class PermissionService:
     def _home_owner(self, directory_id: str) -> list[Document]:
         """Who manages a folder because it lies in their own: a service principal's is named by its id."""
         for folder in self._store.list("workspace_object", parent=directory_id, limit=1):
-            _, top, owner = [*folder["path"].split("/"), "", ""][:3]
-            if top == "Users" and owner:
+            path: str = folder["path"]
+            owner = path.removeprefix("/Users/").partition("/")[0]
+            if path.startswith("/Users/"):
                 key = "service_principal_name" if APPLICATION_ID.fullmatch(owner) else "user_name"
                 return [{key: owner}]
         return []
