@@ -308,6 +308,16 @@ def test_a_run_is_followed_live_until_it_is_over(site: Site, visit: Visit) -> No
     assert asked == []
 
 
+def test_a_task_that_fails_before_the_eyes_of_the_reader_shows_why(site: Site, visit: Visit) -> None:
+    put_live(site, "SUCCESS", "BLOCKED")
+    page = visit.goto(f"/jobs/{JOB}/runs/500")
+    expect(page.locator("#task-report")).not_to_have_attribute("open", "")
+    put_output(site, 502, "report", error="ValueError: no rate", error_trace="Traceback of report")
+    put_live(site, "SUCCESS", "FAILED", "FAILED")
+    expect(page.locator("#trace-502")).to_be_visible()
+    expect(page.locator("#announcement")).to_contain_text("1 failure: report")
+
+
 def test_a_new_dataset_appears_in_the_graph_of_an_update(site: Site, visit: Visit) -> None:
     put_update(site, "u-live", "RUNNING")
     put_flow(site, 1, "main.shop.bronze_orders", update_id="u-live")

@@ -49,6 +49,8 @@ function unfold() {
 
 /** Makes `old` equal to `fresh` and touches only what differs, so that focus, scrolling and folding stay. */
 function update(old, fresh) {
+  // What fails while one looks on shows why.
+  if (fresh.hasAttribute("data-failed") && !old.hasAttribute("data-failed")) old.open = true;
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && !(name === "open" && old.localName === "details")) old.removeAttribute(name);
   }
