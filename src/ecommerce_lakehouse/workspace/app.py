@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from ecommerce_lakehouse.workspace import pages
 from ecommerce_lakehouse.workspace.api import routers
-from ecommerce_lakehouse.workspace.errors import ApiError
+from ecommerce_lakehouse.workspace.errors import ApiError, missing
 from ecommerce_lakehouse.workspace.middleware import BodyTooLarge, Gate, body_too_large
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def create_app(services: Services) -> FastAPI:
         strict_content_type=False,  # clients send JSON without saying so
         lifespan=lifespan,
     )
+    app.add_middleware(pages.PageGate, settings=services.settings)
     app.add_middleware(Gate, token=services.settings.token)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -58,15 +60,23 @@ def create_app(services: Services) -> FastAPI:
 
     for router in routers(services):
         app.include_router(router)
+    app.include_router(pages.router(services))
     return app
 
 
-def _api_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ApiError)
+def _answer(request: Request, error: ApiError) -> Response:
+    """The error as whoever asked reads it: a page in a browser, else Databricks' JSON."""
+    if pages.is_page(request.url.path):
+        return pages.error_page(request, error)
     return JSONResponse(error.body(), error.status)
 
 
-def _invalid_request(request: Request, error: Exception) -> JSONResponse:
+def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _answer(request, error)
+
+
+def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":
@@ -74,23 +84,25 @@ def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     else:
         field = ".".join(str(part) for part in first["loc"][1:])  # the first says where: body, query, path
         problem = ApiError("INVALID_PARAMETER_VALUE", f"{field or 'The request'}: {first['msg']}.")
-    return JSONResponse(problem.body(), problem.status)
+    return _answer(request, problem)
 
 
-def _http_error(request: Request, error: Exception) -> JSONResponse:
+def _http_error(request: Request, error: Exception) -> Response:
     """The framework's own errors: no such route, a body that cannot be read."""
     assert isinstance(error, HTTPException)
     endpoint = f"{request.method} {request.url.path}"
     if isinstance(error, BodyTooLarge):
         problem = body_too_large()
+    elif error.status_code == 404 and pages.is_page(request.url.path):
+        problem = missing("Page", request.url.path)
     elif error.status_code in (404, 405):
         problem = ApiError("NOT_IMPLEMENTED", f"{endpoint} is not part of the local workspace.")
     else:
         problem = ApiError("MALFORMED_REQUEST", f"{endpoint}: {error.detail}.", error.status_code)
-    return JSONResponse(problem.body(), problem.status)
+    return _answer(request, problem)
 
 
-def _internal_error(request: Request, error: Exception) -> JSONResponse:
+def _internal_error(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     problem = ApiError("INTERNAL_ERROR", f"{type(error).__name__}; the server's log has the trace.")
-    return JSONResponse(problem.body(), problem.status)
+    return _answer(request, problem)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecommerce_lakehouse.workspace.errors import ApiError
+from ecommerce_lakehouse.workspace.pages.session import is_page
 
 logger = logging.getLogger(__name__)
 OPEN_PATHS = ("/.well-known/databricks-config", "/oidc/", "/health")
@@ -61,7 +62,8 @@ class Gate:
 
     def _refusal(self, path: str, headers: Headers) -> ApiError | None:
         given = headers.get("authorization", "").encode()
-        if not path.startswith(OPEN_PATHS) and not hmac.compare_digest(given, self._expected):
+        is_open = path.startswith(OPEN_PATHS) or is_page(path)  # pages have a gate of their own
+        if not is_open and not hmac.compare_digest(given, self._expected):
             return ApiError("UNAUTHENTICATED", "The token is missing or wrong: set DATABRICKS_TOKEN.")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > BODY_BYTES and not path.startswith(STREAMED_PATHS):
