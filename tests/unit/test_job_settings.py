@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +238,12 @@ resources:
     assert script.wheels == (str(tmp_path / "dist" / "a-1.whl"),)
     assert notebook.payload["notebook_path"] == str(tmp_path / "src" / "report")
     assert shared.payload["notebook_path"] == "/Workspace/Shared/report"
+
+
+def test_a_server_that_runs_jobs_elsewhere_does_not_load_spark() -> None:
+    code = (
+        "import sys; import ecommerce_lakehouse.engine.jobs, ecommerce_lakehouse.engine.local_executor\n"
+        "print(sorted({'pyspark', 'deltalake', 'duckdb', 'pandas', 'sqlglot'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -367,6 +369,14 @@ def test_code_that_catches_every_exception_is_canceled_all_the_same(lab: JobLab)
     """
     threading.Timer(0.3, lab.canceled.set).start()
     assert states(lab.run(lab.job(lab.script("a", stubborn)))) == {"a": "CANCELED"}
+
+
+def test_ctrl_c_stops_the_tasks_before_it_ends_the_process(lab: JobLab) -> None:
+    spec = lab.job(lab.script("a", LOOP), lab.script("b", "", after="a"))
+    threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(spec)
+    assert [lab.last(key).state for key in ("a", "b")] == ["CANCELED", "UPSTREAM_CANCELED"]
 
 
 def test_a_run_canceled_before_it_starts_runs_nothing(lab: JobLab) -> None:
