@@ -34,6 +34,7 @@ def router(services: Services) -> APIRouter:
     @routes.delete("/{id}")
     def trash(id: str, purge: bool = False) -> dict[str, Any]:
         alerts.trash(id, purge)
+        services.permissions.forget("alertsv2", id)
         return {}
 
     return routes

@@ -43,6 +43,7 @@ def router(services: Services) -> APIRouter:
     @routes.delete("/{id}")
     def trash(id: str) -> dict[str, Any]:
         dashboards.trash(id)
+        services.permissions.forget("dashboards", id)
         return {}
 
     @routes.post("/{id}/published")
