@@ -30,10 +30,11 @@ def files(*patterns: str) -> list[Path]:
 
 
 def lines_with(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
-    """`file:line` of every match. Bytes that are not UTF-8 cannot match."""
+    """`file:line` of every match. Bytes that are not UTF-8 cannot match; compressed files are not read."""
     return [
         f"{path.relative_to(ROOT)}:{number}"
         for path in paths
+        if path.suffix != ".gz"
         for number, line in enumerate(path.read_bytes().decode("utf-8", "ignore").splitlines(), 1)
         if pattern.search(line)
     ]
