@@ -12,7 +12,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.engine.errors import LakehouseError
-from ecommerce_lakehouse.engine.session import get_session, java_home, java_version, session_with
+from ecommerce_lakehouse.engine.jars import JARS
+from ecommerce_lakehouse.engine.java import class_archive_options, java_home, java_version
+from ecommerce_lakehouse.engine.session import get_session, session_with
 
 ROOT = Path(__file__).parents[2]
 
@@ -167,21 +169,60 @@ def run_pipeline(tmp_path: Path, cache: Path, **variables: str) -> tuple[int, st
         timeout=120,
     )
     (line,) = result.stderr.splitlines()
-    assert str(home / "logs" / "run.log") in line
     assert "Traceback" not in result.stdout
     return result.returncode, line, (home / "logs" / "run.log").read_text(encoding="utf-8")
 
 
 def test_a_first_start_without_network_is_one_line(tmp_path: Path, cache: Path) -> None:
     # A proxy that nobody answers at keeps this process, and no other, from the network.
-    nowhere = " ".join(f"-D{kind}.proxyHost=127.0.0.1 -D{kind}.proxyPort=9" for kind in ("http", "https"))
-    code, line, log = run_pipeline(tmp_path, cache, JAVA_TOOL_OPTIONS=nowhere)
+    code, line, _ = run_pipeline(tmp_path, cache, https_proxy="http://127.0.0.1:9")
     assert code == 1
     assert "could not be downloaded" in line
     assert "Connect to the network for the first start" in line
-    assert "Connection refused" in log
+    assert "Connection refused" in line
     # A start that failed leaves nothing that the next one would take for the jars.
-    assert not list((cache / "ecommerce-lakehouse" / "jars").glob("*.jar"))
+    assert not list((cache / "ecommerce-lakehouse").glob("jars/*"))
+
+
+def test_a_mirror_that_serves_something_else_is_refused(tmp_path: Path, cache: Path) -> None:
+    jar = tmp_path / "mirror" / "io/delta/delta-spark_4.2_2.13/4.4.0/delta-spark_4.2_2.13-4.4.0.jar"
+    jar.parent.mkdir(parents=True)
+    jar.write_bytes(b"not a jar")
+    code, line, _ = run_pipeline(tmp_path, cache, LAKEHOUSE_MAVEN_REPOSITORY=f"file://{tmp_path / 'mirror'}")
+    assert code == 1
+    assert "checksum differs" in line
+    assert not list((cache / "ecommerce-lakehouse").glob("jars/*"))
+
+
+# Class archives ---------------------------------------------------------------------------------------------
+
+
+def recording(options: str) -> Path:
+    """The file in which these options let the JVM record its classes."""
+    (file,) = (Path(word.partition("=")[2]) for word in options.split() if "ArchiveClassesAtExit" in word)
+    return file
+
+
+def test_the_first_typical_run_records_its_classes_and_later_starts_use_them(
+    tmp_path: Path, cache: Path
+) -> None:
+    home, jar = runtime(tmp_path / "jdk"), tmp_path / "spark.jar"
+    jar.write_bytes(b"classes")
+    (home / "lib" / "server").mkdir(parents=True)
+    (home / "lib" / "server" / "classes.jsa").write_bytes(b"java's own")
+    assert class_archive_options(home, [jar], record=False) == ""
+
+    part = recording(class_archive_options(home, [jar], record=True))
+    part.write_bytes(bytes(64))  # killed while it wrote: the header comes last
+    assert recording(class_archive_options(home, [jar], record=True)) == part
+    part.write_bytes(b"\xa8\xab\x0b\xf0 classes")
+    options = class_archive_options(home, [jar], record=False)
+    (archive,) = (cache / "ecommerce-lakehouse" / "classes").iterdir()
+    assert f"-XX:SharedArchiveFile={archive}" in options
+    assert "ArchiveClassesAtExit" not in options
+
+    jar.write_bytes(b"other classes")  # another version of Spark: the JVM would refuse the archive
+    assert class_archive_options(home, [jar], record=False) == ""
 
 
 @pytest.mark.parametrize(
@@ -198,10 +239,15 @@ def test_a_first_start_without_network_is_one_line(tmp_path: Path, cache: Path) 
 def test_a_java_that_does_not_start_spark_is_one_line(
     tmp_path: Path, cache: Path, script: str, message: str
 ) -> None:
+    jars = cache / "ecommerce-lakehouse" / "jars"
+    jars.mkdir(parents=True)
+    for path in JARS:
+        (jars / Path(path).name).touch()  # this Java reads none
     home = runtime(tmp_path / "jdk", script=script)
     code, line, log = run_pipeline(tmp_path, cache, JAVA_HOME=str(home))
     assert code == 1
     assert line.startswith(f"Error: {message}")
+    assert str(tmp_path / "lakehouse" / "logs" / "run.log") in line
     assert script.split("'")[1] in log
 
 

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.cli import bundle_list, clean, config, events, health, run, show, sql, tables
+from ecommerce_lakehouse.cli import (
+    bundle_list,
+    clean,
+    config,
+    events,
+    generate,
+    health,
+    quarantine,
+    run,
+    show,
+    sql,
+    tables,
+    workspace,
+)
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
 app = typer.Typer(
@@ -40,8 +53,10 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _module in (run, bundle_list, tables, show, sql, events, health, config, clean):
+for _module in (run, bundle_list, tables, show, sql, events, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
+for _group in (config, generate, quarantine, workspace):
+    app.add_typer(_group.app)
 
 
 def main() -> None:

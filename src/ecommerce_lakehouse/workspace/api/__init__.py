@@ -5,6 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ecommerce_lakehouse.workspace.api import (
+    alerts,
+    catalog,
+    dashboards,
+    grants,
+    identity,
+    jobs,
+    permissions,
+    pipelines,
+    secrets,
+    statements,
+    tables,
+    telemetry,
+    volume_files,
+    warehouses,
+    workspace_files,
+)
+
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
@@ -13,5 +31,21 @@ if TYPE_CHECKING:
 
 def routers(services: Services) -> list[APIRouter]:
     """Every API group's routes."""
-    groups: tuple[Callable[[Services], APIRouter], ...] = ()
+    groups: tuple[Callable[[Services], APIRouter], ...] = (
+        identity.router,
+        workspace_files.router,
+        permissions.router,
+        jobs.router,
+        pipelines.router,
+        catalog.router,
+        grants.router,
+        telemetry.router,
+        alerts.router,
+        dashboards.router,
+        secrets.router,
+        statements.router,
+        tables.router,
+        volume_files.router,
+        warehouses.router,
+    )
     return [router(services) for router in groups]

@@ -19,7 +19,7 @@ from ecommerce_lakehouse.transforms.features_copurchase import product_copurchas
 from ecommerce_lakehouse.transforms.features_grid import SnapshotGrid
 from ecommerce_lakehouse.transforms.features_purchases import lifetime_value, purchase_behaviour
 from ecommerce_lakehouse.transforms.features_schemas import FEATURE_COLUMNS, FEATURE_KEYS, feature_schema
-from tests.unit.feature_oracle import DEVICES, ORACLES, Event, Table, expected_churn, within
+from tests.property.feature_oracle import DEVICES, ORACLES, Event, Table, expected_churn, within
 
 ORDER_COLUMNS = (
     "order_id STRING, customer_id STRING, product_id STRING, category STRING, quantity INT, "
