@@ -8,7 +8,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from ecommerce_lakehouse.cli.main import app
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.engine.bundle import load_bundle
 from ecommerce_lakehouse.engine.jobs import run_job
+from ecommerce_lakehouse.engine.local_executor import LocalExecutor
 from ecommerce_lakehouse.engine.query import query
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.engine.table_info import rows_of
@@ -293,12 +293,11 @@ def run_bundle_job(name: str, parameters: dict[str, str]) -> tuple[str, str]:
     bundle = load_bundle(ROOT, "dev", {"environment": "local", "catalog": "local", "schema": "data_eng"})
     heard: list[Any] = []
     result = run_job(
-        bundle,
         bundle.jobs[name],
         parameters,
-        run_pipeline=lambda pipeline, full_refresh: pytest.fail("this job has no pipeline"),
+        resources=bundle,
+        executor=LocalExecutor(Storage.default(), lambda: None),
         on_task=heard.append,
-        get_session=SimpleNamespace,  # type: ignore[arg-type]
     )
     return result.state, heard[-1].message
 
