@@ -16,10 +16,12 @@ from ecommerce_lakehouse.cli import (
     events,
     generate,
     health,
+    quarantine,
     run,
     show,
     sql,
     tables,
+    workspace,
 )
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
@@ -53,7 +55,7 @@ def _options(
 
 for _module in (run, bundle_list, tables, show, sql, events, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
-for _group in (config, generate):
+for _group in (config, generate, quarantine, workspace):
     app.add_typer(_group.app)
 
 

@@ -43,4 +43,4 @@ def events_sql(event_logs: Sequence[str]) -> str:
 def _text(name: str) -> str:
     """The file without its comments."""
     lines = (FOLDER / f"{name}.sql").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.startswith("--")) + "\n"
+    return "\n".join(line for line in lines if not line.startswith("--"))
