@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.cli import bundle_list, clean, config, events, run, show, sql, tables
+from ecommerce_lakehouse.cli import bundle_list, clean, config, events, health, run, show, sql, tables
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _module in (run, bundle_list, tables, show, sql, events, config, clean):
+for _module in (run, bundle_list, tables, show, sql, events, health, config, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
 
 

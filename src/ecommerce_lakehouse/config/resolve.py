@@ -43,8 +43,8 @@ def get_config(environment: str | None = None) -> LakehouseConfig:
         raise ConfigError(f"Unknown environment '{name}'. Valid environments: {', '.join(ENVIRONMENTS)}.")
     overrides = {field: value for key, field in OVERRIDES.items() if (value := _setting(key))}
     on_databricks = "DATABRICKS_RUNTIME_VERSION" in os.environ
-    root = "/Volumes" if on_databricks else str(laptop_home() / "volumes")
-    return _load(name, tuple(sorted(overrides.items())), on_databricks, root)
+    home = None if on_databricks else laptop_home()
+    return _load(name, tuple(sorted(overrides.items())), home)
 
 
 def widget_environment(dbutils: _Dbutils) -> str:
@@ -99,16 +99,17 @@ def _spark_conf(key: str) -> str | None:
 
 
 @lru_cache(maxsize=32)
-def _load(
-    environment: str, overrides: tuple[tuple[str, str], ...], on_databricks: bool, volumes_root: str
-) -> LakehouseConfig:
+def _load(environment: str, overrides: tuple[tuple[str, str], ...], home: Path | None) -> LakehouseConfig:
+    """`home` is the laptop's data folder, None on Databricks."""
     path = settings_file(environment)
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path.name} cannot be read: {error}") from None
     values |= dict(overrides)
-    values |= {"environment": environment, "on_databricks": on_databricks, "volumes_root": volumes_root}
+    values |= {"environment": environment, "on_databricks": home is None}
+    if home is not None:
+        values |= {"volumes_root": str(home / "volumes"), "tables_root": str(home / "tables")}
     try:
         return LakehouseConfig.model_validate(values)
     except ValidationError as error:

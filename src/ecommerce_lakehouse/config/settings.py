@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ecommerce_lakehouse.config.health import HealthTargets
+
 Layer = Literal["bronze", "silver", "gold", "feature", "quarantine"]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=255)]
 
@@ -41,7 +43,8 @@ class LakehouseConfig(_Frozen):
     """All settings of one environment.
 
     `catalog`, `schema` and `volume` name the place in Unity Catalog; `volumes_root` is `/Volumes` on
-    Databricks and a folder on a laptop. Sizes are in MB, retention in days or hours as the name says,
+    Databricks and a folder on a laptop. `tables_root` is the laptop's folder of Delta tables, None where a
+    catalog answers a table's name. Sizes are in MB, retention in days or hours as the name says,
     prices in the shop's currency.
     """
 
@@ -51,6 +54,7 @@ class LakehouseConfig(_Frozen):
     volume: Identifier
     on_databricks: bool = False
     volumes_root: str = "/Volumes"
+    tables_root: str | None = None
 
     # Streaming ingestion.
     max_files_per_trigger: int = Field(ge=1, le=100_000)
@@ -85,6 +89,8 @@ class LakehouseConfig(_Frozen):
 
     rows_generated: RowsGenerated
     issue_rate: float = Field(ge=0, le=1)
+
+    health: HealthTargets
 
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> LakehouseConfig:

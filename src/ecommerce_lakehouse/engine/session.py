@@ -104,6 +104,8 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(max(2, cores)),
         "spark.default.parallelism": str(max(2, cores)),
         "spark.databricks.delta.snapshotPartitions": "1",
+        # VACUUM lists a table's folder in this many tasks: 10,000 by default, half a minute for each table.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(2, cores)),
         "spark.scheduler.mode": "FAIR",
         "spark.locality.wait": "0",
         # Layout work is Databricks' there and a job's here; doing it in each small write costs seconds.

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pydantic import ValidationError
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from ecommerce_lakehouse.config import ENVIRONMENTS, ConfigError, LakehouseConfig, get_config
+from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
+from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
 from ecommerce_lakehouse.generation.manifest import GenerationError, Manifest
 from ecommerce_lakehouse.generation.sample import generate_sample_data
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
-        config = _config(arguments)
+        config = config_from(arguments)
         spark = _session()
         manifests = generate_sample_data(
             spark,
@@ -64,30 +64,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--environment", type=_text, metavar="|".join(ENVIRONMENTS), help="default: PIPELINE_ENV, else dev"
-    )
+    add_config_arguments(parser)
     parser.add_argument("--seed", type=_whole, help="of all random values; default 42")
     parser.add_argument("--orders", type=_whole, help="lines of orders in the first batch")
     parser.add_argument("--customer-activity", type=_whole, help="lines of sessions in the first batch")
     parser.add_argument("--customers", type=_whole, help="lines of customer profiles in the first batch")
     parser.add_argument("--issue-rate", type=_share, help="share of lines with an intentional issue, 0 to 1")
     parser.add_argument("--batches", type=_whole, help="batches to add; default 1")
-    parser.add_argument("--catalog", type=_text, help="overrides the environment's catalog")
-    parser.add_argument("--schema", type=_text, help="overrides the environment's schema")
-    parser.add_argument("--volume", type=_text, help="overrides the environment's volume")
     return parser
-
-
-def _config(arguments: argparse.Namespace) -> LakehouseConfig:
-    config = get_config(arguments.environment)
-    places = {name: getattr(arguments, name) for name in ("catalog", "schema", "volume")}
-    overrides = {name: value for name, value in places.items() if value is not None}
-    try:
-        return LakehouseConfig.model_validate(config.model_dump() | overrides)
-    except ValidationError as error:
-        problems = (f"{item['loc'][0]}: {item['msg']} (given: {item['input']!r})" for item in error.errors())
-        raise ConfigError("; ".join(problems)) from None
 
 
 def _session() -> SparkSession:
@@ -101,10 +85,6 @@ def _summary(config: LakehouseConfig, manifests: list[Manifest]) -> str:
     lines = sum(dataset.rows for dataset in datasets)
     issues = sum(sum(dataset.issues.values()) for dataset in datasets)
     return f"{lines:,} lines, {issues:,} with an intentional issue, added to {config.volume_path}"
-
-
-def _text(value: str) -> str | None:
-    return value or None
 
 
 def _whole(value: str) -> int | None:

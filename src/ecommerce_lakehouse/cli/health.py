@@ -1,0 +1,46 @@
+"""`lakehouse health`: is the lakehouse healthy, without a JVM."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+
+NAME = "health"
+EXAMPLES = "Examples:\n\nlakehouse health\n\nlakehouse health --days 30\n\nlakehouse health --json"
+STYLES = {"ok": "green", "failed": "red", "no data": "yellow"}
+
+
+def command(
+    days: Annotated[
+        int | None,
+        typer.Option("--days", min=1, max=365, help="Length of the period; by default the environment's."),
+    ] = None,
+    env: EnvironmentOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Check success rate, expectations, freshness, latency and cost; exit code 1 if one misses its target."""
+    from rich.markup import escape
+
+    from ecommerce_lakehouse.cli.app import FAILED, OK, fail
+    from ecommerce_lakehouse.cli.output import console, new_table, print_json
+    from ecommerce_lakehouse.config import get_config
+    from ecommerce_lakehouse.observability import health
+    from ecommerce_lakehouse.observability.health_checks import HealthError
+
+    try:
+        found = health.current_health(get_config(env), days)
+    except HealthError as error:
+        raise typer.Exit(fail(str(error), FAILED)) from None
+    if as_json:
+        print_json(health.as_json(found))
+    else:
+        table = new_table(*health.COLUMNS, right=health.NUMBERS)
+        for check in found.checks:
+            table.add_row(*map(escape, health.cells(check)), style=STYLES[check.verdict])
+        out = console()
+        out.print(table)
+        out.print(escape(health.summary(found)))
+    raise typer.Exit(OK if found.healthy else FAILED)

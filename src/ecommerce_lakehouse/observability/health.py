@@ -1,0 +1,145 @@
+"""The health check as a command, for a Databricks Python wheel task and the laptop: `main`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
+from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
+from ecommerce_lakehouse.observability.health_checks import Check, Health, HealthError, check_health
+from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX
+from ecommerce_lakehouse.observability.text_table import text_table
+
+COLUMNS = ("Check", "Dataset", "Figure", "Target", "Verdict", "Trend", "Before", "Note")
+NUMBERS = ("Figure", "Target", "Before")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Check an environment's health, print every figure, and exit with 1 where one misses its target.
+
+    `argv` defaults to the process's arguments. With `--report` the exit code is 0 whatever the verdicts.
+    Raises SystemExit with code 2, after one line on standard error, for a wrong argument or setting, or where
+    there is no event log.
+    """
+    parser = argparse.ArgumentParser(
+        prog="check_health",
+        description="Success rate, expectation failures, freshness, latency and cost against their targets.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="exit with 1 where a target is missed; the default"
+    )
+    parser.add_argument("--report", action="store_true", help="only report: exit with 0 in any case")
+    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else, on stdout")
+    parser.add_argument("--days", type=_days, help="length of the period; default: the environment's")
+    add_config_arguments(parser)
+    arguments = parser.parse_args(argv)
+    try:
+        health = current_health(config_from(arguments), arguments.days)
+    except (ConfigError, HealthError) as error:
+        _fail(parser, str(error))
+    if arguments.json:
+        print(json.dumps(as_json(health), indent=2))
+    else:
+        print(text_table(COLUMNS, [cells(check) for check in health.checks], right=NUMBERS))
+        print(summary(health))
+    if not health.healthy and not arguments.report:
+        raise SystemExit(1)
+
+
+def current_health(config: LakehouseConfig, days: int | None = None) -> Health:
+    """The health of an environment now: by Spark on Databricks, without a JVM on a laptop.
+
+    `days` is the length of the period, by default the environment's. Raises HealthError, in one line.
+    """
+    if config.tables_root is None:
+        from pyspark.sql import SparkSession
+
+        from ecommerce_lakehouse.observability.stored import stored_tables
+
+        spark = SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
+        tables = stored_tables(spark, config)
+        logs = [table.reference for table in tables if table.name.startswith(EVENT_LOG_PREFIX)]
+        return check_health(
+            lambda sql: [row.asDict() for row in spark.sql(sql).collect()], logs, config, days=days
+        )
+    folder = Path(config.tables_root) / config.catalog / config.schema
+    names = sorted(log.parent.name for log in folder.glob(f"{EVENT_LOG_PREFIX}*/_delta_log"))
+    logs = [f"{config.catalog}.{config.schema}.{name}" for name in names]
+    return check_health(lambda sql: _quick_rows(sql, config), logs, config, days=days)
+
+
+def as_json(health: Health) -> dict[str, Any]:
+    """A health check as JSON has it."""
+    return {
+        "environment": health.environment,
+        "healthy": health.healthy,
+        "now": health.now.isoformat().replace("+00:00", "Z"),
+        "days": health.days,
+        "checks": [asdict(check) for check in health.checks],
+    }
+
+
+def cells(check: Check) -> tuple[str, ...]:
+    """A check's row under COLUMNS."""
+    sign = ">" if check.passes_above else "<"
+    return (
+        check.name,
+        check.subject,
+        _amount(check.figure, check.unit),
+        f"{sign} {_amount(check.target, check.unit)}",
+        check.verdict,
+        check.trend,
+        _amount(check.previous, check.unit),
+        check.note,
+    )
+
+
+def summary(health: Health) -> str:
+    """One line: healthy or not, and which checks failed."""
+    failed = [check for check in health.checks if check.verdict == "failed"]
+    period = f"the last {health.days} days of {health.environment}"
+    if not failed:
+        return f"healthy: {len(health.checks)} checks over {period}"
+    names = ", ".join(f"{check.name} of {check.subject}" if check.subject else check.name for check in failed)
+    return f"unhealthy: {len(failed)} of {len(health.checks)} checks over {period} failed: {names}"
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    if unit == "%":
+        return f"{value:,.2f} %"
+    return f"{value:,.2f} {unit}" if unit.startswith("USD") else f"{value:,.0f} {unit}"
+
+
+def _quick_rows(sql: str, config: LakehouseConfig) -> list[dict[str, Any]]:
+    # By name: the laptop's engine is beside this package, which works without it on Databricks.
+    engine = "ecommerce_lakehouse.engine"
+    query = importlib.import_module(f"{engine}.query").query
+    rows_of = importlib.import_module(f"{engine}.table_info").rows_of
+    storage = importlib.import_module(f"{engine}.storage").Storage(Path(config.tables_root or "").parent)
+    found = query(sql, storage, catalog=config.catalog, schema=config.schema)
+    return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
+
+
+def _days(value: str) -> int | None:
+    if not value:
+        return None
+    if not value.isdigit() or not 1 <= int(value) <= 365:
+        raise argparse.ArgumentTypeError(f"'{value}' is no number of days from 1 to 365")
+    return int(value)
+
+
+def _fail(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    parser.exit(2, f"{parser.prog}: {message}\n")
+
+
+if __name__ == "__main__":
+    main()
