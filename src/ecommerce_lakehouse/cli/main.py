@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.cli import bundle_list, clean, config, events, health, run, show, sql, tables
+from ecommerce_lakehouse.cli import (
+    bundle_list,
+    clean,
+    config,
+    events,
+    health,
+    metrics,
+    run,
+    show,
+    sql,
+    tables,
+)
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
 app = typer.Typer(
@@ -42,6 +53,8 @@ def _options(
 
 for _module in (run, bundle_list, tables, show, sql, events, health, config, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
+
+app.add_typer(metrics.app, name=metrics.NAME)
 
 
 def main() -> None:
