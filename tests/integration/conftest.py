@@ -27,7 +27,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def database(postgres: PostgresServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """An empty database that the settings name, beside an empty data folder."""
-    found = postgres.new_database()
+    found = postgres.empty_database()
     for name, value in found.environment().items():
         monkeypatch.setenv(name, value)
     return found
