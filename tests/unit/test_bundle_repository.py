@@ -41,8 +41,9 @@ def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
             "generate_sample_data",
             "maintenance_job",
             "monthly_trends",
+            "order_analytics_job",
         ],
-        "pipelines": ["medallion_dlt_pipeline", "ml_features_pipeline"],
+        "pipelines": ["medallion_dlt_pipeline", "ml_features_pipeline", "order_analytics_pipeline"],
         "schemas": ["data_eng"],
         "volumes": ["data"],
     }

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import app
 from ecommerce_lakehouse.config import ENVIRONMENTS, get_config
+from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES
 from ecommerce_lakehouse.engine.bundle import Bundle, load_bundle
 from ecommerce_lakehouse.engine.databricks_sql import parse_statement, stored_tables
 from ecommerce_lakehouse.engine.errors import UnknownNameError
@@ -198,18 +199,11 @@ def test_the_picture_shows_exactly_the_tables_of_the_readme() -> None:
     shown = {
         str(text.get("id")): text.text for text in svg.findall(".//{*}text") if text.get("class") == "name"
     }
-    folders = {name: text for name, text in shown.items() if name.endswith("_raw")}
-    assert shown.keys() - folders.keys() == TABLES.keys()
-    assert all(name in (text, f"{name.partition('_')[0]}_{text}") for name, text in shown.items())
-    config = get_config("local")
-    assert folders.keys() == {
-        Path(path).name
-        for path in (
-            config.orders_source_path,
-            config.customer_profiles_source_path,
-            config.customer_activity_source_path,
-        )
-    }
+    tables = {name: text for name, text in shown.items() if name.startswith(LAYERS)}
+    assert tables.keys() == TABLES.keys()
+    assert all(name in (text, f"{name.partition('_')[0]}_{text}") for name, text in tables.items())
+    folders = {shown[name] for name in shown.keys() - tables.keys()}
+    assert folders == {entity.folder for entity in (*ENTITIES.values(), ORDER_BATCHES)}
 
 
 def test_the_example_output_names_tables_and_expectations_that_exist() -> None:

@@ -297,6 +297,7 @@ def test_the_alerts_see_failures_of_the_last_two_days_alone(home: Path) -> None:
     log.flow("fine", now - timedelta(hours=1), "gold_sales", "RUNNING", (10, 0))
     log.write(storage)
     Log("ml_features_pipeline").write(storage)
+    Log("order_analytics_pipeline").write(storage)
     ((pipeline, update, _, message),) = alert_rows(storage, "failed_updates")
     assert (pipeline, update, message) == ("medallion_dlt_pipeline", "new", "update_progress of new")
     assert sorted(alert_rows(storage, "expectation_failures")) == [

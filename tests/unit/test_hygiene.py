@@ -30,11 +30,12 @@ def files(*patterns: str) -> list[Path]:
 
 
 def lines_with(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
-    """`file:line` of every match. Bytes that are not UTF-8 cannot match."""
+    """`file:line` of every match. Bytes that are not UTF-8 cannot match, nor can a file that is no text."""
+    texts = {path: content for path in paths if b"\0" not in (content := path.read_bytes())}
     return [
         f"{path.relative_to(ROOT)}:{number}"
-        for path in paths
-        for number, line in enumerate(path.read_bytes().decode("utf-8", "ignore").splitlines(), 1)
+        for path, content in texts.items()
+        for number, line in enumerate(content.decode("utf-8", "ignore").splitlines(), 1)
         if pattern.search(line)
     ]
 

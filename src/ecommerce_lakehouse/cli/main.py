@@ -14,6 +14,7 @@ from ecommerce_lakehouse.cli import (
     clean,
     config,
     events,
+    generate,
     health,
     metrics,
     run,
@@ -51,10 +52,10 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _module in (run, bundle_list, tables, show, sql, events, health, config, clean):
+for _module in (run, bundle_list, tables, show, sql, events, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
-
-app.add_typer(metrics.app, name=metrics.NAME)
+for _group in (config, generate, metrics):
+    app.add_typer(_group.app)
 
 
 def main() -> None:

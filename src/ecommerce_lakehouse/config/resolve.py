@@ -48,10 +48,10 @@ def get_config(environment: str | None = None) -> LakehouseConfig:
     `_SSLROOTCERT` override the file, again Spark conf before variable.
     Raises ConfigError: an unknown environment or a bad value, in one line that lists what is valid.
     """
-    name = environment or _setting("PIPELINE_ENV") or DEFAULT_ENVIRONMENT
+    name = environment or setting("PIPELINE_ENV") or DEFAULT_ENVIRONMENT
     if name not in ENVIRONMENTS:
         raise ConfigError(f"Unknown environment '{name}'. Valid environments: {', '.join(ENVIRONMENTS)}.")
-    overrides = {field: value for key, field in OVERRIDES.items() if (value := _setting(key))}
+    overrides = {field: value for key, field in OVERRIDES.items() if (value := setting(key))}
     on_databricks = "DATABRICKS_RUNTIME_VERSION" in os.environ
     home = None if on_databricks else laptop_home()
     return _load(name, tuple(sorted(overrides.items())), home)
@@ -93,7 +93,7 @@ def laptop_home() -> Path:
     return Path(os.environ.get("LAKEHOUSE_HOME") or ".lakehouse").absolute()
 
 
-def _setting(key: str) -> str | None:
+def setting(key: str) -> str | None:
     """A value from the active Spark session's conf, else from the process environment."""
     return _spark_conf(key) or os.environ.get(key) or None
 

@@ -149,7 +149,11 @@ class LakehouseConfig(_Frozen):
 
     def source_path(self, entity: str) -> str:
         """The folder of the volume in which the raw files of `entity` arrive."""
-        return f"{self.volume_path}/{entity}_raw"
+        return self.folder_path(f"{entity}_raw")
+
+    def folder_path(self, folder: str) -> str:
+        """A folder of the volume."""
+        return f"{self.volume_path}/{folder}"
 
     def get_table_name(self, layer: Layer, entity: str) -> str:
         """`<catalog>.<schema>.<layer>_<entity>`; raises ConfigError for an unknown layer."""

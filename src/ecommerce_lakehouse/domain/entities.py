@@ -29,7 +29,7 @@ class Entity:
     """What one folder of the volume holds.
 
     `key` identifies a record; of several records with one key the greatest by `sequence_by` stays.
-    `target` is the silver table's entity name.
+    `target` is the silver table's entity name; `folder` is where its files arrive, within the volume.
     """
 
     name: str
@@ -37,6 +37,12 @@ class Entity:
     fields: tuple[SourceField, ...]
     key: str
     sequence_by: str
+    landing: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder of the volume in which its files arrive."""
+        return self.landing or f"{self.name}_raw"
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -96,4 +102,25 @@ CUSTOMER_ACTIVITY = Entity(
     sequence_by="session_timestamp",
 )
 
+# Orders of another source, which delivers a file at a time; a table belongs to one pipeline, so these have
+# tables of their own.
+ORDER_BATCHES = Entity(
+    name="order_batches",
+    target="order_batches",
+    fields=(
+        SourceField("order_id"),
+        SourceField("order_item"),
+        SourceField("price", "decimal(10,2)"),
+        SourceField("items_ordered", "int"),
+        SourceField("status", lower=True),
+        SourceField("date_ordered", "date"),
+        SourceField("customer_id"),
+        SourceField("order_timestamp", "timestamp"),
+    ),
+    key="order_id",
+    sequence_by="order_timestamp",
+    landing="orders/landing",
+)
+
+# What the sample data job generates.
 ENTITIES = {entity.name: entity for entity in (ORDERS, CUSTOMER_PROFILES, CUSTOMER_ACTIVITY)}

@@ -127,15 +127,19 @@ def _start(detail: dict[str, object]) -> int:
 
 def _only_reads(tree: exp.Expr) -> bool:
     if isinstance(tree, exp.Command):
-        return str(tree.this).upper() == "SHOW" and show_tables_schema(tree) is not None
+        return str(tree.this).upper() == "SHOW" and show_of(tree) is not None
     writes = tree.find(exp.DML, exp.DDL, exp.Into, exp.Command)
     return isinstance(tree, exp.Query | exp.Describe) and writes is None
 
 
-def show_tables_schema(tree: exp.Command) -> str | None:
-    """The schema that SHOW TABLES names, "" where it names none; None for another SHOW."""
-    found = re.fullmatch(r"tables(?:\s+(?:in|from)\s+(\S+))?", tree.text("expression").strip(), re.IGNORECASE)
-    return (found.group(1) or "").replace("`", "") if found else None
+def show_of(tree: exp.Command) -> tuple[str, str] | None:
+    """What SHOW lists (tables, schemas, catalogs) and within what, "" for everything; None if unknown."""
+    text = tree.text("expression").strip().replace("`", "")
+    found = re.fullmatch(r"(tables|schemas|databases|catalogs)(?:\s+(?:in|from)\s+(\S+))?", text, re.I)
+    if not found:
+        return None
+    kind = found.group(1).lower().replace("databases", "schemas")
+    return kind, (found.group(2) or "").lower()
 
 
 def _check(node: exp.Expr) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,16 +18,18 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from ecommerce_lakehouse.engine.databricks_sql import (
+    DIALECT,
     IN_SPARK,
     MACROS,
     SqlError,
     parse_statement,
     position,
-    show_tables_schema,
     stored_tables,
     to_duckdb,
 )
 from ecommerce_lakehouse.engine.errors import LakehouseError, UnknownNameError, closest_first
+from ecommerce_lakehouse.engine.query_names import detailed, show
+from ecommerce_lakehouse.engine.query_parameters import Parameter, bind
 from ecommerce_lakehouse.engine.storage import Storage, TableName
 from ecommerce_lakehouse.engine.table_info import columns_of, find_table, history, open_table, scan
 
@@ -42,19 +45,55 @@ def query(
     catalog: str | None = None,
     schema: str | None = None,
     limit: int | None = None,
+    parameters: Iterable[Parameter] = (),
+    interrupt: Interrupt | None = None,
 ) -> pa.Table:
     """The rows of one read-only statement in Databricks SQL, at most `limit`; instants are in UTC.
 
     Tables are named by one, two or three parts; `catalog` and `schema` decide where a short name exists
-    more than once. Raises SqlError (with the position) or UnknownNameError, each in one line.
+    more than once. `parameters` are the values of `:name` in the statement. Raises SqlError (with the
+    position) or UnknownNameError, each in one line; InterruptedError after `interrupt`.
     """
-    tree = parse_statement(sql)
+    tree = bind(parse_statement(sql), parameters)
     default = (catalog, schema)
     if isinstance(tree, exp.Command):
-        return _show_tables(tree, storage)
+        return _arrow(show(tree, storage))
     if isinstance(tree, exp.Describe):
         return _describe(tree, sql, storage, default)
-    return _select(tree, sql, storage, default, limit)
+    return _select(tree, sql, storage, default, limit, interrupt or Interrupt())
+
+
+class Interrupt:
+    """Stops a query from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self.set = False
+
+    def stop(self) -> None:
+        """End the query that runs, or the one that is about to."""
+        with self._lock:
+            self.set = True
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    @contextmanager
+    def watching(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """The query runs on this connection. InterruptedError if it was stopped."""
+        import duckdb
+
+        with self._lock:
+            self._connection = connection
+        try:
+            if self.set:
+                raise InterruptedError("The statement was canceled.")
+            yield
+        except duckdb.InterruptException:
+            raise InterruptedError("The statement was canceled.") from None
+        finally:
+            with self._lock:
+                self._connection = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +106,17 @@ class _Reference:
 
 
 def _select(
-    tree: exp.Expr, sql: str, storage: Storage, default: tuple[str | None, str | None], limit: int | None
+    tree: exp.Expr,
+    sql: str,
+    storage: Storage,
+    default: tuple[str | None, str | None],
+    limit: int | None,
+    interrupt: Interrupt,
 ) -> pa.Table:
     references = [_resolve(node, sql, storage, default) for node in stored_tables(tree)]
     names = _mentioned_names(tree)
     _name_columns(tree)
+    _session_values(tree, *default)
     original = tree.copy()
     tables = [open_table(storage, reference.name, reference.version) for reference in references]
     known = [[column.name for column in columns_of(table)] for table in tables]
@@ -81,7 +126,7 @@ def _select(
     def run(streaming: bool) -> pa.Table:
         import pyarrow as pa
 
-        with _duckdb() as connection:
+        with _duckdb() as connection, interrupt.watching(connection):
             for number, (reference, table, columns) in enumerate(zip(references, tables, known, strict=True)):
                 wanted = [c for c in columns if names is None or c.lower() in names]
                 rows = scan(table, reference.name, wanted)
@@ -212,6 +257,17 @@ def _rename(tree: exp.Expr, references: list[_Reference]) -> None:
         node.set("this", exp.to_identifier(f"t{number}"))
 
 
+def _session_values(tree: exp.Expr, catalog: str | None, schema: str | None) -> None:
+    """DuckDB would answer these with names of its own."""
+    values = {exp.CurrentCatalog: catalog, exp.CurrentSchema: schema, exp.CurrentUser: None}
+    for node in list(tree.find_all(*values)):
+        value = values[type(node)]
+        if value is None:
+            name = node.sql(DIALECT).lower().removesuffix("()")
+            raise SqlError(f"The function '{name}' is not available here. {IN_SPARK}")
+        node.replace(exp.Literal.string(value))
+
+
 def _name_columns(tree: exp.Expr) -> None:
     """Call an unnamed column of the result what it computes, as Spark does."""
     if isinstance(tree, exp.Select):
@@ -253,22 +309,6 @@ def _explained(error: duckdb.Error, sql: str, tree: exp.Expr, columns: Iterable[
     return SqlError(f"SQL: {message}")
 
 
-def _show_tables(tree: exp.Command, storage: Storage) -> pa.Table:
-    within = (show_tables_schema(tree) or "").lower().split(".")
-    found = [
-        t
-        for t in storage.tables()
-        if within == [""] or [t.catalog.lower(), t.schema.lower()][-len(within) :] == within
-    ]
-    return _arrow(
-        {
-            "catalog": ("VARCHAR", [t.catalog for t in found]),
-            "database": ("VARCHAR", [t.schema for t in found]),
-            "tableName": ("VARCHAR", [t.table for t in found]),
-        }
-    )
-
-
 def _describe(
     tree: exp.Describe, sql: str, storage: Storage, default: tuple[str | None, str | None]
 ) -> pa.Table:
@@ -287,12 +327,14 @@ def _describe(
                 "userMetadata": ("VARCHAR", [commit["user_metadata"] for commit in commits]),
             }
         )
-    columns = columns_of(table)
+    rows = [(column.name, column.type, column.comment) for column in columns_of(table)]
+    if tree.text("style").upper() == "EXTENDED":
+        rows += detailed(reference.name, table, storage)
     return _arrow(
         {
-            "col_name": ("VARCHAR", [column.name for column in columns]),
-            "data_type": ("VARCHAR", [column.type for column in columns]),
-            "comment": ("VARCHAR", [column.comment for column in columns]),
+            "col_name": ("VARCHAR", [name for name, _, _ in rows]),
+            "data_type": ("VARCHAR", [kind for _, kind, _ in rows]),
+            "comment": ("VARCHAR", [comment for _, _, comment in rows]),
         }
     )
 

@@ -10,6 +10,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,20 @@ CREATE TABLE IF NOT EXISTS datasets (name TEXT PRIMARY KEY, definition TEXT NOT 
 CREATE TABLE IF NOT EXISTS resets (dataset TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS current_update (update_id TEXT PRIMARY KEY);
 """
+
+
+def table_kinds(pipelines: Path) -> dict[str, str]:
+    """STREAMING_TABLE or MATERIALIZED_VIEW by full name, for every table that a pipeline in a folder made.
+
+    A streaming table is known by the flow of the same name. Reads beside a run in progress.
+    """
+    kinds: dict[str, str] = {}
+    for path in pipelines.glob("*/state.db"):
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            for kind, known in (("STREAMING_TABLE", "flows"), ("MATERIALIZED_VIEW", "datasets")):
+                with suppress(sqlite3.OperationalError):  # a pipeline that is just being set up
+                    kinds |= {str(name): kind for (name,) in db.execute(f"SELECT name FROM {known}")}
+    return kinds
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import Entity
 from ecommerce_lakehouse.quality.quarantine import BROKEN_RULES, kept, quarantined, surplus, with_broken_rules
 from ecommerce_lakehouse.quality.rules import rules_for
-from ecommerce_lakehouse.transforms.ingest import CHECKS, parse, sequence, to_bronze
+from ecommerce_lakehouse.transforms.ingest import CHECKS, latest_per_key, parse, sequence, to_bronze
 
 # Databricks' module, and the engine's, have more than open-source Spark's type hints know.
 dp: Any = pipelines
@@ -41,7 +41,7 @@ def declare_bronze(entity: Entity, config: LakehouseConfig) -> None:
         reader = SparkSession.active().readStream.format(config.stream_format).option("lineSep", "\n")
         if config.on_databricks:
             reader = reader.option("cloudFiles.format", "text")
-        lines = reader.options(**config.get_streaming_options()).load(config.source_path(entity.name))
+        lines = reader.options(**config.get_streaming_options()).load(config.folder_path(entity.folder))
         return to_bronze(lines, config.environment)
 
 
@@ -102,6 +102,53 @@ def declare_silver(
 
     if history:
         _declare_history(entity, config, parsed)
+
+
+def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: list[str]) -> None:
+    """The same tables as `declare_silver`, all of them materialized views: each update computes the whole."""
+    rules = rules_for(f"silver_{entity.target}", config)
+    parsed = config.get_table_name("silver", f"{entity.target}_parsed")
+    valid = f"valid_{entity.target}"
+    properties = config.get_silver_table_properties(z_order)
+
+    @dp.materialized_view(
+        name=parsed,
+        comment=f"Every line of {entity.name}, typed, with the rules that it breaks",
+        table_properties=properties,
+    )
+    @dp.expect_all(rules.warn)
+    def parsed_rows() -> DataFrame:
+        lines = SparkSession.active().read.table(config.get_table_name("bronze", entity.name))
+        return with_broken_rules(parse(lines, entity), rules.drop)
+
+    @dp.materialized_view(
+        name=config.get_table_name("quarantine", entity.target),
+        comment=f"Lines of {entity.name} that break a rule, with every reason",
+        table_properties=properties,
+    )
+    def quarantine() -> DataFrame:
+        return quarantined(SparkSession.active().read.table(parsed))
+
+    @dp.temporary_view(name=valid)
+    @dp.expect_all_or_drop(rules.drop)
+    def valid_rows() -> DataFrame:
+        return SparkSession.active().read.table(parsed)
+
+    @dp.materialized_view(
+        name=config.get_table_name("silver", entity.target),
+        comment=f"One row per {entity.key}: the newest valid record",
+        table_properties=properties,
+    )
+    def newest() -> DataFrame:
+        return latest_per_key(SparkSession.active().read.table(valid).drop(*HELPERS), entity)
+
+    @dp.materialized_view(
+        name=config.get_table_name("silver", f"{entity.target}_duplicates"),
+        comment=f"Valid records of {entity.name} that another one with the same {entity.key} superseded",
+        table_properties=properties,
+    )
+    def duplicates() -> DataFrame:
+        return surplus(kept(SparkSession.active().read.table(parsed)).drop(*HELPERS), entity)
 
 
 def _declare_history(entity: Entity, config: LakehouseConfig, parsed: str) -> None:

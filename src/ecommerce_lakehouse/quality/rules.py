@@ -74,9 +74,11 @@ def _registry(config: LakehouseConfig) -> dict[str, RuleSet]:
         "bronze_orders": bronze,
         "bronze_customer_profiles": bronze,
         "bronze_customer_activity": bronze,
+        "bronze_order_batches": bronze,
         "silver_orders": RuleSet(_readable() + _orders(config)),
         "silver_customers": RuleSet(_readable() + _customers(config)),
         "silver_customer_activity": RuleSet(_readable() + _activity(config)),
+        "silver_order_batches": RuleSet(_readable() + _order_batches(config)),
         **_gold(),
         **_features(),
     }
@@ -115,6 +117,36 @@ def _orders(config: LakehouseConfig) -> tuple[Rule, ...]:
             f"total_order_value <= {config.max_price * config.max_quantity:.2f}",
             "warn",
             "Price times quantity stays within the shop's limits",
+        ),
+    )
+
+
+def _order_batches(config: LakehouseConfig) -> tuple[Rule, ...]:
+    return (
+        _present("valid_order_id", "order_id", "An order is known by its id"),
+        _present("valid_customer_id", "customer_id", "An order belongs to a customer"),
+        _present("valid_order_item", "order_item", "An order is of an item"),
+        Rule(
+            "valid_items_ordered",
+            f"items_ordered > 0 AND items_ordered <= {config.max_quantity}",
+            "drop",
+            "Items ordered are a positive whole number within the shop's limit",
+        ),
+        Rule(
+            "valid_price",
+            f"price > 0 AND price <= {config.max_price:.2f}",
+            "drop",
+            "A price is positive, in whole cents and within the shop's limit",
+        ),
+        _one_of("valid_status", "status", ORDER_STATUSES, "An order is in a state that the shop knows"),
+        _dated("valid_order_timestamp", "order_timestamp", config, "An order has a time"),
+        _not_future("order_not_in_future", "order_timestamp", config),
+        _dated("valid_date_ordered", "date_ordered", config, "Daily figures need a date"),
+        Rule(
+            "date_of_its_time",
+            "date_ordered = to_date(order_timestamp)",
+            "warn",
+            "Both fields say when the order was placed",
         ),
     )
 
@@ -282,6 +314,28 @@ def _gold() -> dict[str, RuleSet]:
                     "Maturity",
                     "Decline",
                 ),
+            )
+        ),
+        "gold_order_business_metrics": RuleSet(
+            (
+                warn("revenue_not_negative", "revenue >= 0", "Prices are positive"),
+                warn("customers_within_orders", "customers <= orders", "Each has at least one purchase"),
+                within("valid_unearning_share", "unearning_share", 0, 1),
+            )
+        ),
+        "gold_order_customer_analytics": RuleSet(
+            (
+                warn("valid_customer_id", "customer_id IS NOT NULL", "A figure is of a customer"),
+                warn("revenue_not_negative", "revenue >= 0", "Prices are positive"),
+                warn("dates_in_order", "first_order_date <= last_order_date", "First comes before last"),
+                within("valid_revenue_share", "revenue_share", 0, 1),
+            )
+        ),
+        "gold_order_item_sales": RuleSet(
+            (
+                warn("valid_order_item", "order_item IS NOT NULL", "A figure is of an item"),
+                warn("revenue_not_negative", "revenue >= 0", "Prices are positive"),
+                warn("customers_within_orders", "customers <= orders", "Each has at least one purchase"),
             )
         ),
         "gold_data_quality_check": RuleSet(

@@ -5,9 +5,16 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from ecommerce_lakehouse.domain.entities import ORDERS, Entity, SourceField
+from ecommerce_lakehouse.domain.entities import Entity, SourceField
 
 PROVENANCE = ("source_file", "ingested_at", "environment")
+DERIVED = {
+    "orders": {
+        "total_order_value": "CAST(price * quantity AS DECIMAL(18,2))",
+        "order_date": "to_date(order_timestamp)",
+    },
+    "order_batches": {"order_value": "CAST(price * items_ordered AS DECIMAL(18,2))"},
+}
 CHECKS = ("is_utf8", "is_json", "unexpected_columns")
 
 
@@ -28,9 +35,9 @@ def to_bronze(lines: DataFrame, environment: str) -> DataFrame:
 def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
     """Every bronze line with the entity's fields, typed; a value that does not fit its type is NULL.
 
-    In: bronze columns. Out: the entity's fields, for orders also `total_order_value` DECIMAL(18,2) and
-    `order_date` DATE; `record_hash` BIGINT over the fields as delivered; `is_utf8`, `is_json` BOOLEAN;
-    `unexpected_columns` ARRAY<STRING>, sorted; `raw_line` and the provenance columns.
+    In: bronze columns. Out: the entity's fields and what DERIVED computes from them; `record_hash` BIGINT
+    over the fields as delivered; `is_utf8`, `is_json` BOOLEAN; `unexpected_columns` ARRAY<STRING>, sorted;
+    `raw_line` and the provenance columns.
     """
     text = F.make_valid_utf8(F.col("raw_line").cast("string"))
     # Alone, the parser would ignore what follows a first object. Before an object of our own in an array,
@@ -55,7 +62,8 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
         "raw_line",
         *PROVENANCE,
     )
-    return _derive_order_columns(typed) if entity is ORDERS else typed
+    derived = DERIVED.get(entity.name, {})
+    return typed.withColumns({name: F.expr(formula) for name, formula in derived.items()})
 
 
 def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:
@@ -68,15 +76,6 @@ def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:
 def sequence(entity: Entity) -> Column:
     """The order of records with one key: by time, then by content, so that arrival order is irrelevant."""
     return F.struct(entity.sequence_by, "record_hash", "source_file")
-
-
-def _derive_order_columns(orders: DataFrame) -> DataFrame:
-    return orders.withColumns(
-        {
-            "total_order_value": (F.col("price") * F.col("quantity")).cast("decimal(18,2)"),
-            "order_date": F.to_date("order_timestamp"),
-        }
-    )
 
 
 def _typed(value: Column, field: SourceField) -> Column:

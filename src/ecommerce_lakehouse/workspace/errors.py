@@ -22,16 +22,24 @@ STATUS = {
 
 
 class ApiError(Exception):
-    """A failed call: `error_code` as Databricks names it, a message for people, and the HTTP status."""
+    """A failed call: `error_code` as Databricks names it, a message for people, and the HTTP status.
 
-    def __init__(self, error_code: str, message: str, status: int | None = None) -> None:
+    `reason` is for the few errors that a client tells apart by Google's ErrorInfo.
+    """
+
+    def __init__(
+        self, error_code: str, message: str, status: int | None = None, reason: str | None = None
+    ) -> None:
         super().__init__(message)
         self.error_code = error_code
         self.message = message
         self.status = status or STATUS[error_code]
+        self.reason = reason
 
     def body(self) -> dict[str, object]:
-        return {"error_code": self.error_code, "message": self.message, "details": []}
+        info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": self.reason, "domain": ""}
+        details = [info] if self.reason else []
+        return {"error_code": self.error_code, "message": self.message, "details": details}
 
 
 def invalid(message: str) -> ApiError:

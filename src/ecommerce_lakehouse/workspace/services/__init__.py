@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ecommerce_lakehouse.engine.storage import Storage
+from ecommerce_lakehouse.workspace.services.alerts import Alerts
+from ecommerce_lakehouse.workspace.services.dashboards import Dashboards
+from ecommerce_lakehouse.workspace.services.secrets import Secrets
+from ecommerce_lakehouse.workspace.services.statements import Statements
+from ecommerce_lakehouse.workspace.services.tables import Tables
+from ecommerce_lakehouse.workspace.services.volume_files import VolumeFiles
+from ecommerce_lakehouse.workspace.services.warehouses import Warehouses
 from ecommerce_lakehouse.workspace.store import Store
 
 
@@ -25,3 +32,22 @@ class Services:
     settings: Settings
     storage: Storage
     store: Store
+
+    def __post_init__(self) -> None:
+        self.dashboards = Dashboards(self.settings, self.storage, self.store)
+        self.secrets = Secrets(self.storage.home / "workspace" / "secrets.db", self.settings.user)
+        self.tables = Tables(self.settings, self.storage)
+        self.volume_files = VolumeFiles(self.settings, self.storage)
+        self.warehouses = Warehouses(self.settings, self.store)
+        self.statements = Statements(self.storage, self.warehouses)
+        self.alerts = Alerts(self.settings, self.storage, self.store, self.warehouses)
+
+    def start(self) -> None:
+        """Begin what goes on by itself: schedules."""
+        self.alerts.start()
+
+    def close(self) -> None:
+        """End it, and what statements still run."""
+        self.alerts.close()
+        self.statements.close()
+        self.secrets.close()

@@ -1,0 +1,60 @@
+"""`lakehouse generate`: data that arrives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+
+NAME = "generate"
+app = typer.Typer(name=NAME, help="Write data that arrives into the volume.", no_args_is_help=True)
+EXAMPLES = (
+    "Examples:\n\nlakehouse generate orders\n\n"
+    "lakehouse generate orders --interval 1 --end 1 --batch-size 50\n\n"
+    "lakehouse generate orders --interval 0.5 --end 60 --issue-rate 0.05"
+)
+
+
+@app.command("orders", epilog=EXAMPLES)
+def orders(
+    env: EnvironmentOption = LOCAL,
+    interval: Annotated[float, typer.Option(help="Minutes between batches.")] = 1.0,
+    end: Annotated[
+        float, typer.Option(help="Minutes after which to stop; one batch is always written.")
+    ] = 0.0,
+    batch_size: Annotated[int, typer.Option(help="Orders in a batch.")] = 100,
+    issue_rate: Annotated[
+        float, typer.Option(help="Share of lines that carry an intentional issue each, 0 to 1.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of all random values.")] = 42,
+    as_json: JsonOption = False,
+) -> None:
+    """Write batches of orders as JSON files into orders/landing; order_analytics_pipeline reads them."""
+    from ecommerce_lakehouse.cli.app import USAGE, fail
+    from ecommerce_lakehouse.cli.output import print_json
+    from ecommerce_lakehouse.config import get_config
+    from ecommerce_lakehouse.generation.manifest import GenerationError
+    from ecommerce_lakehouse.generation.order_batches import OrderGenerator, landing_folder, simulate
+
+    config = get_config(env)
+    written = []
+    try:
+        generator = OrderGenerator(
+            seed=seed, customers=config.rows_generated.customers, issue_rate=issue_rate
+        )
+        for batch in simulate(
+            generator,
+            landing_folder(config),
+            interval_minutes=interval,
+            end_minutes=end,
+            batch_size=batch_size,
+        ):
+            written.append({"file": str(batch.path), "orders": batch.orders, "issues": dict(batch.issues)})
+            if not as_json:
+                typer.echo(str(batch))
+    except GenerationError as error:
+        raise typer.Exit(fail(str(error), USAGE)) from None
+    if as_json:
+        print_json(written)

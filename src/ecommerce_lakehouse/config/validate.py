@@ -1,0 +1,70 @@
+"""Checks settings files before anything reads them: `problems_of`, with every problem at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from ecommerce_lakehouse.config.resolve import DEFAULT_ENVIRONMENT, ENVIRONMENTS, OVERRIDES, setting
+from ecommerce_lakehouse.config.settings import LakehouseConfig, settings_file
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the settings file or environment variable, its field, and what is expected."""
+
+    source: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.field}: {self.message}"
+
+
+def problems_of(environment: str) -> list[Problem]:
+    """Everything that is wrong with an environment's settings, overrides included."""
+    file = settings_file(environment)
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        return [Problem(file.name, "file", f"cannot be read: {error.strerror}")]
+    except ValueError as error:
+        return [Problem(file.name, "file", f"is no JSON: {error}")]
+    if not isinstance(values, dict):
+        return [Problem(file.name, "file", "must hold one JSON object")]
+    overridden = {field: key for key, field in OVERRIDES.items() if setting(key)}
+    values |= {field: setting(key) for field, key in overridden.items()}
+    try:
+        LakehouseConfig.model_validate(values | {"environment": environment})
+    except ValidationError as error:
+        problems = []
+        for item in error.errors(include_url=False):
+            field = ".".join(str(part) for part in item["loc"]) or "settings"
+            given = f" (given: {item['input']!r})" if item["loc"] and item["type"] != "missing" else ""
+            source = overridden.get(field, file.name)
+            problems.append(Problem(source, field, f"{item['msg']}{given}"))
+        return problems
+    return []
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m ecommerce_lakehouse.config --validate [--env NAME | --all]`; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ecommerce_lakehouse.config", description="Check the settings of environments."
+    )
+    parser.add_argument("--validate", action="store_true", required=True, help="check, and say what is wrong")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--env", choices=ENVIRONMENTS, default=DEFAULT_ENVIRONMENT, help="default: dev")
+    which.add_argument("--all", action="store_true", help="every environment")
+    arguments = parser.parse_args(argv)
+    chosen = ENVIRONMENTS if arguments.all else (arguments.env,)
+    problems = [problem for name in chosen for problem in problems_of(name)]
+    for problem in problems:
+        print(problem)
+    if not problems:
+        print(f"valid: {', '.join(settings_file(name).name for name in chosen)}")
+    return 1 if problems else 0

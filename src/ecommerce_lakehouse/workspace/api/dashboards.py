@@ -1,0 +1,61 @@
+"""`/api/2.0/lakeview/dashboards`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+
+if TYPE_CHECKING:
+    from ecommerce_lakehouse.workspace.services import Services
+
+
+def router(services: Services) -> APIRouter:
+    dashboards = services.dashboards
+    routes = APIRouter(prefix="/api/2.0/lakeview/dashboards")
+
+    @routes.post("")
+    def create(
+        body: dict[str, Any], dataset_catalog: str | None = None, dataset_schema: str | None = None
+    ) -> dict[str, Any]:
+        return dashboards.create(body, dataset_catalog, dataset_schema)
+
+    @routes.get("")
+    def list_dashboards(
+        page_size: int | None = None, page_token: str | None = None, show_trashed: bool = False
+    ) -> dict[str, Any]:
+        found, following = dashboards.page(page_size, page_token, show_trashed)
+        return {"dashboards": found} | ({"next_page_token": following} if following else {})
+
+    @routes.get("/{id}")
+    def get(id: str) -> dict[str, Any]:
+        return dashboards.get(id)
+
+    @routes.patch("/{id}")
+    def update(
+        id: str,
+        body: dict[str, Any],
+        dataset_catalog: str | None = None,
+        dataset_schema: str | None = None,
+    ) -> dict[str, Any]:
+        return dashboards.update(id, body, dataset_catalog, dataset_schema)
+
+    @routes.delete("/{id}")
+    def trash(id: str) -> dict[str, Any]:
+        dashboards.trash(id)
+        return {}
+
+    @routes.post("/{id}/published")
+    def publish(id: str, body: dict[str, Any]) -> dict[str, Any]:
+        return dashboards.publish(id, body)
+
+    @routes.get("/{id}/published")
+    def published(id: str) -> dict[str, Any]:
+        return dashboards.published(id)
+
+    @routes.delete("/{id}/published")
+    def unpublish(id: str) -> dict[str, Any]:
+        dashboards.unpublish(id)
+        return {}
+
+    return routes

@@ -1,0 +1,9 @@
+"""Silver: order batches, typed, checked and one row per order; what breaks a rule is in quarantine."""
+
+from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.domain.entities import ORDER_BATCHES
+from ecommerce_lakehouse.quality.datasets import declare_batch_silver
+
+config = get_config()
+
+declare_batch_silver(ORDER_BATCHES, config, z_order=["date_ordered", "customer_id"])

@@ -1,0 +1,148 @@
+"""The generator of order batches: what it promises about files, times and intentional issues."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.domain.entities import ORDER_BATCHES
+from ecommerce_lakehouse.generation.manifest import GenerationError
+from ecommerce_lakehouse.generation.order_batches import (
+    ISSUES,
+    OrderGenerator,
+    landing_folder,
+    main,
+    simulate,
+)
+
+NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+class Watch:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += timedelta(seconds=seconds)
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_an_order_has_the_fields_that_the_source_promises() -> None:
+    orders = OrderGenerator().orders(200, 0, NOON)
+    assert all(tuple(order) == ORDER_BATCHES.field_names for order in orders)
+    assert len({order["order_id"] for order in orders}) == 200
+    for order in orders:
+        placed = datetime.fromisoformat(order["order_timestamp"])
+        assert NOON - timedelta(hours=1) < placed <= NOON
+        assert order["date_ordered"] == placed.date().isoformat()
+        assert order["price"] > 0
+        assert 1 <= order["items_ordered"] <= 6
+
+
+def test_the_same_seed_number_and_time_give_the_same_batch() -> None:
+    first, again = (OrderGenerator(seed=7).orders(50, 3, NOON) for _ in range(2))
+    assert first == again
+    for other in (
+        OrderGenerator(seed=8).orders(50, 3, NOON),
+        OrderGenerator(seed=7).orders(50, 4, NOON),
+        OrderGenerator(seed=7).orders(50, 3, NOON + timedelta(minutes=1)),
+    ):
+        assert not {order["order_id"] for order in first} & {order["order_id"] for order in other}
+
+
+def test_few_customers_order_often_and_many_seldom() -> None:
+    orders = OrderGenerator(customers=100).orders(2000, 0, NOON)
+    counts = [sum(order["customer_id"] == f"C{n:06d}" for order in orders) for n in range(1, 101)]
+    assert sum(counts) == 2000
+    assert sum(sorted(counts)[-10:]) > 800 > sum(sorted(counts)[:50])
+
+
+def test_each_issue_is_one_line_and_the_manifest_counts_it(tmp_path: Path) -> None:
+    batch = OrderGenerator(issue_rate=0.25).write(tmp_path / "orders" / "landing", 40, 0, NOON)
+    rows = lines(batch.path)
+    seen = {
+        "null_key": sum(row["order_id"] is None for row in rows),
+        "bad_format": sum(not isinstance(row["price"], float | int) for row in rows),
+        "out_of_range": sum(row["items_ordered"] == 0 for row in rows),
+        "future_date": sum(str(row["order_timestamp"]).startswith("2999") for row in rows),
+        "unknown_status": sum(row["status"] == "lost" for row in rows),
+    }
+    assert seen == dict(batch.issues)
+    assert set(seen) == set(ISSUES)
+    assert sum(seen.values()) == 10
+    manifest = json.loads((tmp_path / "orders" / "manifests" / batch.path.name).read_text())
+    assert (manifest["rows"], manifest["issues"]) == (40, seen)
+
+
+@pytest.mark.parametrize(
+    ("interval", "end", "batches"), [(1, 1, 1), (1, 0, 1), (1, 3, 3), (0.5, 2, 4), (2, 3, 2)]
+)
+def test_batches_arrive_at_each_interval_until_the_end(
+    tmp_path: Path, interval: float, end: float, batches: int
+) -> None:
+    watch = Watch()
+    written = list(
+        simulate(
+            OrderGenerator(),
+            tmp_path,
+            interval_minutes=interval,
+            end_minutes=end,
+            batch_size=5,
+            sleep=watch.sleep,
+            clock=lambda: watch.now,
+        )
+    )
+    assert len({batch.path for batch in written}) == batches
+    assert watch.slept == [interval * 60] * (batches - 1)
+    assert sum(len(lines(batch.path)) for batch in written) == 5 * batches
+
+
+def test_a_reader_finds_whole_files_only(tmp_path: Path) -> None:
+    OrderGenerator().write(tmp_path, 3, 0, NOON)
+    assert [path.name for path in tmp_path.iterdir()] == ["orders_20260305T120000_00000.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch-size", "0"], "batch-size must be at least 1, not 0."),
+        (["--interval", "0"], "interval must be above 0 minutes, not 0."),
+        (["--issue-rate", "2"], "issue_rate must be from 0 to 1, not 2.0."),
+        (["--seed", "x"], "seed: 'x' is no number."),
+        (["--environment", "test"], "Valid environments: local, dev, staging, prod."),
+    ],
+)
+def test_a_wrong_argument_is_one_line(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(message)
+
+
+def test_as_a_job_an_empty_parameter_is_as_if_not_given(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--environment=local", "--batch-size=7", "--issue-rate=", "--seed="])
+    (file,) = landing_folder(get_config("local")).iterdir()
+    assert file.is_relative_to(home / "volumes" / "local" / "data_eng" / "data" / "orders" / "landing")
+    assert len(lines(file)) == 7
+    assert capsys.readouterr().out == f"{file.name}: 7 orders\n"
+
+
+def test_a_batch_of_no_customers_is_refused() -> None:
+    with pytest.raises(GenerationError, match="customers must be at least 1"):
+        OrderGenerator(customers=0)
