@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import app
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
+from ecommerce_lakehouse.config.validate import problems_of
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.observability.metrics_export import export as exporting
 from ecommerce_lakehouse.observability.metrics_export import job
@@ -312,6 +313,9 @@ def test_a_url_in_place_of_the_host_is_refused_without_showing_it(
     said = capsys.readouterr().err
     assert said.startswith("export_metrics: local_config.json: postgres_host: String should match pattern")
     assert "hunter2" not in said
+    (problem,) = problems_of("prod")
+    assert (problem.source, problem.field) == ("POSTGRES_HOST", "postgres_host")
+    assert "hunter2" not in str(problem)
 
 
 def test_an_unexpected_error_is_a_warning_that_says_where(

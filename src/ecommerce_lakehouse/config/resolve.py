@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -131,8 +132,14 @@ def _one_line(error: ValidationError) -> str:
     problems = []
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"]) or "settings"
-        # A whole connection URL where a host belongs would hold a password.
-        shown = item["loc"] and item["type"] != "missing" and not field.startswith("postgres_")
-        given = f" (given: {item['input']!r})" if shown else ""
-        problems.append(f"{field}: {item['msg']}{given}")
+        problems.append(f"{field}: {item['msg']}{given_value(field, item)}")
     return "; ".join(problems)
+
+
+def given_value(field: str, problem: Mapping[str, Any]) -> str:
+    """The value that pydantic found wrong, in brackets, where there is one that may be shown.
+
+    None of the database's: somebody may have given a URL with a password for its host.
+    """
+    shown = problem["loc"] and problem["type"] != "missing" and not field.startswith("postgres_")
+    return f" (given: {problem['input']!r})" if shown else ""

@@ -78,7 +78,7 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 def _missing(connection: Connection, schema: str, wanted: list[Migration]) -> list[Migration] | None:
     """Migrations that are not applied; None where the schema has never been migrated."""
     with connection.transaction():
-        # Not by to_regclass: it answers from a cache that does not know what others did while this one waited.
+        # Not by to_regclass, whose cache does not know what others did while this one waited.
         found = connection.execute(
             "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'schema_migrations'", (schema,)
         )
