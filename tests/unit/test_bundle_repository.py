@@ -13,7 +13,8 @@ import pytest
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.engine.bundle import Bundle, load_bundle
 from ecommerce_lakehouse.engine.jobs import run_job
-from ecommerce_lakehouse.engine.storage import TableName
+from ecommerce_lakehouse.engine.local_executor import LocalExecutor
+from ecommerce_lakehouse.engine.storage import Storage, TableName
 from ecommerce_lakehouse.generation import job as generation_job
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,7 @@ def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
             "maintenance_job",
             "monthly_trends",
             "order_analytics_job",
+            "replay_quarantine",
         ],
         "pipelines": ["medallion_dlt_pipeline", "ml_features_pipeline", "order_analytics_pipeline"],
         "schemas": ["data_eng"],
@@ -113,12 +115,11 @@ def test_the_sample_data_job_reaches_the_generator_with_its_parameters(
     monkeypatch.setattr(generation_job, "generate_sample_data", generate)
     monkeypatch.setattr(generation_job, "SparkSession", SimpleNamespace(getActiveSession=lambda: object()))
     result = run_job(
-        bundle,
         bundle.jobs["generate_sample_data"],
         {"volume": "other", "orders": "7", "issue_rate": "0.5"},
-        run_pipeline=lambda pipeline, full_refresh: pytest.fail("this job has no pipeline"),
+        resources=bundle,
+        executor=LocalExecutor(Storage.default(), lambda: None),
         on_task=lambda update: None,
-        get_session=SimpleNamespace,
     )
     assert [(task.state, task.error) for task in result.tasks] == [("SUCCESS", None)]
     ((config, sizes),) = called

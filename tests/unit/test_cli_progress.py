@@ -217,6 +217,6 @@ def test_a_jobs_summary_holds_the_updates_of_nested_jobs_too() -> None:
 def test_a_failed_jobs_reason_names_the_task() -> None:
     tasks = (
         TaskResult("a", "FAILED", 1.0, error="no such file"),
-        TaskResult("b", "SKIPPED", 0.0, "a failed"),
+        TaskResult("b", "UPSTREAM_FAILED", 0.0, "a failed"),
     )
     assert reason(JobResult("j", "1", "FAILED", tasks, 1.0)) == "task 'a': no such file"

@@ -1,197 +1,79 @@
-"""Jobs on a laptop: order, skipping, parameters, and each kind of task."""
+"""How a job runs: order, conditions, retries, time limits, branches, nested jobs, cancellation."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable, Mapping
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecommerce_lakehouse.engine.bundle import Bundle, JobSpec, PipelineSpec, TaskSpec
+from ecommerce_lakehouse.engine.bundle_model import JobSpec
 from ecommerce_lakehouse.engine.errors import UnknownNameError
-from ecommerce_lakehouse.engine.jobs import run_job
-from ecommerce_lakehouse.engine.results import JobResult, TaskUpdate, UpdateResult, UpdateState
+from ecommerce_lakehouse.engine.results import TaskState, TaskUpdate
+from ecommerce_lakehouse.engine.run_conditions import job_state
+from tests.unit.job_lab import JobLab, error_of, states, task
 
-
-def task(
-    key: str, kind: str, payload: dict[str, Any], *depends_on: str, run_if: str = "ALL_SUCCESS"
-) -> TaskSpec:
-    return TaskSpec(key=key, kind=kind, depends_on=depends_on, run_if=run_if, payload=payload)
-
-
-def pipeline_task(key: str, *depends_on: str, **payload: Any) -> TaskSpec:
-    return task(key, "pipeline", {"pipeline_id": key, **payload}, *depends_on)
-
-
-def job(key: str, *tasks: TaskSpec, **parameters: str) -> JobSpec:
-    return JobSpec(
-        key=key,
-        name=key,
-        parameters=parameters,
-        tasks=tasks,
-        schedule=None,
-        queue=False,
-        max_concurrent_runs=1,
-    )
-
-
-def bundle_of(*jobs: JobSpec) -> Bundle:
-    """A bundle with these jobs and every pipeline that their tasks name."""
-    keys = {t.payload["pipeline_id"] for j in jobs for t in j.tasks if t.kind == "pipeline"}
-    pipelines = {
-        key: PipelineSpec(
-            key=key,
-            name=key,
-            catalog="c",
-            schema="s",
-            configuration={},
-            source_files=(),
-            root_path=None,
-            event_log=None,
-            serverless=True,
-            development=False,
-            continuous=False,
-        )
-        for key in keys
-    }
-    return Bundle(
-        name="b",
-        target="dev",
-        root=Path(),
-        variables={},
-        pipelines=pipelines,
-        jobs={j.key: j for j in jobs},
-        resources={},
-    )
-
-
-class Recorder:
-    """Stands for the pipeline engine and the console; pipelines in `failing` fail."""
-
-    def __init__(self, failing: Mapping[str, UpdateState | Exception] | None = None) -> None:
-        self.failing = failing or {}
-        self.updates: list[tuple[str, bool]] = []
-        self.heard: list[TaskUpdate] = []
-        self.sessions = 0
-
-    def run_pipeline(self, spec: PipelineSpec, full_refresh: bool) -> UpdateResult:
-        self.updates.append((spec.key, full_refresh))
-        failure = self.failing.get(spec.key, "COMPLETED")
-        if isinstance(failure, Exception):
-            raise failure
-        return UpdateResult(spec.key, "u1", failure, (), 0.1, None if failure == "COMPLETED" else "bad row")
-
-    def get_session(self) -> Any:
-        self.sessions += 1
-        return object()
-
-    def run(self, bundle: Bundle, name: str, **parameters: str) -> JobResult:
-        return run_job(
-            bundle,
-            bundle.jobs[name],
-            parameters,
-            run_pipeline=self.run_pipeline,
-            on_task=self.heard.append,
-            get_session=self.get_session,
-        )
+FAIL = "raise RuntimeError('broken')"
+FAILURES = ("FAILED", "TIMEDOUT", "CANCELED", "UPSTREAM_FAILED", "UPSTREAM_CANCELED")
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Installs a package `sample_wheel` whose console script `go` is the given function body."""
-
-    def install(body: str) -> None:
-        lines = "\n".join(f"    {line}" for line in body.splitlines())
-        code = f"import sys\ndef main():\n{lines}\n"
-        (tmp_path / "sample_wheel.py").write_text(code, encoding="utf-8")
-        info = tmp_path / "sample_wheel-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            "Metadata-Version: 2.1\nName: sample-wheel\nVersion: 1.0\n", encoding="utf-8"
-        )
-        (info / "entry_points.txt").write_text(
-            "[console_scripts]\ngo = sample_wheel:main\n", encoding="utf-8"
-        )
-        monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.delitem(sys.modules, "sample_wheel", raising=False)
-
-    return install
+def lab(tmp_path: Path) -> JobLab:
+    return JobLab(tmp_path)
 
 
-def wheel_job(**payload: Any) -> JobSpec:
-    wheel = {"package_name": "sample_wheel", "entry_point": "go", **payload}
-    return job("load", task("go", "python_wheel", wheel), day="monday")
-
-
-# Order and states ---------------------------------------------------------------------------------------
+# Order ------------------------------------------------------------------------------------------------
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[JobSpec, set[str]]:
-    """A job whose tasks depend on earlier ones, listed in any order, and the tasks that fail."""
-    size = draw(st.integers(min_value=1, max_value=8))
-    tasks = []
-    for number in range(size):
-        upstream = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
-        tasks.append(pipeline_task(f"t{number}", *(f"t{other}" for other in sorted(upstream))))
-    failing = draw(st.sets(st.sampled_from([t.key for t in tasks]), max_size=2))
-    return job("any", *draw(st.permutations(tasks))), failing
+def graphs(draw: st.DrawFn) -> tuple[dict[str, list[str]], list[str], set[str]]:
+    """What each task depends on, an order in which a job lists them, and the tasks that fail."""
+    size = draw(st.integers(min_value=1, max_value=6))
+    graph = {
+        f"t{number}": [f"t{other}" for other in draw(st.sets(st.integers(0, number - 1), max_size=3))]
+        if number
+        else []
+        for number in range(size)
+    }
+    failing = draw(st.sets(st.sampled_from(sorted(graph)), max_size=2))
+    return graph, draw(st.permutations(sorted(graph))), failing
 
 
 @given(graphs())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_task_starts_after_all_it_depends_on_and_only_if_they_succeeded(
-    graph: tuple[JobSpec, set[str]],
+    tmp_path: Path, graph: tuple[dict[str, list[str]], list[str], set[str]]
 ) -> None:
-    spec, failing = graph
-    recorder = Recorder(dict.fromkeys(failing, "FAILED"))
-    result = recorder.run(bundle_of(spec), "any")
+    upstream, order, failing = graph
+    lab = JobLab(tmp_path)
+    tasks = [lab.script(key, FAIL if key in failing else "", after=upstream[key]) for key in order]
+    result = lab.run(lab.job(*tasks))
 
-    ended: dict[str, str] = {}
-    for update in recorder.heard:
-        upstream = next(t.depends_on for t in spec.tasks if t.key == update.key)
+    # Worked out from the graph alone: t0 depends on nothing, and each task on earlier ones.
+    expected: dict[str, str] = {}
+    for key in sorted(upstream):
+        blocked = any(expected[other] != "SUCCESS" for other in upstream[key])
+        expected[key] = "UPSTREAM_FAILED" if blocked else "FAILED" if key in failing else "SUCCESS"
+    assert states(result) == expected
+    assert list(states(result)) == order
+    ended: set[str] = set()
+    for update in lab.heard:
         if update.state == "RUNNING":
-            assert all(ended.get(key) == "SUCCESS" for key in upstream)
-        elif update.state == "SKIPPED":
-            assert any(ended.get(key) in ("FAILED", "SKIPPED") for key in upstream)
-        if update.state in ("SUCCESS", "FAILED", "SKIPPED"):
+            assert set(upstream[update.key]) <= ended
+        elif update.ended:
             assert update.key not in ended
-            ended[update.key] = update.state
-    assert ended == {r.key: r.state for r in result.tasks}
-    assert set(ended) == {t.key for t in spec.tasks}
-    assert {key for key, state in ended.items() if state == "FAILED"} <= failing
-    assert result.state == ("SUCCESS" if set(ended.values()) == {"SUCCESS"} else "FAILED")
+            ended.add(update.key)
 
 
-def test_a_failed_pipeline_skips_what_depends_on_it_and_nothing_else() -> None:
-    spec = job(
-        "nightly", pipeline_task("a"), pipeline_task("b", "a"), pipeline_task("c", "b"), pipeline_task("d")
-    )
-    recorder = Recorder({"a": "FAILED"})
-    result = recorder.run(bundle_of(spec), "nightly")
-    assert {r.key: r.state for r in result.tasks} == {
-        "a": "FAILED",
-        "b": "SKIPPED",
-        "c": "SKIPPED",
-        "d": "SUCCESS",
-    }
-    failed = next(r for r in result.tasks if r.key == "a")
-    assert failed.error == "bad row"
-    assert failed.update is not None
-    assert failed.update.update_id == "u1"
-    assert result.state == "FAILED"
-
-
-def test_every_task_is_announced_before_the_first_one_runs() -> None:
-    spec = job("nightly", pipeline_task("b", "a"), pipeline_task("a"))
-    recorder = Recorder()
-    recorder.run(bundle_of(spec), "nightly")
-    assert [(u.key, u.state) for u in recorder.heard] == [
+def test_every_task_is_announced_before_the_first_one_runs(lab: JobLab) -> None:
+    lab.run(lab.job(lab.script("b", "", after="a"), lab.script("a", "")))
+    assert [(u.key, u.state) for u in lab.heard] == [
         ("b", "PENDING"),
         ("a", "PENDING"),
         ("a", "RUNNING"),
@@ -199,174 +81,456 @@ def test_every_task_is_announced_before_the_first_one_runs() -> None:
         ("b", "RUNNING"),
         ("b", "SUCCESS"),
     ]
+    ids = [{u.task_run_id for u in lab.heard if u.key == key} for key in ("a", "b")]
+    assert [len(found) for found in ids] == [1, 1]
+    assert ids[0] != ids[1]
 
 
-def test_an_error_in_a_pipeline_is_one_line_in_the_result_and_a_trace_in_the_log(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    recorder = Recorder({"a": ValueError("first line\nsecond line")})
-    with caplog.at_level(logging.ERROR, "ecommerce_lakehouse.engine.jobs"):
-        result = recorder.run(bundle_of(job("nightly", pipeline_task("a"))), "nightly")
-    assert result.tasks[0].error == "ValueError: first line"
-    # Whatever formats the log later, the record carries the exception with its trace.
-    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError]
-
-
-def test_a_pipeline_task_may_ask_for_a_full_refresh() -> None:
-    spec = job("nightly", pipeline_task("a", full_refresh=True), pipeline_task("b", "a"))
-    recorder = Recorder()
-    recorder.run(bundle_of(spec), "nightly")
-    assert recorder.updates == [("a", True), ("b", False)]
-
-
-# Parameters ---------------------------------------------------------------------------------------------
-
-
-def test_an_unknown_job_parameter_stops_the_job_before_it_starts() -> None:
-    recorder = Recorder()
-    with pytest.raises(UnknownNameError, match=r"Unknown job parameter 'dya'\. Did you mean 'day'"):
-        recorder.run(bundle_of(job("nightly", pipeline_task("a"), day="monday")), "nightly", dya="x")
-    assert recorder.heard == []
-
-
-def test_a_wheel_gets_its_parameters_with_references_replaced(package: Callable[[str], None]) -> None:
-    package("print('|'.join(sys.argv))")
-    spec = wheel_job(
-        named_parameters={"day": "{{job.parameters.day}}", "job": "{{ job.name }}-{{task.name}}"}
-    )
-    recorder = Recorder()
-    recorder.run(bundle_of(spec), "load", day="friday")
-    assert recorder.heard[-1].message == "go|--day=friday|--job=load-go"
-    assert recorder.sessions == 1
-
-
-def test_positional_parameters_stay_in_order(package: Callable[[str], None]) -> None:
-    package("print('|'.join(sys.argv[1:]))")
-    recorder = Recorder()
-    recorder.run(bundle_of(wheel_job(parameters=["z", "{{job.parameters.day}}", "a"])), "load")
-    assert recorder.heard[-1].message == "z|monday|a"
-
-
-def test_the_start_time_and_run_id_are_those_of_the_run(package: Callable[[str], None]) -> None:
-    package("print(*sys.argv[1:])")
-    recorder = Recorder()
-    spec = wheel_job(parameters=["{{job.run_id}}", "{{job.start_time.iso_date}}", "{{job.start_time.year}}"])
-    result = recorder.run(bundle_of(spec), "load")
-    run_id, date, year = recorder.heard[-1].message.split()
-    assert run_id == result.run_id
-    assert date.startswith(f"{year}-")
-    assert len(date) == len("2026-01-31")
-
-
-def test_an_unknown_reference_fails_the_task_and_lists_the_known_ones() -> None:
-    recorder = Recorder()
-    result = recorder.run(bundle_of(wheel_job(parameters=["{{job.parameters.dya}}"])), "load")
-    assert "Did you mean '{{job.parameters.day}}'?" in str(result.tasks[0].error)
-
-
-# Wheels -------------------------------------------------------------------------------------------------
-
-
-def test_what_a_wheel_prints_goes_to_the_log_and_not_to_the_console(
-    package: Callable[[str], None], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    package("print('one')\nprint('two', file=sys.stderr)\nsys.stdout.write('three')")
-    with caplog.at_level(logging.INFO, "ecommerce_lakehouse.engine.jobs"):
-        result = Recorder().run(bundle_of(wheel_job()), "load")
+def test_independent_tasks_run_side_by_side(lab: JobLab) -> None:
+    clock = time.monotonic()
+    result = lab.run(lab.job(*(lab.script(key, "import time; time.sleep(1)") for key in ("a", "b"))))
     assert result.state == "SUCCESS"
-    assert [record.getMessage() for record in caplog.records] == ["go: one", "go: two", "go: three"]
-    assert capsys.readouterr() == ("", "")
+    assert 1.0 <= time.monotonic() - clock < 1.9
+
+
+def test_a_listener_that_fails_does_not_change_the_run(lab: JobLab) -> None:
+    heard: list[str] = []
+
+    class Broken(list[TaskUpdate]):
+        def append(self, update: TaskUpdate) -> None:
+            heard.append(update.state)
+            raise OSError("disk full")
+
+    lab.heard = Broken()
+    assert lab.run(lab.job(lab.script("a", ""))).state == "SUCCESS"
+    assert heard == ["PENDING", "RUNNING", "SUCCESS"]
+
+
+# Conditions -------------------------------------------------------------------------------------------
+
+# From "Configure task dependencies": what each condition comes to after two tasks that succeeded (S), failed
+# (F) or were excluded (E), in any order. R: the task runs. U: upstream failed. E: excluded.
+RUN_IF = {
+    "ALL_SUCCESS": {"SS": "R", "SF": "U", "SE": "E", "FF": "U", "FE": "U", "EE": "E"},
+    "AT_LEAST_ONE_SUCCESS": {"SS": "R", "SF": "R", "SE": "R", "FF": "U", "FE": "U", "EE": "E"},
+    "NONE_FAILED": {"SS": "R", "SF": "U", "SE": "R", "FF": "U", "FE": "U", "EE": "E"},
+    "ALL_DONE": {"SS": "R", "SF": "R", "SE": "R", "FF": "R", "FE": "R", "EE": "E"},
+    "AT_LEAST_ONE_FAILED": {"SS": "E", "SF": "R", "SE": "E", "FF": "R", "FE": "R", "EE": "E"},
+    "ALL_FAILED": {"SS": "E", "SF": "E", "SE": "E", "FF": "R", "FE": "E", "EE": "E"},
+}
+CASES = [(run_if, pair, outcome) for run_if, row in RUN_IF.items() for pair, outcome in row.items()]
+
+
+@pytest.mark.parametrize(("run_if", "pair", "outcome"), CASES)
+def test_a_condition_on_the_tasks_before(lab: JobLab, run_if: str, pair: str, outcome: str) -> None:
+    tasks = [
+        # Handles the failure of a task that succeeds, so that it is excluded.
+        lab.script("ok", ""),
+        *(
+            lab.script(
+                key,
+                FAIL if kind == "F" else "",
+                **({"after": "ok", "run_if": "ALL_FAILED"} if kind == "E" else {}),
+            )
+            for key, kind in zip(("a", "b"), pair, strict=True)
+        ),
+        lab.script("last", "print('ran')", after=["b", "a"], run_if=run_if),
+    ]
+    result = lab.run(lab.job(*tasks))
+    before: dict[str, TaskState] = {"S": "SUCCESS", "F": "FAILED", "E": "EXCLUDED"}
+    assert [states(result)[key] for key in ("a", "b")] == [before[kind] for kind in pair]
+    expected: dict[str, TaskState] = {"R": "SUCCESS", "U": "UPSTREAM_FAILED", "E": "EXCLUDED"}
+    assert states(result)["last"] == expected[outcome]
+    assert (lab.last("last").outcome is not None) == (outcome == "R")
 
 
 @pytest.mark.parametrize(
-    ("body", "error"),
+    ("run_if", "runs"), [("ALL_DONE", True), ("AT_LEAST_ONE_FAILED", True), ("ALL_SUCCESS", False)]
+)
+def test_a_clean_up_task_runs_although_the_failure_is_two_tasks_away(
+    lab: JobLab, run_if: str, runs: bool
+) -> None:
+    result = lab.run(
+        lab.job(
+            lab.script("load", FAIL),
+            lab.script("report", "", after="load"),
+            lab.script("clean_up", "", after="report", run_if=run_if),
+        )
+    )
+    assert states(result) == {
+        "load": "FAILED",
+        "report": "UPSTREAM_FAILED",
+        "clean_up": "SUCCESS" if runs else "UPSTREAM_FAILED",
+    }
+    # "Succeeded with failures: some tasks failed, but all leaf tasks were successful."
+    assert result.state == ("SUCCESS_WITH_FAILURES" if runs else "FAILED")
+
+
+@pytest.mark.parametrize(
+    ("leaves", "others", "state"),
     [
-        ("sys.exit()", None),
-        ("sys.exit(0)", None),
-        ("sys.exit(3)", "exit code 3"),
-        ("print('bad flag')\nsys.exit(2)", "exit code 2: bad flag"),
-        ("sys.exit('no space left')", "no space left"),
-        ("raise RuntimeError('broken')", "RuntimeError: broken"),
-        ("raise KeyboardInterrupt", KeyboardInterrupt),
+        (["SUCCESS", "SUCCESS"], ["SUCCESS"], "SUCCESS"),
+        (["SUCCESS", "EXCLUDED", "DISABLED"], [], "SUCCESS"),
+        (["SUCCESS"], ["FAILED"], "SUCCESS_WITH_FAILURES"),
+        (["SUCCESS", "TIMEDOUT"], ["SUCCESS"], "FAILED"),
+        (["UPSTREAM_FAILED"], ["FAILED"], "FAILED"),
+        (["UPSTREAM_CANCELED"], ["CANCELED"], "CANCELED"),
+        (["CANCELED", "FAILED"], [], "FAILED"),
     ],
 )
-def test_how_a_wheel_ends_decides_its_state(
-    package: Callable[[str], None], body: str, error: str | type[BaseException] | None
+def test_a_job_ends_as_the_tasks_that_its_graph_ends_with(
+    leaves: list[TaskState], others: list[TaskState], state: TaskState
 ) -> None:
-    package(body)
-    before = sys.argv, sys.stdout
-    recorder = Recorder()
-    if isinstance(error, type):
-        with pytest.raises(error):
-            recorder.run(bundle_of(wheel_job()), "load")
-    else:
-        result = recorder.run(bundle_of(wheel_job()), "load")
-        assert result.tasks[0].state == ("FAILED" if error else "SUCCESS")
-        assert result.tasks[0].error == error
-    assert (sys.argv, sys.stdout) == before
+    assert job_state(leaves, others) == state
 
 
-def test_an_unknown_entry_point_names_the_valid_one(package: Callable[[str], None]) -> None:
-    package("pass")
-    result = Recorder().run(bundle_of(wheel_job(entry_point="goo")), "load")
-    assert result.tasks[0].error == "Unknown entry point of sample_wheel 'goo'. Did you mean 'go'? Valid: go."
+def test_a_disabled_task_does_not_run_and_does_not_hold_up_others(lab: JobLab) -> None:
+    result = lab.run(lab.job(lab.script("a", FAIL, disabled=True), lab.script("b", "", after="a")))
+    assert states(result) == {"a": "DISABLED", "b": "SUCCESS"}
+    assert result.state == "SUCCESS"
 
 
-def test_a_package_that_is_not_installed_is_named() -> None:
-    result = Recorder().run(bundle_of(wheel_job(package_name="nowhere_to_be_found")), "load")
-    assert str(result.tasks[0].error).startswith("Package 'nowhere_to_be_found' is not installed")
+# Branches ---------------------------------------------------------------------------------------------
 
 
-# Nested jobs and what a laptop does not run -------------------------------------------------------------
+def condition(left: str, op: str, right: str, **more: Any) -> dict[str, Any]:
+    return task("check", "condition", {"left": left, "op": op, "right": right}, **more)
 
 
-def test_a_nested_job_runs_with_its_own_parameters(package: Callable[[str], None]) -> None:
-    package("print(sys.argv[1])")
-    inner = wheel_job(parameters=["{{job.parameters.day}} in {{job.name}}"])
-    nested = {"job_id": "load", "job_parameters": {"day": "{{job.parameters.when}}"}}
-    outer = job("outer", task("first", "run_job", nested), pipeline_task("then", "first"), when="sunday")
-    recorder = Recorder()
-    result = recorder.run(bundle_of(inner, outer), "outer")
-    assert [(u.job, u.key, u.state, u.message) for u in recorder.heard if u.state == "SUCCESS"] == [
-        ("load", "go", "SUCCESS", "sunday in load"),
-        ("outer", "first", "SUCCESS", ""),
-        ("outer", "then", "SUCCESS", ""),
+@pytest.mark.parametrize(
+    ("left", "op", "right", "holds"),
+    [
+        ("12.0", "EQUAL_TO", "12", False),
+        ("12", "EQUAL_TO", "12", True),
+        ("12.0", "NOT_EQUAL", "12", True),
+        ("12.0", "GREATER_THAN_OR_EQUAL", "12", True),
+        ("10.0", "GREATER_THAN_OR_EQUAL", "12", False),
+        ("9", "GREATER_THAN", "10", False),
+        ("9", "LESS_THAN", "10", True),
+        ("-1e3", "LESS_THAN_OR_EQUAL", "-1000", True),
+        ("true", "EQUAL_TO", "{{tasks.set.values.flag}}", True),
+        ("{{tasks.set.values.bad_rows}}", "GREATER_THAN", "0", True),
+    ],
+)
+def test_a_condition_chooses_the_branch(lab: JobLab, left: str, op: str, right: str, holds: bool) -> None:
+    values = "for k, v in {'flag': True, 'bad_rows': 3}.items(): dbutils.jobs.taskValues.set(k, v)"
+    result = lab.run(
+        lab.job(
+            lab.notebook("set", values),
+            condition(left, op, right, after="set"),
+            lab.script("yes", "", after="check=true"),
+            lab.script("no", "", after="check=false"),
+            lab.script("after_no", "", after="no"),
+            lab.script("join", "", after=["yes", "no"], run_if="NONE_FAILED"),
+        )
+    )
+    found = states(result)
+    assert (found["yes"], found["no"]) == (("SUCCESS", "EXCLUDED") if holds else ("EXCLUDED", "SUCCESS"))
+    assert found["after_no"] == found["no"]
+    assert (found["join"], result.state) == ("SUCCESS", "SUCCESS")
+    outcome = lab.last("check").outcome
+    assert outcome is not None
+    assert outcome.result == str(holds).lower()
+
+
+@pytest.mark.parametrize(
+    ("left", "error"),
+    [
+        ("many", "condition_task.left: GREATER_THAN compares numbers, and 'many' is none."),
+        ("nan", "condition_task.left: GREATER_THAN compares numbers, and 'nan' is none."),
+        (
+            "{{tasks.set.values.rows}}",
+            "{{tasks.set.values.rows}} is no number, text or boolean, and cannot be compared.",
+        ),
+    ],
+)
+def test_a_condition_that_cannot_be_decided_fails(lab: JobLab, left: str, error: str) -> None:
+    result = lab.run(
+        lab.job(
+            lab.notebook("set", "dbutils.jobs.taskValues.set('rows', [1])"),
+            condition(left, "GREATER_THAN", "1", after="set", max_retries=2),
+            lab.script("yes", "", after="check=true"),
+        )
+    )
+    assert states(result) == {"set": "SUCCESS", "check": "FAILED", "yes": "UPSTREAM_FAILED"}
+    assert error_of(result, "check") == error
+    assert [u.attempt for u in lab.heard if u.key == "check" and u.ended] == [0]  # it is never retried
+
+
+# Retries and time limits ------------------------------------------------------------------------------
+
+COUNTING = """
+from pathlib import Path
+import sys
+file = Path(sys.argv[1])
+count = int(file.read_text()) + 1 if file.exists() else 1
+file.write_text(str(count))
+print("attempt", sys.argv[2])
+if count < 3:
+    raise RuntimeError(f"try {count}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("max_retries", "state", "attempts"),
+    [(0, "FAILED", 1), (1, "FAILED", 2), (2, "SUCCESS", 3), (-1, "SUCCESS", 3)],
+)
+def test_a_failed_task_is_tried_again(lab: JobLab, max_retries: int, state: str, attempts: int) -> None:
+    counter = str(lab.folder / "count")
+    spec = lab.job(
+        lab.script("load", COUNTING, counter, "{{task.execution_count}}", max_retries=max_retries),
+        lab.script(
+            "after", "import sys; print(sys.argv[1:])", "{{tasks.load.execution_count}}", after="load"
+        ),
+    )
+    result = lab.run(spec)
+    assert (result.tasks[0].state, result.tasks[0].attempts) == (state, attempts)
+    ended = [u for u in lab.heard if u.key == "load" and u.ended]
+    assert [u.attempt for u in ended] == list(range(attempts))
+    assert [u.will_retry for u in ended] == [True] * (attempts - 1) + [False]
+    assert len({u.task_run_id for u in ended}) == attempts
+    assert [u.outcome.logs.splitlines()[0] for u in ended if u.outcome] == [
+        f"attempt {number + 1}" for number in range(attempts)
     ]
-    nested_result = result.tasks[0].job
-    assert nested_result is not None
-    assert (nested_result.job, nested_result.state) == ("load", "SUCCESS")
-    assert nested_result.run_id != result.run_id
+    if state == "SUCCESS":
+        assert lab.last("after").message == "['3']"
 
 
-def test_a_failure_in_a_nested_job_fails_its_task_and_says_where(package: Callable[[str], None]) -> None:
-    package("sys.exit('disk full')")
-    outer = job("outer", task("first", "run_job", {"job_id": "load"}), pipeline_task("then", "first"))
-    recorder = Recorder()
-    result = recorder.run(bundle_of(wheel_job(), outer), "outer")
+def test_a_retry_waits_for_its_interval(lab: JobLab) -> None:
+    spec = lab.job(lab.script("load", FAIL, max_retries=1, min_retry_interval_millis=700))
+    lab.run(spec)
+    first, second = [u.started for u in lab.heard if u.state == "RUNNING"]
+    assert first is not None
+    assert second is not None
+    assert 0.65 <= (second - first).total_seconds() < 1.5
+
+
+LOOP = "import time\nwhile True: time.sleep(0.01)"
+
+
+@pytest.mark.parametrize(("retry_on_timeout", "attempts"), [(False, 1), (True, 2)])
+def test_a_task_that_takes_too_long_is_stopped(lab: JobLab, retry_on_timeout: bool, attempts: int) -> None:
+    slow = lab.script("slow", LOOP, timeout_seconds=1, max_retries=1, retry_on_timeout=retry_on_timeout)
+    clock = time.monotonic()
+    result = lab.run(lab.job(slow, lab.script("after", "", after="slow")))
+    assert time.monotonic() - clock < attempts * 1.9
+    assert states(result) == {"slow": "TIMEDOUT", "after": "UPSTREAM_FAILED"}
+    assert result.tasks[0].attempts == attempts
+    assert error_of(result, "slow") == "the task took longer than its timeout of 1 s"
+    assert result.state == "FAILED"
+
+
+def test_a_task_that_does_not_stop_is_left_behind(lab: JobLab) -> None:
+    clock = time.monotonic()
+    result = lab.run(lab.job(lab.script("deaf", "import time; time.sleep(8)", timeout_seconds=1)))
+    assert result.tasks[0].state == "TIMEDOUT"
+    assert 1.5 <= time.monotonic() - clock < 4.0  # its timeout, and the half second that it is given to stop
+
+
+def test_a_job_that_takes_too_long_stops_all_its_tasks(lab: JobLab) -> None:
+    result = lab.run(lab.job(lab.script("a", LOOP), lab.script("b", "", after="a"), timeout_seconds=1))
+    assert states(result) == {"a": "CANCELED", "b": "UPSTREAM_CANCELED"}
+    assert (result.state, result.error) == ("TIMEDOUT", "the run took longer than its timeout of 1 s")
+
+
+# Cancellation -----------------------------------------------------------------------------------------
+
+
+def test_a_canceled_run_stops_what_runs_and_starts_nothing(lab: JobLab) -> None:
+    spec = lab.job(
+        lab.script("quick", ""),
+        lab.script("slow", f"print('begun')\n{LOOP}", max_retries=3, after="quick"),
+        lab.script("after", "", after="slow"),
+        lab.script("clean_up", "print('cleaned')", after="slow", run_if="ALL_DONE"),
+    )
+    threading.Timer(0.8, lab.canceled.set).start()
+    clock = time.monotonic()
+    result = lab.run(spec)
+    assert time.monotonic() - clock < 2.5
+    assert states(result) == {
+        "quick": "SUCCESS",
+        "slow": "CANCELED",
+        "after": "UPSTREAM_CANCELED",
+        "clean_up": "CANCELED",
+    }
+    assert (result.state, result.error) == ("CANCELED", "the run was canceled")
+    assert lab.logs("slow").startswith("begun\n")
+    assert lab.last("slow").attempt == 0
+
+
+def test_code_that_catches_every_exception_is_canceled_all_the_same(lab: JobLab) -> None:
+    stubborn = """
+    import time
+    while True:
+        try:
+            time.sleep(0.01)
+        except Exception:
+            pass
+    """
+    threading.Timer(0.3, lab.canceled.set).start()
+    assert states(lab.run(lab.job(lab.script("a", stubborn)))) == {"a": "CANCELED"}
+
+
+def test_ctrl_c_stops_the_tasks_before_it_ends_the_process(lab: JobLab) -> None:
+    spec = lab.job(lab.script("a", LOOP), lab.script("b", "", after="a"))
+    threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(spec)
+    assert [lab.last(key).state for key in ("a", "b")] == ["CANCELED", "UPSTREAM_CANCELED"]
+
+
+def test_a_run_canceled_before_it_starts_runs_nothing(lab: JobLab) -> None:
+    lab.canceled.set()
+    result = lab.run(lab.job(lab.script("a", "")))
+    assert (states(result), result.state) == ({"a": "CANCELED"}, "CANCELED")
+
+
+# Parts of a job ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("only", "ran"),
+    [
+        (["c"], "c"),
+        (["c", "a"], "ac"),
+        (["+c"], "abc"),
+        (["b+"], "bcd"),
+        (["+b+"], "abcd"),
+        ([], "abcdx"),
+    ],
+)
+def test_a_run_may_be_limited_to_some_tasks(lab: JobLab, only: list[str], ran: str) -> None:
+    spec = lab.job(
+        lab.script("a", ""),
+        lab.script("b", "", after="a"),
+        lab.script("c", "", after="b"),
+        lab.script("d", "", after="c"),
+        lab.script("x", ""),
+    )
+    assert states(lab.run(spec, only=only)) == dict.fromkeys(ran, "SUCCESS")
+    assert {u.key for u in lab.heard} == set(ran)
+
+
+def test_an_unknown_task_to_limit_a_run_to_is_named(lab: JobLab) -> None:
+    with pytest.raises(UnknownNameError, match=r"Unknown task 'laod'\. Did you mean 'load'"):
+        lab.run(lab.job(lab.script("load", "")), only=["+laod"])
+    assert lab.heard == []
+
+
+def test_a_task_is_repeated_for_each_input(lab: JobLab) -> None:
+    each = lab.script("one", "import sys; print(*sys.argv[1:])", "{{input.country}}", "{{input}}")
+    spec = lab.job(
+        lab.notebook("list", "dbutils.jobs.taskValues.set('found', [{'country': 'FR'}, {'country': 'DE'}])"),
+        task(
+            "every",
+            "for_each",
+            {"inputs": "{{tasks.list.values.found}}", "concurrency": 2, "task": each},
+            after="list",
+        ),
+    )
+    assert lab.run(spec).state == "SUCCESS"
+    assert [lab.last(f"every[{n}]").message for n in (0, 1)] == [
+        'FR {"country": "FR"}',
+        'DE {"country": "DE"}',
+    ]
+    assert lab.last("every").message == "2 of 2 iterations succeeded"
+    assert {(u.parent, u.iteration) for u in lab.heard if "[" in u.key} == {("every", 0), ("every", 1)}
+
+
+def test_a_failed_iteration_fails_the_task_after_the_others_ran(lab: JobLab) -> None:
+    each = lab.script("one", "import sys; print(1 / int(sys.argv[1]))", "{{input}}")
+    spec = lab.job(task("every", "for_each", {"inputs": "[1, 0, 2]", "task": each}))
+    result = lab.run(spec)
+    assert (
+        error_of(result, "every")
+        == "2 of 3 iterations succeeded: iteration 1: ZeroDivisionError: division by zero"
+    )
+    assert [lab.last(f"every[{n}]").state for n in range(3)] == ["SUCCESS", "FAILED", "SUCCESS"]
+
+
+def test_inputs_that_are_no_list_fail_the_task(lab: JobLab) -> None:
+    spec = lab.job(task("every", "for_each", {"inputs": '{"a": 1}', "task": lab.script("one", "")}))
+    assert error_of(lab.run(spec), "every").startswith("for_each_task.inputs: a JSON array is expected")
+
+
+# Nested jobs ------------------------------------------------------------------------------------------
+
+
+def nested(key: str, job: str, **more: Any) -> dict[str, Any]:
+    parameters = more.pop("parameters", {})
+    return task(key, "run_job", {"job_id": job, "job_parameters": parameters}, **more)
+
+
+def test_a_nested_job_runs_with_its_own_parameters(lab: JobLab) -> None:
+    body = "import sys; print(sys.argv[1])"
+    text = "{{job.parameters.day}} in {{job.name}} by {{job.trigger.type}}"
+    lab.job(lab.script("go", body, text), key="load", parameters={"day": "monday"})
+    outer = lab.job(
+        nested("first", "load", parameters={"day": "{{job.parameters.when}}"}),
+        lab.script("then", "", after="first"),
+        key="outer",
+        parameters={"when": "sunday"},
+    )
+    result = lab.run(outer)
+    assert [(u.job, u.key, u.message) for u in lab.heard if u.state == "SUCCESS"] == [
+        ("load", "go", "sunday in load by run_job_task"),
+        ("outer", "first", ""),
+        ("outer", "then", ""),
+    ]
+    inner = result.tasks[0].job
+    assert inner is not None
+    assert (inner.job, inner.state) == ("load", "SUCCESS")
+    assert lab.last("first").nested_run_id == inner.run_id == lab.last("go").run_id
+    assert inner.run_id != result.run_id
+
+
+def test_a_jobs_parameters_are_handed_down_to_jobs_that_know_them(lab: JobLab) -> None:
+    go = lab.script("go", "import sys; print(sys.argv[1])", "{{job.parameters.day}} {{job.parameters.size}}")
+    lab.job(go, key="load", parameters={"day": "monday", "size": "small"})
+    outer = lab.job(
+        nested("first", "load", parameters={"size": "big", "day": "never"}),
+        key="outer",
+        parameters={"day": "sunday", "other": "x"},
+    )
+    lab.run(outer)
+    assert lab.last("go").message == "sunday big"
+
+
+def test_a_failure_in_a_nested_job_fails_its_task_and_says_where(lab: JobLab) -> None:
+    lab.job(lab.script("go", "import sys; sys.exit('disk full')"), key="load")
+    result = lab.run(lab.job(nested("first", "load"), lab.script("then", "", after="first"), key="outer"))
     assert [(r.state, r.error) for r in result.tasks] == [
         ("FAILED", "load.go: disk full"),
-        ("SKIPPED", "task 'first' did not succeed"),
+        ("UPSTREAM_FAILED", "task 'first' did not succeed"),
     ]
-    assert recorder.updates == []
 
 
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        (task("t", "notebook", {"notebook_path": "x"}), "A notebook_task is not run on a laptop yet."),
-        (task("t", "condition", {"op": "EQUAL_TO"}), "A condition_task is not run on a laptop yet."),
-        (
-            task("t", "pipeline", {"pipeline_id": "p", "refresh_selection": ["a"]}),
-            "'refresh_selection' of a pipeline_task is not supported on a laptop yet.",
-        ),
-        (
-            task("t", "pipeline", {"pipeline_id": "p"}, run_if="ALL_DONE"),
-            "run_if ALL_DONE is not run on a laptop yet.",
-        ),
-    ],
-)
-def test_what_a_laptop_cannot_run_says_so(spec: TaskSpec, message: str) -> None:
-    recorder = Recorder()
-    result = recorder.run(bundle_of(job("nightly", spec)), "nightly")
-    assert (result.state, result.tasks[0].error) == ("FAILED", message)
-    assert recorder.updates == []
+def test_canceling_a_job_cancels_the_job_that_it_runs(lab: JobLab) -> None:
+    lab.job(lab.script("go", LOOP), key="load")
+    threading.Timer(0.4, lab.canceled.set).start()
+    result = lab.run(lab.job(nested("first", "load"), key="outer"))
+    assert states(result) == {"first": "CANCELED"}
+    assert lab.last("go").state == "CANCELED"
+    assert lab.last("first").outcome is not None
+
+
+def test_jobs_that_run_each_other_are_refused(lab: JobLab) -> None:
+    lab.job(nested("back", "outer"), key="inner")
+    result = lab.run(lab.job(nested("in", "inner"), key="outer"))
+    assert error_of(result, "in") == "inner.back: Jobs run each other in a circle: outer -> inner -> outer."
+
+
+@pytest.mark.parametrize(("depth", "state"), [(3, "SUCCESS"), (4, "FAILED")])
+def test_jobs_nest_three_deep(lab: JobLab, depth: int, state: str) -> None:
+    spec: JobSpec = lab.job(lab.script("go", ""), key="j0")
+    for level in range(1, depth + 1):
+        spec = lab.job(nested("down", f"j{level - 1}"), key=f"j{level}")
+    result = lab.run(spec)
+    assert result.state == state
+    if state == "FAILED":
+        assert error_of(result, "down").endswith("Jobs nest more than 3 deep: j4 -> j3 -> j2 -> j1 -> j0.")
+
+
+def test_a_job_that_does_not_exist_is_named(lab: JobLab) -> None:
+    result = lab.run(lab.job(nested("first", "laod"), key="load"))
+    assert error_of(result, "first") == "Unknown job 'laod'. Did you mean 'load'? Valid: load."

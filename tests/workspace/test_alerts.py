@@ -204,7 +204,6 @@ def test_alerts_are_evaluated_on_schedule_also_after_a_restart(tmp_path: Path) -
     with serve(tmp_path) as first:
         id = first.client().alerts_v2.create_alert(every_second).id or ""
     with serve(tmp_path) as second:
-        second.services.start()
         client = second.client()
         deadline = time.monotonic() + 15
         while client.alerts_v2.get_alert(id).evaluation.state != AlertEvaluationState.TRIGGERED:

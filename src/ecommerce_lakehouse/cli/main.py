@@ -17,10 +17,12 @@ from ecommerce_lakehouse.cli import (
     generate,
     health,
     metrics,
+    quarantine,
     run,
     show,
     sql,
     tables,
+    workspace,
 )
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
@@ -54,7 +56,7 @@ def _options(
 
 for _module in (run, bundle_list, tables, show, sql, events, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
-for _group in (config, generate, metrics):
+for _group in (config, generate, metrics, quarantine, workspace):
     app.add_typer(_group.app)
 
 

@@ -22,12 +22,18 @@ STYLES = {
     "QUEUED": "dim",
     "PENDING": "dim",
     "SKIPPED": "dim",
+    "STOPPED": "dim",
     "STARTING": "cyan",
     "RUNNING": "cyan",
     "COMPLETED": "green",
     "SUCCESS": "green",
     "FAILED": "bold red",
     "CANCELED": "bold red",
+    "TIMEDOUT": "bold red",
+    "EXCLUDED": "dim",
+    "DISABLED": "dim",
+    "UPSTREAM_FAILED": "dim",
+    "UPSTREAM_CANCELED": "dim",
 }
 
 
@@ -171,6 +177,8 @@ class Plain:
         dataset = self._state.event(event)
         if dataset is None or dataset.status == "SKIPPED":
             return
+        if dataset.status == "STOPPED" and dataset.started is None:
+            return  # a canceled update has one for all that it did not come to
         dropped = f", {dataset.dropped:,} dropped" if dataset.dropped else ""
         rows = plural(dataset.rows, "row")
         self._console.print(

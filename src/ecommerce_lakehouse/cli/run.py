@@ -27,6 +27,7 @@ NAME = "run"
 EXAMPLES = (
     "Examples:\n\nlakehouse run e2e_pipeline_job\n\n"
     "lakehouse run generate_sample_data --param batches=7\n\n"
+    "lakehouse run e2e_pipeline_job --only generate_sample_data\n\n"
     "lakehouse run medallion_dlt_pipeline --full-refresh silver_orders\n\n"
     "lakehouse run medallion_dlt_pipeline --validate-only"
 )
@@ -57,6 +58,14 @@ def command(
     validate_only: Annotated[
         bool, typer.Option("--validate-only", help="Check the definitions; write nothing.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="Run only this task of a job; +task with what it depends on, task+ with what depends on it; "
+            "repeatable.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a job or a pipeline; a second run processes only what is new."""
@@ -76,6 +85,7 @@ def command(
     given = [flag for flag, value in flags.items() if value]
     if isinstance(spec, JobSpec) and given:
         raise typer.BadParameter(f"{given[0]} is for a pipeline, and '{name}' is a job.")
+    _check_tasks(spec, only or [])
     selection: dict[str, Any] = {
         "refresh": tuple(refresh or ()),
         "full_refresh": tuple(full_refresh or ()),
@@ -86,7 +96,7 @@ def command(
     with storage.exclusive(f"lakehouse run {name}"):
         log = storage.log_path("run")
         log.write_text("", encoding="utf-8")
-        result = _run(bundle, spec, parameters, selection, storage, log, as_json)
+        result = _run(bundle, spec, parameters, only or [], selection, storage, log, as_json)
     raise typer.Exit(_finish(result, log, as_json))
 
 
@@ -107,10 +117,21 @@ def _parameters(spec: JobSpec | PipelineSpec, given: list[str]) -> dict[str, str
     return parameters
 
 
+def _check_tasks(spec: JobSpec | PipelineSpec, only: list[str]) -> None:
+    from ecommerce_lakehouse.engine.bundle import JobSpec
+    from ecommerce_lakehouse.engine.jobs import chosen_tasks
+
+    if isinstance(spec, JobSpec):
+        chosen_tasks(spec, only)
+    elif only:
+        raise typer.BadParameter(f"--only is for a job, and '{spec.key}' is a pipeline.")
+
+
 def _run(
     bundle: Bundle,
     spec: JobSpec | PipelineSpec,
     parameters: dict[str, str],
+    only: list[str],
     selection: dict[str, Any],
     storage: Storage,
     log: Path,
@@ -121,6 +142,7 @@ def _run(
     from ecommerce_lakehouse.cli.quiet import output_to
     from ecommerce_lakehouse.engine.bundle import JobSpec
     from ecommerce_lakehouse.engine.jobs import run_job
+    from ecommerce_lakehouse.engine.local_executor import LocalExecutor
 
     out = console()  # made before the output is redirected
     with output_to(log), progress_on(out, silent) as progress:
@@ -129,14 +151,13 @@ def _run(
         if not isinstance(spec, JobSpec):
             return _update(spec, storage, session, progress, selection)
         return run_job(
-            bundle,
             spec,
             parameters,
-            run_pipeline=lambda pipeline, full: _update(
-                pipeline, storage, session, progress, {"full_refresh_all": full}
-            ),
+            resources=bundle,
+            executor=LocalExecutor(storage, session),
             on_task=progress.on_task,
-            get_session=session,
+            on_event=progress.on_event,
+            only=only,
         )
 
 

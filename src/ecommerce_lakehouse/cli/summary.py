@@ -44,16 +44,18 @@ def updates_of(result: UpdateResult | JobResult) -> Iterator[UpdateResult]:
 
 def succeeded(result: UpdateResult | JobResult) -> bool:
     """Whether everything ended well."""
-    return result.state in ("COMPLETED", "SUCCESS")
+    return result.state in ("COMPLETED", "SUCCESS", "SUCCESS_WITH_FAILURES")
 
 
 def reason(result: UpdateResult | JobResult) -> str:
     """Why a run failed, in one line."""
     if isinstance(result, UpdateResult):
         return result.error or f"the update ended as {result.state}"
-    failed = [task for task in result.tasks if task.state == "FAILED"]
+    failed = [task for task in result.tasks if task.state in ("FAILED", "TIMEDOUT", "CANCELED")]
     return (
-        "; ".join(f"task '{task.key}': {task.error}" for task in failed) or f"the job ended as {result.state}"
+        "; ".join(f"task '{task.key}': {task.error}" for task in failed)
+        or result.error
+        or f"the job ended as {result.state}"
     )
 
 

@@ -43,26 +43,41 @@ class TaskSpec(_Frozen):
     """One task of a job. `kind` is its type without `_task`: python_wheel, pipeline, run_job, ...
 
     `payload` holds the type's own settings, with `{{...}}` references as written; `pipeline_id` and
-    `job_id` in it are keys of the bundle.
+    `job_id` in it are text: keys of the bundle, or ids in a workspace. `outcomes` are what the condition
+    tasks among `depends_on` have to come out as, "true" or "false". `max_retries` of -1 has no end; a
+    timeout of 0 is none. `wheels` are the wheel files of the task's environment and libraries. A for_each
+    task has in `each` the task that it repeats.
     """
 
     key: str
     kind: str
-    depends_on: tuple[str, ...]
-    run_if: str
     payload: dict[str, Any]
+    depends_on: tuple[str, ...] = ()
+    outcomes: dict[str, str] = {}
+    run_if: str = "ALL_SUCCESS"
+    max_retries: int = 0
+    min_retry_interval_millis: int = 0
+    retry_on_timeout: bool = False
+    timeout_seconds: int = 0
+    disabled: bool = False
+    wheels: tuple[str, ...] = ()
+    each: TaskSpec | None = None
 
 
 class JobSpec(_Frozen):
-    """One job. `parameters` are its job parameters with their defaults; tasks are as the file orders them."""
+    """One job. `parameters` are its job parameters with their defaults; tasks are as the file orders them.
+
+    `key` is its key in the bundle, or its id in a workspace.
+    """
 
     key: str
     name: str
     parameters: dict[str, str]
     tasks: tuple[TaskSpec, ...]
-    schedule: dict[str, Any] | None
-    queue: bool
-    max_concurrent_runs: int
+    schedule: dict[str, Any] | None = None
+    queue: bool = False
+    max_concurrent_runs: int = 1
+    timeout_seconds: int = 0
 
 
 class Bundle(_Frozen):

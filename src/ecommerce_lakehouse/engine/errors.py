@@ -35,6 +35,14 @@ class BusyError(LakehouseError):
     """Another run holds the data folder."""
 
 
+class SettingsError(LakehouseError):
+    """Settings that the API was given are wrong: `field` says where, as in `tasks[2].depends_on`."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
 class BundleError(LakehouseError):
     """The bundle's YAML is wrong: the message names the file and the key."""
 

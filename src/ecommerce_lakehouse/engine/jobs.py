@@ -1,287 +1,310 @@
-"""Runs a job of the bundle on a laptop: `run_job`."""
+"""Runs a job: its tasks in the graph's order, side by side where it allows: `run_job`."""
 
 from __future__ import annotations
 
-import io
 import logging
-import re
-import sys
+import queue
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from graphlib import TopologicalSorter
-from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
-from ecommerce_lakehouse.config import ConfigError
-from ecommerce_lakehouse.engine.bundle_model import Bundle, JobSpec, PipelineSpec, TaskSpec
+from ecommerce_lakehouse.engine.bundle_model import JobSpec, PipelineSpec, TaskSpec
 from ecommerce_lakehouse.engine.errors import LakehouseError, UnknownNameError
+from ecommerce_lakehouse.engine.references import substitute, time_values
 from ecommerce_lakehouse.engine.results import (
     JobResult,
+    Listener,
     TaskListener,
     TaskResult,
     TaskState,
     TaskUpdate,
-    UpdateResult,
 )
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from ecommerce_lakehouse.engine.run_conditions import job_state, state_before
+from ecommerce_lakehouse.engine.task_runs import RunNested, TaskRun
+from ecommerce_lakehouse.engine.tasks import TaskExecutor
 
 logger = logging.getLogger(__name__)
 logger.addHandler(logging.NullHandler())  # without a log file to go to, a trace must not reach the console
 
-RunPipeline = Callable[[PipelineSpec, bool], UpdateResult]
-"""Runs one update of a pipeline; the flag asks for a full refresh."""
+# Databricks: jobs should not nest more than three run-job tasks.
+MAX_DEPTH = 3
+POLL_SECONDS = 0.05
 
-DYNAMIC_VALUE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+
+class Resources(Protocol):
+    """The jobs and pipelines that tasks refer to, by key or id. A `Bundle` is one."""
+
+    @property
+    def jobs(self) -> Mapping[str, JobSpec]: ...
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSpec]: ...
+
+
+def new_run_id() -> str:
+    """A number that no other run of this machine has, as text."""
+    return str(uuid.uuid4().int % 10**15)
 
 
 def run_job(
-    bundle: Bundle,
     job: JobSpec,
     parameters: Mapping[str, str],
     *,
-    run_pipeline: RunPipeline,
+    resources: Resources,
+    executor: TaskExecutor,
     on_task: TaskListener,
-    get_session: Callable[[], SparkSession],
+    on_event: Listener = lambda event: None,
+    canceled: threading.Event | None = None,
+    only: Collection[str] = (),
+    run_id: str | None = None,
+    trigger: str = "onetime",
+    workspace: Mapping[str, str] | None = None,
+    new_id: Callable[[], str] = new_run_id,
+    run_nested: RunNested | None = None,
+    callers: tuple[str, ...] = (),
 ) -> JobResult:
-    """Run the tasks of a job one after another, each after those that it depends on.
+    """Run a job to its end. A task that fails is in the result: it raises nothing.
 
-    A wheel's console script runs in this process, on the session that `get_session` gives; what it prints
-    goes to the log. `parameters` override the defaults of the job's parameters; a name that the job does
-    not have raises UnknownNameError before anything runs. A task whose upstream did not succeed is SKIPPED,
-    and a task that fails leaves its one-line reason in its result and its trace in the log: neither raises.
-    `on_task` hears of every change of state, those of a nested job's tasks included.
+    `parameters` override the defaults of the job's parameters; a name that the job does not have raises
+    UnknownNameError before anything runs, and so does a task in `only` that it does not have. With `only`
+    no other tasks run, and dependencies on others do not count; `+task` includes what it depends on,
+    `task+` what depends on it. `executor` runs each attempt; `on_task` hears of every change of state,
+    those of nested jobs' tasks included, `on_event` the events of pipelines.
+
+    Once `canceled` is set, or the process gets Ctrl-C, running tasks are told to stop and the others do not
+    start: the job's state is CANCELED. Ctrl-C raises KeyboardInterrupt again when they have stopped.
+
+    `trigger` is what `{{job.trigger.type}}` stands for, `workspace` has `id` and `url`. `new_id` makes run
+    ids. `run_nested` runs the job of a run-job task; by default it runs here, in the same way. `callers` are
+    the jobs that led to this one: a job among them, or more than three, is an error.
     """
     for name in parameters:
         if name not in job.parameters:
             raise UnknownNameError("job parameter", name, job.parameters)
-    run = _Run(bundle, job, run_pipeline, on_task, get_session)
-    return run.all_tasks({**job.parameters, **parameters})
+    if job.key in callers:
+        raise LakehouseError(f"Jobs run each other in a circle: {' -> '.join([*callers, job.key])}.")
+    if len(callers) > MAX_DEPTH:
+        raise LakehouseError(f"Jobs nest more than {MAX_DEPTH} deep: {' -> '.join([*callers, job.key])}.")
+    stop = threading.Event()
+    hear = threading.RLock()
 
+    def heard(update: TaskUpdate) -> None:
+        with hear:
+            try:
+                on_task(update)
+            except Exception:  # whoever listens must not change how a run ends
+                logger.exception("a listener failed on task %s", update.key)
 
-@dataclass
-class _Outcome:
-    """What a task leaves behind: its last line of output, an update or a job's result, and why it failed."""
+    def nested(
+        job_id: str, given: Mapping[str, str], task_run_id: str, nested_id: str, stopped: threading.Event
+    ) -> JobResult:
+        if job_id not in resources.jobs:
+            raise UnknownNameError("job", job_id, resources.jobs)
+        return run_job(
+            resources.jobs[job_id],
+            given,
+            resources=resources,
+            executor=executor,
+            on_task=heard,
+            on_event=on_event,
+            canceled=stopped,
+            run_id=nested_id,
+            trigger="run_job_task",
+            workspace=workspace,
+            new_id=new_id,
+            callers=(*callers, job.key),
+        )
 
-    message: str = ""
-    update: UpdateResult | None = None
-    job: JobResult | None = None
-    error: str | None = None
+    started = datetime.now(UTC)
+    run_id = run_id or new_id()
+    values = _run_values(job, run_id, started, trigger, workspace or {})
+    given = {**job.parameters, **parameters}
+    for name, value in given.items():
+        given[name] = values[f"job.parameters.{name}"] = substitute(value, values)
+    run = _Run(
+        job=job,
+        tasks={task.key: task for task in job.tasks if task.key in _chosen(job, only)},
+        canceled=canceled or threading.Event(),
+        stop=stop,
+        on_task=heard,
+        task_run=TaskRun(
+            job=job,
+            run_id=run_id,
+            parameters=given,
+            values=values,
+            pipelines=resources.pipelines,
+            jobs=resources.jobs,
+            executor=executor,
+            on_task=heard,
+            on_event=on_event,
+            stop=stop,
+            new_id=new_id,
+            run_nested=run_nested or nested,
+        ),
+    )
+    return run.to_end(run_id)
 
 
 @dataclass
 class _Run:
-    bundle: Bundle
+    """One run of a job: which task starts when, and when all of them have to stop."""
+
     job: JobSpec
-    run_pipeline: RunPipeline
+    tasks: dict[str, TaskSpec]
+    canceled: threading.Event
+    stop: threading.Event
     on_task: TaskListener
-    get_session: Callable[[], SparkSession]
-    run_id: str = field(default_factory=lambda: str(uuid.uuid4().int % 10**15))
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    values: dict[str, str] = field(default_factory=dict)
+    task_run: TaskRun
+    results: dict[str, TaskResult] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    finished: queue.SimpleQueue[TaskResult] = field(default_factory=queue.SimpleQueue)
+    timed_out: bool = False
 
-    def all_tasks(self, parameters: Mapping[str, str]) -> JobResult:
+    def to_end(self, run_id: str) -> JobResult:
         clock = time.monotonic()
-        self.values = _run_values(self.job, self.run_id, self.started)
-        for name, value in parameters.items():
-            self.values[f"job.parameters.{name}"] = _substitute(value, self.values)
-        tasks = {task.key: task for task in self.job.tasks}
-        order = TopologicalSorter({key: task.depends_on for key, task in tasks.items()}).static_order()
-        for key in tasks:
-            self.on_task(TaskUpdate(self.job.key, key, "PENDING"))
-        results: dict[str, TaskResult] = {}
-        for key in order:
-            results[key] = self._task(tasks[key], results)
-        state: TaskState = "SUCCESS" if all(r.state == "SUCCESS" for r in results.values()) else "FAILED"
-        return JobResult(self.job.key, self.run_id, state, tuple(results.values()), time.monotonic() - clock)
-
-    def _task(self, task: TaskSpec, results: Mapping[str, TaskResult]) -> TaskResult:
-        blocking = [key for key in task.depends_on if results[key].state != "SUCCESS"]
-        if blocking and task.run_if == "ALL_SUCCESS":
-            reason = f"task '{blocking[0]}' did not succeed"
-            self.on_task(TaskUpdate(self.job.key, task.key, "SKIPPED", message=reason))
-            return TaskResult(task.key, "SKIPPED", 0.0, reason)
-        self.on_task(TaskUpdate(self.job.key, task.key, "RUNNING"))
-        clock = time.monotonic()
-        try:
-            outcome = self._execute(task)
-        except Exception as error:
-            logger.exception("job %s, task %s failed", self.job.key, task.key)
-            outcome = _Outcome(error=_one_line(error))
-        seconds = time.monotonic() - clock
-        state: TaskState = "FAILED" if outcome.error else "SUCCESS"
-        message = outcome.error or outcome.message
-        self.on_task(TaskUpdate(self.job.key, task.key, state, seconds, message))
-        return TaskResult(task.key, state, seconds, outcome.error, outcome.update, outcome.job)
-
-    def _execute(self, task: TaskSpec) -> _Outcome:
-        if task.run_if != "ALL_SUCCESS":
-            raise LakehouseError(f"run_if {task.run_if} is not run on a laptop yet.")
-        payload = _substitute(task.payload, self.values | {"task.name": task.key, "task.run_id": self.run_id})
-        match task.kind:
-            case "python_wheel":
-                return self._python_wheel(payload)
-            case "pipeline":
-                return self._pipeline(payload)
-            case "run_job":
-                return self._nested_job(payload)
-        raise LakehouseError(f"A {task.kind}_task is not run on a laptop yet.")
-
-    def _python_wheel(self, payload: Mapping[str, Any]) -> _Outcome:
-        name = payload["entry_point"]
-        function = _entry_point(payload["package_name"], name)
-        named = payload.get("named_parameters") or {}
-        arguments = [f"--{key}={value}" for key, value in named.items()]
-        arguments += [str(value) for value in payload.get("parameters") or []]
-        self.get_session()  # the wheel's code finds it as the active session
-        with _captured(name) as output, _argv([name, *arguments]):
+        deadline = clock + self.job.timeout_seconds if self.job.timeout_seconds else None
+        for key in self.tasks:
+            self.on_task(self._update(key, "PENDING"))
+        interrupted: KeyboardInterrupt | None = None
+        while len(self.results) < len(self.tasks):
             try:
-                function()
-            except SystemExit as exit_:
-                return _Outcome(output.last_line, error=_exit_error(exit_, output.last_line))
-        return _Outcome(output.last_line)
+                if self.canceled.is_set():
+                    self.stop.set()
+                elif deadline and time.monotonic() > deadline:
+                    self.timed_out = True
+                    self.stop.set()
+                self._start_ready()
+                self._wait()
+            except KeyboardInterrupt as interrupt:
+                if interrupted:
+                    raise  # asked twice: do not wait
+                interrupted = interrupt
+                self.canceled.set()
+        if interrupted:
+            raise interrupted
+        state, error = self._state()
+        results = tuple(self.results[key] for key in self.tasks)
+        return JobResult(self.job.key, run_id, state, results, time.monotonic() - clock, error)
 
-    def _pipeline(self, payload: Mapping[str, Any]) -> _Outcome:
-        _refuse_others(payload, "pipeline_task", {"pipeline_id", "full_refresh"})
-        full_refresh = payload.get("full_refresh") in (True, "true")
-        update = self.run_pipeline(self.bundle.pipelines[payload["pipeline_id"]], full_refresh)
-        if update.state == "COMPLETED":
-            return _Outcome(update=update)
-        return _Outcome(update=update, error=update.error or f"the update ended as {update.state}")
+    def _start_ready(self) -> None:
+        """Start every task whose dependencies are done; one that must not run ends here, and so on."""
+        ended = True
+        while ended:
+            ended = False
+            for key, task in self.tasks.items():
+                if key in self.results or key in self.running:
+                    continue
+                if any(other in self.tasks and other not in self.results for other in task.depends_on):
+                    continue
+                if self._end_without_running(task):
+                    ended = True
+                else:
+                    self.running.add(key)
+                    threading.Thread(
+                        target=self._run_task, args=(task, dict(self.results)), daemon=True
+                    ).start()
 
-    def _nested_job(self, payload: Mapping[str, Any]) -> _Outcome:
-        _refuse_others(payload, "run_job_task", {"job_id", "job_parameters"})
-        result = run_job(
-            self.bundle,
-            self.bundle.jobs[payload["job_id"]],
-            payload.get("job_parameters") or {},
-            run_pipeline=self.run_pipeline,
-            on_task=self.on_task,
-            get_session=self.get_session,
-        )
-        failed = next((task for task in result.tasks if task.state == "FAILED"), None)
-        error = f"{result.job}.{failed.key}: {failed.error}" if failed else None
-        return _Outcome(job=result, error=error)
-
-
-class _Output(io.TextIOBase):
-    """Text that code writes, sent to the log line by line; `last_line` is the last that was not empty."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._rest = ""
-        self.last_line = ""
-
-    def writable(self) -> bool:
+    def _end_without_running(self, task: TaskSpec) -> bool:
+        state: TaskState | None
+        if task.disabled:
+            state, reason = "DISABLED", "the task is disabled"
+        else:
+            states = {key: result.state for key, result in self.results.items()}
+            state, reason = state_before(task, states, self.task_run.outcomes)
+            if self.stop.is_set() and state is None:
+                state, reason = "CANCELED", self._stop_reason()
+        if state is None:
+            return False
+        now = datetime.now(UTC)
+        self.results[task.key] = TaskResult(task.key, state, 0.0, reason, attempts=0)
+        self.on_task(replace(self._update(task.key, state), message=reason, started=now, ended=now))
         return True
 
-    def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._log(line)
-        return len(text)
-
-    def finish(self) -> None:
-        """Log what does not end in a newline."""
-        self._log(self._rest)
-        self._rest = ""
-
-    def _log(self, line: str) -> None:
-        if line.strip():
-            self.last_line = line.strip()
-            logger.info("%s: %s", self._source, line)
-
-
-@contextmanager
-def _captured(source: str) -> Iterator[_Output]:
-    output = _Output(source)
-    with redirect_stdout(output), redirect_stderr(output):
+    def _run_task(self, task: TaskSpec, before: Mapping[str, TaskResult]) -> None:
         try:
-            yield output
-        finally:
-            output.finish()
+            result = self.task_run.run(task, before)
+        except BaseException as error:  # a run must never wait for a task that cannot report
+            logger.exception("job %s, task %s could not be run", self.job.key, task.key)
+            result = TaskResult(task.key, "FAILED", 0.0, f"{type(error).__name__}: {error}")
+        self.finished.put(result)
+
+    def _wait(self) -> None:
+        """Take in finished tasks, waiting for a moment at most."""
+        try:
+            result = self.finished.get(timeout=POLL_SECONDS) if self.running else None
+            while result:
+                self.running.remove(result.key)
+                self.results[result.key] = result
+                result = self.finished.get_nowait()
+        except queue.Empty:
+            pass
+        self.task_run.stop_late_attempts()
+
+    def _state(self) -> tuple[TaskState, str | None]:
+        upstream = {key for task in self.tasks.values() for key in task.depends_on}
+        leaves = [result.state for key, result in self.results.items() if key not in upstream]
+        others = [result.state for key, result in self.results.items() if key in upstream]
+        state = job_state(leaves, others)
+        if self.stop.is_set() and state != "SUCCESS":
+            return "TIMEDOUT" if self.timed_out else "CANCELED", self._stop_reason()
+        return state, None
+
+    def _stop_reason(self) -> str:
+        if self.timed_out:
+            return f"the run took longer than its timeout of {self.job.timeout_seconds} s"
+        return "the run was canceled"
+
+    def _update(self, key: str, state: TaskState) -> TaskUpdate:
+        task_run_id = self.task_run.task_run_id(key)
+        return TaskUpdate(self.job.key, key, state, run_id=self.task_run.run_id, task_run_id=task_run_id)
 
 
-@contextmanager
-def _argv(arguments: list[str]) -> Iterator[None]:
-    saved = sys.argv
-    sys.argv = arguments
-    try:
-        yield
-    finally:
-        sys.argv = saved
+def chosen_tasks(job: JobSpec, only: Iterable[str]) -> set[str]:
+    """The tasks that a run limited to `only` runs, all of them without; UnknownNameError for another name."""
+    return _chosen(job, only)
 
 
-def _entry_point(package: str, name: str) -> Callable[[], object]:
-    try:
-        scripts = metadata.distribution(package).entry_points.select(group="console_scripts")
-    except metadata.PackageNotFoundError:
-        raise LakehouseError(f"Package '{package}' is not installed; 'uv sync' installs this one.") from None
-    if name not in scripts.names:
-        raise UnknownNameError(f"entry point of {package}", name, scripts.names)
-    function: Callable[[], object] = scripts[name].load()
-    return function
+def _chosen(job: JobSpec, only: Iterable[str]) -> set[str]:
+    upstream = {task.key: set(task.depends_on) for task in job.tasks}
+    downstream = {key: {k for k, before in upstream.items() if key in before} for key in upstream}
+    chosen: set[str] = set()
+    for name in only:
+        key = name.removeprefix("+").removesuffix("+")
+        if key not in upstream:
+            raise UnknownNameError("task", key, upstream)
+        chosen.add(key)
+        chosen |= _reachable(key, upstream) if name.startswith("+") else set()
+        chosen |= _reachable(key, downstream) if name.endswith("+") else set()
+    return chosen or set(upstream)
 
 
-def _exit_error(exit_: SystemExit, last_line: str) -> str | None:
-    """Why an exit is a failure; None for `sys.exit()` and `sys.exit(0)`."""
-    if exit_.code is None or exit_.code == 0:
-        return None
-    if isinstance(exit_.code, str):
-        return exit_.code.strip().split("\n")[0]
-    return f"exit code {exit_.code}" + (f": {last_line}" if last_line else "")
+def _reachable(key: str, graph: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    open_ = [key]
+    while open_:
+        new = graph[open_.pop()] - found
+        found |= new
+        open_ += new
+    return found
 
 
-def _run_values(job: JobSpec, run_id: str, started: datetime) -> dict[str, str]:
-    """The dynamic values of a run, times in UTC."""
+def _run_values(
+    job: JobSpec, run_id: str, started: datetime, trigger: str, workspace: Mapping[str, str]
+) -> dict[str, object]:
+    """What the references of a run stand for, but for those to tasks and parameters."""
     return {
         "job.id": job.key,
         "job.name": job.name,
         "job.run_id": run_id,
-        "job.start_time.iso_date": started.strftime("%Y-%m-%d"),
-        "job.start_time.iso_datetime": started.strftime("%Y-%m-%dT%H:%M:%S"),
-        "job.start_time.timestamp_ms": str(int(started.timestamp() * 1000)),
-        "job.start_time.year": str(started.year),
-        "job.start_time.month": str(started.month),
-        "job.start_time.day": str(started.day),
-        "job.start_time.hour": str(started.hour),
-        "job.start_time.minute": str(started.minute),
-        "job.start_time.second": str(started.second),
+        "job.repair_count": "0",
+        "job.trigger.type": trigger,
+        **time_values("job.start_time", started),
+        # A schedule's time is full minutes.
+        **time_values("job.trigger.time", started.replace(second=0, microsecond=0)),
+        "workspace.id": workspace.get("id", "0"),
+        "workspace.url": workspace.get("url", "local"),
     }
-
-
-def _substitute(value: Any, values: Mapping[str, str]) -> Any:
-    """`value` with every `{{name}}` replaced, in nested mappings and lists too."""
-    if isinstance(value, str):
-        return DYNAMIC_VALUE.sub(lambda found: _dynamic_value(found[1], values), value)
-    if isinstance(value, Mapping):
-        return {key: _substitute(item, values) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_substitute(item, values) for item in value]
-    return value
-
-
-def _dynamic_value(name: str, values: Mapping[str, str]) -> str:
-    if name not in values:
-        raise UnknownNameError("dynamic value", f"{{{{{name}}}}}", (f"{{{{{key}}}}}" for key in values))
-    return values[name]
-
-
-def _refuse_others(payload: Mapping[str, Any], kind: str, known: set[str]) -> None:
-    for key in payload.keys() - known:
-        if payload[key]:
-            raise LakehouseError(f"'{key}' of a {kind} is not supported on a laptop yet.")
-
-
-def _one_line(error: Exception) -> str:
-    """An error's first line, after its type unless the message is meant for users."""
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else ""
-    if isinstance(error, (LakehouseError, ConfigError)):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 PUBLISH_EVERY_SECONDS = 2.0
+STOP_POLL_SECONDS = 0.25
+STOPPED = "the update was canceled"
 KINDS = {"STREAMING_TABLE": "streaming table", "MATERIALIZED_VIEW": "materialized view"}
 
 
@@ -81,14 +84,19 @@ class GraphRun:
         log: EventLog,
         executor: Executor,
         session: SparkSession,
+        stop: threading.Event,
     ) -> None:
+        self._stop = stop
         self._graph, self._chosen, self._storage, self._pipeline = graph, chosen, storage, pipeline
         self._state, self._log, self._executor, self._session = state, log, executor, session
         self._results: dict[TableName, DatasetResult] = {}
         self._published = time.monotonic()
 
     def run(self) -> list[DatasetResult]:
-        """Run them all; results in the order of the graph. A failure skips what depends on it."""
+        """Run them all; results in the order of the graph. A failure skips what depends on it.
+
+        Once the update is told to stop, streams end where they are and datasets that wait do not start.
+        """
         waiting = [name for name in self._graph.datasets if name in self._chosen]
         for name in waiting:
             for flow in self._graph.datasets[name].flows:
@@ -98,23 +106,37 @@ class GraphRun:
         with ThreadPoolExecutor(max_workers=(os.cpu_count() or 2) + 1) as pool:
             try:
                 while waiting or running:
-                    for name in [n for n in waiting if self._ready(n)]:
+                    if self._stop.is_set():
+                        self._stop_streams()
+                    for name in [n for n in waiting if self._stop.is_set() or self._ready(n)]:
                         waiting.remove(name)
-                        if blocked := self._failed_upstream(name):
+                        if self._stop.is_set():
+                            self._results[name] = self._not_started(name)
+                        elif blocked := self._failed_upstream(name):
                             self._skip_after_failure(name, blocked)
                         else:
                             running[pool.submit(self._run_dataset, name)] = name
                     if running:
-                        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                        finished, _ = wait(running, STOP_POLL_SECONDS, return_when=FIRST_COMPLETED)
                         for future in finished:
                             self._results[running.pop(future)] = future.result()
                         self._publish_sometimes()
             except BaseException:
-                for query in self._session.streams.active:
-                    query.stop()
+                self._stop_streams()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         return [self._results[name] for name in self._graph.datasets if name in self._results]
+
+    def _stop_streams(self) -> None:
+        """Stop what streams now: every batch is whole or not there, however it ends."""
+        for query in self._session.streams.active:
+            query.stop()
+
+    def _not_started(self, name: TableName) -> DatasetResult:
+        dataset = self._graph.datasets[name]
+        for flow in dataset.flows:
+            self._flow_event(name, flow, "STOPPED", message=STOPPED)
+        return DatasetResult(str(name), KINDS[dataset.definition.kind], "STOPPED", note=STOPPED)
 
     def _ready(self, name: TableName) -> bool:
         return all(n in self._results for n in self._graph.datasets[name].upstream if n in self._chosen)
@@ -144,8 +166,14 @@ class GraphRun:
         status: FlowStatus = "COMPLETED"
         note = ""
         for flow in dataset.flows:
+            if self._stop.is_set():
+                self._flow_event(name, flow, "STOPPED", message=STOPPED)
+                status, note = "STOPPED", STOPPED
+                continue
             try:
                 did_something |= self._run_flow(dataset, flow, tally)
+            except _StoppedError:
+                status, note = "STOPPED", STOPPED
             except Exception as error:
                 status, note = "FAILED", self._failed(dataset, flow, tally, error)
         if not did_something and status == "COMPLETED":
@@ -235,10 +263,18 @@ class GraphRun:
             last_batch=progress.last_batch,
             on_batch=on_batch,
         )
-        if flow.definition.cdc:
-            self._executor.apply_changes(run)
-        else:
-            self._executor.append(run)
+        try:
+            if flow.definition.cdc:
+                self._executor.apply_changes(run)
+            else:
+                self._executor.append(run)
+        except Exception:
+            if not self._stop.is_set():
+                raise
+        if self._stop.is_set():
+            # Stopped or just done: which of them, the next update finds out.
+            self._flow_event(dataset.name, flow, "STOPPED", message=STOPPED)
+            raise _StoppedError
         done = FlowProgress(current.epoch, current.last_batch, inputs)
         self._flow_event(dataset.name, flow, "COMPLETED" if batches else "SKIPPED", flow_progress=done)
         return batches > 0
@@ -360,6 +396,10 @@ class GraphRun:
         if time.monotonic() - self._published > PUBLISH_EVERY_SECONDS:
             self._log.publish()
             self._published = time.monotonic()
+
+
+class _StoppedError(Exception):
+    """The update was told to stop while a flow ran."""
 
 
 WRAPPERS = ("STREAM_FAILED", "FOREACH_BATCH_USER_FUNCTION_ERROR", "FOREACH_USER_FUNCTION_ERROR")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,11 +71,30 @@ def session_with(configuration: Mapping[str, str]) -> Iterator[SparkSession]:
 def activate(session: SparkSession) -> None:
     """Make `SparkSession.active()` return this session in the current thread.
 
-    PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread.
+    PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread. Tasks that
+    run side by side have sessions of their own, so PySpark is taught to ask for the thread's.
     """
+    cls: Any = type(session)
+    if not hasattr(cls, "_process_active_session"):
+        cls._process_active_session = cls.getActiveSession
+        cls.getActiveSession = staticmethod(_thread_session)
+    _active.session = session
     jvm: Any = session._jvm
     type(session)._activeSession = session
     jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
+
+
+_active = threading.local()
+
+
+def _thread_session() -> SparkSession | None:
+    from pyspark.sql import SparkSession
+
+    session: SparkSession | None = getattr(_active, "session", None)
+    if session is not None and session._sc._jsc is not None:
+        return session
+    found: SparkSession | None = SparkSession._process_active_session()  # type: ignore[attr-defined]
+    return found
 
 
 def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:

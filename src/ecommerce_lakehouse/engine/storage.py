@@ -94,7 +94,8 @@ class Storage:
         """Hold the data folder for one run; BusyError says who has it. A killed holder frees it."""
         self.home.mkdir(parents=True, exist_ok=True)
         holder = self.home / "lock.txt"
-        lock = FileLock(self.home / "lock")
+        # One thread may take it and another give it back.
+        lock = FileLock(self.home / "lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:

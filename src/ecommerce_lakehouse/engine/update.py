@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from ecommerce_lakehouse.engine.event_log import EventLog, error_of
 from ecommerce_lakehouse.engine.graph import Dataset, Flow, Graph, resolve
 from ecommerce_lakehouse.engine.lakeflow import Definitions, load_definitions
 from ecommerce_lakehouse.engine.process_usage import ProcessUsage
-from ecommerce_lakehouse.engine.results import Listener, UpdateResult, UpdateState
+from ecommerce_lakehouse.engine.results import DatasetResult, Listener, UpdateResult, UpdateState
 from ecommerce_lakehouse.engine.run_graph import GraphRun
 from ecommerce_lakehouse.engine.session import session_with, sized_settings
 from ecommerce_lakehouse.engine.state import State
@@ -43,6 +44,7 @@ class _Update:
     log: EventLog
     state: State
     update_id: str
+    stop: threading.Event
     started: float = field(default_factory=time.monotonic)
 
 
@@ -53,14 +55,20 @@ def run_update(
     selection: Selection | None = None,
     on_event: Listener | None = None,
     executor: Executor | None = None,
+    stop: threading.Event | None = None,
+    update_id: str | None = None,
 ) -> UpdateResult:
     """Bring a pipeline's tables up to date with what has arrived, on local Spark.
 
-    The caller holds `storage.exclusive`. A flow that fails makes the result FAILED; what does not depend on
-    it still runs. Raises LakehouseError for definitions that cannot run: then no table was touched.
+    The caller holds `storage.exclusive`, and runs one update at a time in a process: while pipeline files
+    load, Spark's decorators and the import path are theirs. A flow that fails makes the result FAILED; what
+    does not depend on it still runs. Once `stop` is set, running streams are stopped, nothing else starts,
+    and the result is CANCELED; what was committed stays, and the next update goes on from there. `update_id`
+    is a new UUID unless given. Raises LakehouseError for definitions that cannot run: then no table was
+    touched.
     """
     selection = selection or Selection()
-    update_id = str(uuid.uuid4())
+    update_id = update_id or str(uuid.uuid4())
     state = State(storage.pipeline_path(spec.key) / "state.db")
     event_table = storage.table_path(event_log_table(spec))
     origin = {
@@ -71,7 +79,7 @@ def run_update(
         "update_id": update_id,
     }
     log = EventLog(state, event_table, origin, on_event)
-    update = _Update(spec, storage, selection, log, state, update_id)
+    update = _Update(spec, storage, selection, log, state, update_id, stop or threading.Event())
     usage = ProcessUsage()
     try:
         _close_killed_updates(update)
@@ -125,6 +133,8 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
         graph = resolve(definitions, session, update.storage, spec.catalog, spec.schema)
         chosen = _chosen(update, graph)
         _describe(update, graph)
+        if update.stop.is_set():
+            return _canceled(update, ())
         if selection.validate_only:
             _progress(update, "COMPLETED")
             return UpdateResult(spec.key, update.update_id, "COMPLETED", (), _seconds(update))
@@ -135,13 +145,23 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
             from ecommerce_lakehouse.engine.spark_executor import SparkExecutor
 
             executor = SparkExecutor(session)
-        run = GraphRun(graph, chosen, update.storage, spec.key, update.state, update.log, executor, session)
+        run = GraphRun(
+            graph, chosen, update.storage, spec.key, update.state, update.log, executor, session, update.stop
+        )
         results = run.run()
+    if any(result.status == "STOPPED" for result in results):
+        return _canceled(update, tuple(results))
     failed = [result for result in results if result.status == "FAILED"]
     state: UpdateState = "FAILED" if failed else "COMPLETED"
     error = failed[0].note if failed else None
     _progress(update, state, message=error)
     return UpdateResult(spec.key, update.update_id, state, tuple(results), _seconds(update), error)
+
+
+def _canceled(update: _Update, results: tuple[DatasetResult, ...]) -> UpdateResult:
+    _progress(update, "CANCELED")
+    error = "the update was canceled"
+    return UpdateResult(update.spec.key, update.update_id, "CANCELED", results, _seconds(update), error)
 
 
 def _close_killed_updates(update: _Update) -> None:

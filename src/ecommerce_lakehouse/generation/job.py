@@ -67,9 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     add_config_arguments(parser)
     parser.add_argument("--seed", type=_whole, help="of all random values; default 42")
     parser.add_argument("--orders", type=_whole, help="lines of orders in the first batch")
-    parser.add_argument("--customer-activity", type=_whole, help="lines of sessions in the first batch")
+    # Databricks hands a job's parameters to a wheel with named parameters under their own names as well.
+    parser.add_argument(
+        "--customer-activity", "--customer_activity", type=_whole, help="lines of sessions in the first batch"
+    )
     parser.add_argument("--customers", type=_whole, help="lines of customer profiles in the first batch")
-    parser.add_argument("--issue-rate", type=_share, help="share of lines with an intentional issue, 0 to 1")
+    parser.add_argument(
+        "--issue-rate", "--issue_rate", type=_share, help="share of lines with an intentional issue, 0 to 1"
+    )
     parser.add_argument("--batches", type=_whole, help="batches to add; default 1")
     return parser
 

@@ -103,6 +103,11 @@ class Store:
             ).fetchall()
         return [json.loads(row[0]) for row in rows]
 
+    def counts(self) -> dict[str, int]:
+        """How many documents there are of each kind."""
+        with self._lock:
+            return dict(self._db.execute("SELECT kind, count(*) FROM documents GROUP BY kind").fetchall())
+
     def delete(self, kind: str, id: str | int) -> bool:
         """Whether there was one to delete."""
         with self._lock:

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 
 from ecommerce_lakehouse.workspace.api import (
     alerts,
+    catalog,
     dashboards,
+    grants,
+    identity,
+    jobs,
+    permissions,
+    pipelines,
+    runs,
     secrets,
     statements,
     tables,
+    telemetry,
+    updates,
     volume_files,
     warehouses,
+    workspace_files,
 )
 
 if TYPE_CHECKING:
@@ -24,6 +34,16 @@ if TYPE_CHECKING:
 def routers(services: Services) -> list[APIRouter]:
     """Every API group's routes."""
     groups: tuple[Callable[[Services], APIRouter], ...] = (
+        identity.router,
+        workspace_files.router,
+        permissions.router,
+        jobs.router,
+        pipelines.router,
+        catalog.router,
+        grants.router,
+        telemetry.router,
+        runs.router,
+        updates.router,
         alerts.router,
         dashboards.router,
         secrets.router,

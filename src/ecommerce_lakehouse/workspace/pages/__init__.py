@@ -1,0 +1,41 @@
+"""Pages for people: runs, pipelines, tables and quarantine, rendered on the server.
+
+`router` has the routes, `PageGate` lets in whoever is signed in, `error_page` is what a failed call shows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from ecommerce_lakehouse.workspace.errors import ApiError, missing
+from ecommerce_lakehouse.workspace.pages import overview, pipelines, quarantine, runs, session, tables
+from ecommerce_lakehouse.workspace.pages.render import render, static_file
+from ecommerce_lakehouse.workspace.pages.session import PageGate, is_page, login_url
+
+if TYPE_CHECKING:
+    from ecommerce_lakehouse.workspace.services import Services
+
+__all__ = ["PageGate", "error_page", "is_page", "login_url", "router"]
+
+
+def router(services: Services) -> APIRouter:
+    """Every page over `services`."""
+    routes = APIRouter(default_response_class=Response, include_in_schema=False)
+    for subject in (session, overview, runs, pipelines, tables, quarantine):
+        routes.include_router(subject.router(services))
+
+    @routes.get("/static/{name}")
+    def static(name: str) -> Response:
+        if (file := static_file(name)) is None:
+            raise missing("File", name)
+        return file
+
+    return routes
+
+
+def error_page(request: Request, error: ApiError) -> Response:
+    """The error as a page, with its status."""
+    return render(request, "error.html", status=error.status, error=error)

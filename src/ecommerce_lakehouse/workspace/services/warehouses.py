@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ecommerce_lakehouse.workspace.services import Settings
 
 LOCAL_ID = "10ca110ca110ca11"
-LOCAL_NAME = "Local warehouse"
+LOCAL_NAME = "Serverless Starter Warehouse"  # as in a new workspace; the bundle looks it up
 SIZES = (
     "2X-Small",
     "X-Small",

@@ -1,0 +1,248 @@
+"""Quarantined rows, corrected, flow back through the pipeline that refused them: `Corrections`.
+
+A corrected line arrives as any other does: in a file of the entity's folder. A file is ingested once, also
+after a full refresh, so its rows are in silver once, or in quarantine again for what is still wrong. The
+quarantined original stays, as the evidence.
+
+Everything is files of the volume, which are the same in both places:
+
+    corrections/<entity>/<row id>.json     one correction: the row, the new line, who, when, why
+    corrections/<entity>/replays/<id>.json the corrections that one replay claims, written first
+    <entity's folder>/replay_<id>.json     their lines, written second
+
+A replay that is killed in between is finished by the next one before anything else: what was claimed is in
+one file, and in no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES, Entity
+
+Model = TypeVar("Model", bound=BaseModel)
+REPLAYABLE = {entity.target: entity for entity in (*ENTITIES.values(), ORDER_BATCHES)}
+
+
+class ReplayError(ValueError):
+    """The correction or replay cannot be; the message is one line that says what to do."""
+
+
+class QuarantinedRow(BaseModel):
+    """A row of a quarantine table, by the columns that identify and explain it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    raw_text: str
+    source_file: str
+    broken_rules: tuple[str, ...]
+
+    @property
+    def row_id(self) -> str:
+        """The same for equal lines of one file: they are one correction."""
+        name = self.source_file.rpartition("/")[2]
+        return hashlib.sha256(f"{name}\n{self.raw_text}".encode()).hexdigest()[:16]
+
+
+class Correction(BaseModel):
+    """What becomes of one quarantined row. `replay` is the replay that claimed it, None while it waits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    entity: str
+    source_file: str
+    raw_text: str
+    broken_rules: tuple[str, ...]
+    corrected: str
+    by: str
+    at: datetime
+    reason: str = ""
+    replay: str | None = None
+
+
+class Replay(BaseModel):
+    """One replay: the corrections that it claims, in the order of their lines, and who asked for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    replay_id: str = Field(pattern=r"^[0-9]{8}T[0-9]{6}_[0-9a-f]{8}$")
+    entity: str
+    by: str
+    at: datetime
+    rows: tuple[str, ...]
+
+
+class Corrections:
+    """The corrections of one entity's quarantine, by its target name, such as `orders`.
+
+    Raises ReplayError for an entity that has no quarantine.
+    """
+
+    def __init__(self, config: LakehouseConfig, target: str) -> None:
+        if target not in REPLAYABLE:
+            raise ReplayError(f"Unknown quarantine '{target}'. Valid: {', '.join(REPLAYABLE)}.")
+        self.entity: Entity = REPLAYABLE[target]
+        self._target = target
+        self._folder = Path(config.folder_path(f"corrections/{target}"))
+        self._replays = self._folder / "replays"
+        self._arrivals = Path(config.folder_path(self.entity.folder))
+
+    def all(self) -> list[Correction]:
+        """Every correction, oldest first, with the replay that claimed it."""
+        claimed = {row: replay.replay_id for replay in self.replays() for row in replay.rows}
+        found = [_read(Correction, file) for file in sorted(self._folder.glob("*.json"))]
+        return sorted(
+            (item.model_copy(update={"replay": claimed.get(item.row_id)}) for item in found),
+            key=lambda item: (item.at, item.row_id),
+        )
+
+    def replays(self) -> list[Replay]:
+        """Every replay, oldest first."""
+        return [_read(Replay, file) for file in sorted(self._replays.glob("*.json"))]
+
+    def fix(
+        self,
+        lines: Mapping[QuarantinedRow, str],
+        *,
+        by: str,
+        reason: str = "",
+        now: datetime | None = None,
+    ) -> list[Correction]:
+        """Note the line that takes each row's place; a later fix of a row that waits replaces an earlier one.
+
+        Raises ReplayError, and notes nothing, where a line is not one JSON object, is what it was, or its
+        row was replayed.
+        """
+        claimed = {row for replay in self.replays() for row in replay.rows}
+        for row, line in lines.items():
+            record(line)
+            if line == row.raw_text:
+                raise ReplayError(f"Row {row.row_id}: the corrected line is what it was.")
+            if row.row_id in claimed:
+                raise ReplayError(f"Row {row.row_id} was replayed already; fix what it became instead.")
+        at = now or datetime.now(UTC)
+        made = [
+            Correction(
+                row_id=row.row_id,
+                entity=self._target,
+                source_file=row.source_file,
+                raw_text=row.raw_text,
+                broken_rules=row.broken_rules,
+                corrected=line,
+                by=by,
+                at=at,
+                reason=reason,
+            )
+            for row, line in lines.items()
+        ]
+        for item in made:
+            _write(self._folder / f"{item.row_id}.json", item.model_dump_json(indent=2, exclude={"replay"}))
+        return made
+
+    def replay(self, *, by: str, now: datetime | None = None) -> list[Replay]:
+        """Let every correction that waits arrive; the replays that this call wrote or finished.
+
+        Nothing waits, nothing is written: calling it again changes nothing.
+        """
+        written = [replay for replay in self.replays() if self._deliver(replay)]
+        waiting = tuple(item.row_id for item in self.all() if item.replay is None)
+        if waiting:
+            at = now or datetime.now(UTC)
+            digest = hashlib.sha256("\n".join(waiting).encode()).hexdigest()[:8]
+            replay = Replay(
+                replay_id=f"{at:%Y%m%dT%H%M%S}_{digest}", entity=self._target, by=by, at=at, rows=waiting
+            )
+            _write(self._replays / f"{replay.replay_id}.json", replay.model_dump_json(indent=2))
+            self._deliver(replay)
+            written.append(replay)
+        return written
+
+    def arrival(self, replay: Replay) -> Path:
+        """The file in which a replay's lines arrive."""
+        return self._arrivals / f"replay_{replay.replay_id}.json"
+
+    def _deliver(self, replay: Replay) -> bool:
+        """Write a replay's file unless it is there; whether it was written."""
+        file = self.arrival(replay)
+        if file.exists():
+            return False
+        lines = [_read(Correction, self._folder / f"{row}.json").corrected for row in replay.rows]
+        _write(file, "".join(f"{line}\n" for line in lines))
+        return True
+
+
+def correcting_query(
+    table: str, entity: Entity, values: Mapping[str, str] | None = None, where: str = "true"
+) -> str:
+    """SQL over a quarantine table: `raw_text`, `source_file`, `broken_rules`, and `set_<field>` per value.
+
+    `values` maps fields to SQL expressions. They and `where` see the entity's fields as text as they were
+    delivered, and `raw_text`, `broken_rules`, `ingested_at`. Raises ReplayError for an unknown field.
+    """
+    for field in values or {}:
+        if field not in entity.field_names:
+            raise ReplayError(f"Unknown field '{field}'. Valid: {', '.join(entity.field_names)}.")
+    given = [f"get_json_object(raw_text, '$.{field}') AS {field}" for field in entity.field_names]
+    columns = ["raw_text", "source_file", "broken_rules"]
+    chosen = [*columns, *(f"({expression}) AS set_{field}" for field, expression in (values or {}).items())]
+    return (
+        f"SELECT {', '.join(chosen)} FROM "
+        f"(SELECT {', '.join([*columns, 'ingested_at', *given])} FROM {table}) AS quarantined WHERE {where}"
+    )
+
+
+def corrected_lines(rows: Iterable[Mapping[str, Any]], values: Iterable[str]) -> dict[QuarantinedRow, str]:
+    """What a correcting query's rows become with their `set_<field>` values; equal lines of a file once."""
+    fields = tuple(values)
+    lines = {}
+    for given in rows:
+        row = QuarantinedRow.model_validate(given)
+        new = {field: _as_json(given[f"set_{field}"]) for field in fields}
+        try:
+            lines[row] = json.dumps(record(row.raw_text) | new, ensure_ascii=False)
+        except ReplayError:
+            raise ReplayError(
+                f"Row {row.row_id} is no JSON object, so that no field of it can be set; give its whole line."
+            ) from None
+    return lines
+
+
+def record(line: str) -> dict[str, Any]:
+    """The JSON object that a line holds; ReplayError where it is anything else."""
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise ReplayError(f"The line is no JSON: {error}.") from None
+    if not isinstance(found, dict) or "\n" in line:
+        raise ReplayError("A corrected row is one JSON object on one line.")
+    return found
+
+
+def _as_json(value: object) -> object:
+    """Text for what JSON would round or does not have: the pipeline reads every field from text."""
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+def _read(model: type[Model], file: Path) -> Model:
+    try:
+        return model.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise ReplayError(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None
+
+
+def _write(file: Path, text: str) -> None:
+    """In one step for readers: names that start with a dot are not ingested."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)

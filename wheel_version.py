@@ -1,0 +1,21 @@
+"""The wheel's version: the package's own and a fingerprint of its code. Run by the build (pyproject.toml)."""
+
+import hashlib
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+PACKAGE = ROOT / "src" / "ecommerce_lakehouse"
+
+
+def wheel_version() -> str:
+    """Such as `0.1.0+b1946ac92492`: the same for the same files, whenever and wherever they are built."""
+    release = re.search(r'^__version__ = "(.+)"', (PACKAGE / "__init__.py").read_text(encoding="utf-8"), re.M)
+    if release is None:
+        raise ValueError("src/ecommerce_lakehouse/__init__.py has no __version__")
+    digest = hashlib.sha256()
+    files = [file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    for file in sorted([*files, ROOT / "pyproject.toml"]):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
+    return f"{release[1]}+{digest.hexdigest()[:12]}"
