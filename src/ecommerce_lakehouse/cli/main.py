@@ -16,6 +16,7 @@ from ecommerce_lakehouse.cli import (
     events,
     generate,
     health,
+    metrics,
     quarantine,
     run,
     show,
@@ -55,7 +56,7 @@ def _options(
 
 for _module in (run, bundle_list, tables, show, sql, events, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
-for _group in (config, generate, quarantine, workspace):
+for _group in (config, generate, metrics, quarantine, workspace):
     app.add_typer(_group.app)
 
 
