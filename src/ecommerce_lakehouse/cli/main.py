@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.cli import bundle_list, clean, config, events, generate, run, show, sql, tables
+from ecommerce_lakehouse.cli import (
+    bundle_list,
+    clean,
+    config,
+    events,
+    generate,
+    quality,
+    run,
+    show,
+    sql,
+    tables,
+    validate,
+)
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
 
 app = typer.Typer(
@@ -40,9 +52,10 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _module in (run, bundle_list, tables, show, sql, events, config, clean):
+for _module in (run, bundle_list, tables, show, sql, events, config, validate, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
 app.add_typer(generate.app)
+app.add_typer(quality.app)
 
 
 def main() -> None:
