@@ -25,7 +25,7 @@ from ecommerce_lakehouse.quality.rules import datasets_with_rules, rules_for
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CLAUDE.md")}
-LAYERS = ("bronze", "silver", "quarantine", "gold", "feature")
+LAYERS = ("bronze", "silver", "quarantine", "gold", "feature", "quality")
 TABLE_ROW = re.compile(rf"^\| `((?:{'|'.join(LAYERS)})_\w+)` \| (.+) \|$", re.MULTILINE)
 TABLES = dict(TABLE_ROW.findall(README))
 OPTIONS_WITH_A_TABLE = ("refresh", "full_refresh")
