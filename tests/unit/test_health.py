@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 import sqlglot
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import app
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.engine.bundle import load_bundle
+from ecommerce_lakehouse.engine.jobs import run_job
+from ecommerce_lakehouse.engine.local_executor import LocalExecutor
 from ecommerce_lakehouse.engine.query import query
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.engine.table_info import rows_of
@@ -154,6 +157,20 @@ def test_a_period_without_an_update_has_no_success_rate_but_stale_datasets(stora
     assert not found.healthy
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("success_rate_percent", 101, "less than or equal to 100"),
+        ("latency_seconds", 0, "greater than or equal to 1"),
+        ("datasets", {"gold_sales": {"age": 1}}, "Extra inputs are not permitted"),
+        ("succes_rate_percent", 99, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_target_is_refused(name: str, value: Any, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        config_with(**{name: value})
+
+
 def test_without_an_event_log_the_error_says_what_to_run() -> None:
     with pytest.raises(HealthError, match=r"no event log in local\.data_eng yet.*lakehouse run"):
         check_health(lambda sql: [], [], get_config("local"))
@@ -268,6 +285,39 @@ def test_a_check_of_one_dataset_is_named_in_the_summary() -> None:
     assert text == "unhealthy: 1 of 1 checks over the last 7 days of prod failed: freshness of gold_sales"
 
 
+# The jobs -------------------------------------------------------------------------------------------
+
+
+def run_bundle_job(name: str, parameters: dict[str, str]) -> tuple[str, str]:
+    """State and last line of a job of the bundle; it needs no Spark."""
+    bundle = load_bundle(ROOT, "dev", {"environment": "local", "catalog": "local", "schema": "data_eng"})
+    heard: list[Any] = []
+    result = run_job(
+        bundle.jobs[name],
+        parameters,
+        resources=bundle,
+        executor=LocalExecutor(Storage.default(), lambda: None),
+        on_task=heard.append,
+    )
+    return result.state, heard[-1].message
+
+
+def test_the_daily_job_fails_when_a_target_is_missed_and_the_monthly_one_reports(home: Path) -> None:
+    recent(home, failed=True)
+    state, message = run_bundle_job("daily_health", {})
+    assert state == "FAILED"
+    assert message.startswith("exit code 1: unhealthy: 1 of 5 checks over the last 7 days")
+    state, message = run_bundle_job("monthly_trends", {})
+    assert state == "SUCCESS"
+    assert message.startswith("unhealthy: 1 of 5 checks over the last 30 days of local failed: success rate")
+
+
+def test_the_daily_job_succeeds_on_a_healthy_lakehouse(home: Path) -> None:
+    recent(home)
+    state, message = run_bundle_job("daily_health", {"days": "2"})
+    assert (state, message) == ("SUCCESS", "healthy: 5 checks over the last 2 days of local")
+
+
 # Alerts ---------------------------------------------------------------------------------------------
 
 
@@ -283,6 +333,14 @@ def test_an_alert_asks_what_its_sql_file_asks_of_every_pipelines_event_log(targe
     bundle = load_bundle(ROOT, target)
     logs = [str(pipeline.event_log) for pipeline in bundle.pipelines.values()]
     assert bundle.resources["alerts"][key]["query_text"] == alert_sql(f"{key}_alert", logs)
+
+
+@pytest.mark.parametrize("target", ["dev", "staging", "prod"])
+def test_the_alert_on_expectations_has_the_health_checks_target(target: str) -> None:
+    evaluation = load_bundle(ROOT, target).resources["alerts"]["expectation_failures"]["evaluation"]
+    threshold = evaluation["threshold"]["value"]["double_value"]
+    assert threshold == get_config(target).health.expectation_failure_percent
+    assert evaluation["comparison_operator"] == "GREATER_THAN_OR_EQUAL"
 
 
 def test_the_alerts_see_failures_of_the_last_two_days_alone(home: Path) -> None:

@@ -70,6 +70,14 @@ def test_a_target_goes_through_its_whole_life(lab: CliLab, target: str) -> None:
     assert [path for path in files.rglob("*") if path.is_file()] == []
 
 
+def load_resources(lab: CliLab, target: str) -> dict[str, dict[str, object]]:
+    """What the bundle defines, by type and key."""
+    resources: dict[str, dict[str, object]] = json.loads(
+        lab.bundle("validate", "-t", target, "-o", "json").stdout
+    )["resources"]
+    return resources
+
+
 def check_deployed(lab: CliLab, target: str) -> None:
     """What the bundle promises of a deployment, asked of the workspace by the SDK."""
     client = sdk(lab)
@@ -158,7 +166,17 @@ def test_a_deployment_succeeds_after_the_server_was_killed_in_one(tmp_path: Path
         assert set(plan(lab, "dev").values()) == {"skip"}
         check_deployed(lab, "dev")
         counts = {kind: len(bodies) for kind, bodies in state(lab).items()}
-        assert (counts["job"], counts["pipeline"], counts["schema"], counts["volume"]) == (2, 2, 1, 1)
+        resources = load_resources(lab, "dev")
+        kinds = {
+            "job": "jobs",
+            "pipeline": "pipelines",
+            "schema": "schemas",
+            "volume": "volumes",
+            "alert": "alerts",
+        }
+        assert {kind: counts.get(kind, 0) for kind in kinds} == {
+            kind: len(resources.get(name, {})) for kind, name in kinds.items()
+        }, "nothing twice, nothing left over"
         lab.bundle("destroy", "--auto-approve", "-t", "dev")
         assert state(lab) == {}
     finally:

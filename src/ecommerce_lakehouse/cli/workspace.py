@@ -76,6 +76,7 @@ def start(
         return
     info = server.start(storage, host, port)
     typer.echo(f"The workspace is running, as process {info.pid}; its data is in {storage.home}.", err=True)
+    typer.echo(f"Look at it in a browser: {_login_link(storage, info)}", err=True)
     _warn_of_others(info)
     _print_exports(storage, info.url)
 
@@ -110,6 +111,8 @@ def status(as_json: JsonOption = False) -> None:
         ]
         typer.echo(f"Deployed: {', '.join(counts) or 'nothing'}.")
         typer.echo(f"Going on: {plural(found['active_runs'], 'run')}.")
+        if info:
+            typer.echo(f"In a browser: {_login_link(storage, info)}")
     if info is None:
         raise typer.Exit(FAILED)
 
@@ -173,6 +176,15 @@ def _print_exports(storage: Storage, url: str) -> None:
     typer.echo(f"export DATABRICKS_HOST={url}")
     typer.echo(f"export DATABRICKS_TOKEN={server.token(storage)}")
     sys.stdout.flush()
+
+
+def _login_link(storage: Storage, info: ServerInfo) -> str:
+    """Signs a browser in; the token stays behind the #, which no server and no log sees."""
+    from ecommerce_lakehouse.workspace import server
+    from ecommerce_lakehouse.workspace.pages.session import login_url
+    from ecommerce_lakehouse.workspace.services import Settings
+
+    return login_url(Settings(host_url=info.url, token=server.token(storage)))
 
 
 def _warn_of_others(info: ServerInfo) -> None:

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ecommerce_lakehouse.config.health import HealthTargets
 
-Layer = Literal["bronze", "silver", "gold", "feature", "quarantine"]
+Layer = Literal["bronze", "silver", "gold", "feature", "quarantine", "quality"]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=255)]
 
-LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "feature", "quarantine")
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "feature", "quarantine", "quality")
 
 
 # The seed calls the schema `schema`; pydantic warns because a deprecated method of its own has that name.

@@ -42,4 +42,4 @@ def _events(event_logs: Sequence[str]) -> str:
 def _text(name: str) -> str:
     """The file without its comments."""
     lines = (FOLDER / f"{name}.sql").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.startswith("--")) + "\n"
+    return "\n".join(line for line in lines if not line.startswith("--"))

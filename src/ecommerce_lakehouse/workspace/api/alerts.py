@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, BackgroundTasks
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.workspace.services import Services
@@ -15,8 +15,12 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/api/2.0/alerts")
 
     @routes.post("")
-    def create(body: dict[str, Any]) -> dict[str, Any]:
-        return alerts.create(body)
+    def create(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+        with services.store.transaction():
+            made = alerts.create(body)
+            services.creations.note("alert", made["id"])
+        after.add_task(services.creations.answered, "alert", made["id"])
+        return made
 
     @routes.get("")
     def list_alerts(page_size: int | None = None, page_token: str | None = None) -> dict[str, Any]:
@@ -34,6 +38,7 @@ def router(services: Services) -> APIRouter:
     @routes.delete("/{id}")
     def trash(id: str, purge: bool = False) -> dict[str, Any]:
         alerts.trash(id, purge)
+        services.permissions.forget("alertsv2", id)
         return {}
 
     return routes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, BackgroundTasks
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.workspace.services import Services
@@ -16,9 +16,16 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("")
     def create(
-        body: dict[str, Any], dataset_catalog: str | None = None, dataset_schema: str | None = None
+        body: dict[str, Any],
+        after: BackgroundTasks,
+        dataset_catalog: str | None = None,
+        dataset_schema: str | None = None,
     ) -> dict[str, Any]:
-        return dashboards.create(body, dataset_catalog, dataset_schema)
+        with services.store.transaction():
+            made = dashboards.create(body, dataset_catalog, dataset_schema)
+            services.creations.note("dashboard", made["dashboard_id"])
+        after.add_task(services.creations.answered, "dashboard", made["dashboard_id"])
+        return made
 
     @routes.get("")
     def list_dashboards(
@@ -43,6 +50,7 @@ def router(services: Services) -> APIRouter:
     @routes.delete("/{id}")
     def trash(id: str) -> dict[str, Any]:
         dashboards.trash(id)
+        services.permissions.forget("dashboards", id)
         return {}
 
     @routes.post("/{id}/published")

@@ -34,6 +34,7 @@ def router(services: Services) -> APIRouter:
     @routes.delete("/sql/warehouses/{id}")
     def delete(id: str) -> dict[str, Any]:
         warehouses.delete(id)
+        services.permissions.forget("sql/warehouses", id)
         return {}
 
     @routes.post("/sql/warehouses/{id}/start")

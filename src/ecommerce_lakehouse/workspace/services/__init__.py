@@ -87,6 +87,8 @@ class Services:
         self.warehouses = Warehouses(self.settings, self.store)
         self.statements = Statements(self.storage, self.warehouses)
         self.alerts = Alerts(self.settings, self.storage, self.store, self.warehouses)
+        self.creations.register("alert", lambda id: self.alerts.trash(id, purge=True))
+        self.creations.register("dashboard", self.dashboards.trash)
         self._build_runs()
 
     def _build_runs(self) -> None:

@@ -97,7 +97,9 @@ class Updates:
         """The update that a job's pipeline task asks for, to its end."""
         try:
             pipeline = self._pipeline(str(call.payload["pipeline_id"]))
-            active = self._begin(pipeline, _options(call.payload), "JOB_TASK", canceled)
+            active = self._begin(
+                pipeline, _options(call.payload), "JOB_TASK", canceled, int(call.task_run_id)
+            )
         except ApiError as error:
             return TaskOutcome(error=error.message)
         return self._run(pipeline, active, call, on_event)
@@ -226,6 +228,7 @@ class Updates:
         options: Document,
         cause: str,
         canceled: threading.Event | None = None,
+        task_run_id: int | None = None,
     ) -> _Active:
         pipeline_id = pipeline["pipeline_id"]
         active = _Active(str(uuid.uuid4()), _Canceled(canceled))
@@ -244,6 +247,7 @@ class Updates:
             "state": "QUEUED",
             "creation_time": now_ms(),
             **options,
+            **({} if task_run_id is None else {"task_run_id": task_run_id}),
         }
         self._store.put("update", active.update_id, update, pipeline_id)
         return active
