@@ -91,8 +91,8 @@ def run_update(
             _progress(update, "CANCELED" if reason == "canceled" else "FAILED", error=error)
             raise
         finally:
-            _log_usage(log, usage)
             state.end_update(update_id)
+            _log_usage(log, usage)
             log.publish()
     finally:
         state.close()
