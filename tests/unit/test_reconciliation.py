@@ -146,9 +146,7 @@ TAMPERED: dict[str, tuple[Tamper, set[str]]] = {
     "a reason is at another line": (
         lambda it: replace(
             it,
-            quarantined=it.quarantined.withColumn(
-                "broken_rules", F.lead("broken_rules", 1).over(_ring()).alias("broken_rules")
-            ).withColumn("broken_rules", F.coalesce("broken_rules", F.array(F.lit("valid_order_id")))),
+            quarantined=it.quarantined.withColumn("broken_rules", next_ones_reasons()),
         ),
         {"no_reason_lost"},
     ),
