@@ -29,7 +29,7 @@ LITERAL = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"")
 COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 QUOTED_FUNCTION = re.compile(r"`(\w*)`\s*\(")
 QUOTED_NAME = re.compile(r"`[^`]*`")
-WORD = re.compile(r"(?<!\w)(\.\s*)?([A-Za-z_]\w*)\s*(\()?")
+WORD = re.compile(r"(\.\s*|(?<!\w))([A-Za-z_]\w*)\s*(\()?")
 
 
 def unsteady(constraint: str) -> list[str]:
