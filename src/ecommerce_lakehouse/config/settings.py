@@ -158,7 +158,7 @@ class LakehouseConfig(_Frozen):
     def get_table_name(self, layer: Layer, entity: str) -> str:
         """`<catalog>.<schema>.<layer>_<entity>`; raises ConfigError for an unknown layer."""
         if layer not in LAYERS:
-            raise ConfigError(f"Unknown layer '{layer}'. Valid layers: {', '.join(LAYERS)}.")
+            raise ConfigError(f"Unknown layer '{layer}'. Valid: {', '.join(LAYERS)}.")
         if not re.fullmatch(r"[a-z][a-z0-9_]*", entity):
             raise ConfigError(f"'{entity}' is no entity name: lower-case letters, digits and underscores.")
         return f"{self.catalog}.{self.schema}.{layer}_{entity}"
