@@ -20,12 +20,22 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import CUSTOMER_PROFILES, ORDERS, Entity
-from ecommerce_lakehouse.quality.quarantine import BROKEN_RULES, kept, quarantined, surplus, with_broken_rules
-from ecommerce_lakehouse.quality.rules import rules_for
+from ecommerce_lakehouse.quality.checks import quality_checks
+from ecommerce_lakehouse.quality.quarantine import (
+    BROKEN_RULES,
+    JUDGED_BY,
+    kept,
+    quarantined,
+    surplus,
+    with_broken_rules,
+)
+from ecommerce_lakehouse.quality.reconciliation import Account, reconciliation
+from ecommerce_lakehouse.quality.rules import pipeline_rules, rules_for
 from ecommerce_lakehouse.transforms import customers, products, sales
 from ecommerce_lakehouse.transforms.ingest import CHECKS, latest_per_key, parse, to_bronze
 
-HELPERS = [*CHECKS, "raw_line", BROKEN_RULES]
+HELPERS = [*CHECKS, "raw_line", BROKEN_RULES, JUDGED_BY]
+PIPELINE = "medallion"
 TUNED_THREADS = 3
 
 
@@ -52,6 +62,7 @@ def run(spark: SparkSession, config: LakehouseConfig, home: Path, *, tuned: bool
         for table in tables:
             table()
     lake.data_quality_check()
+    lake.quality()
     lake.remember([name for files in new_files.values() for name in files])
     return sum(map(len, new_files.values()))
 
@@ -113,7 +124,7 @@ class _Lake:
         if not self._exists(table):
             self._write(table, newest, "append", properties)
             return
-        order = (entity.sequence_by, "record_hash", "source_file")
+        order = (entity.sequence_by, "record_hash", "source_file", "line_hash")
         of = {side: f"struct({', '.join(f'{side}.{name}' for name in order)})" for side in "st"}
         (
             DeltaTable.forPath(self.spark, self._path(table))
@@ -184,6 +195,26 @@ class _Lake:
             customers=self._read("silver_customers"),
         )
         self._overwrite_gold("data_quality_check", check)
+
+    def quality(self) -> None:
+        """The rules of whole datasets, and where the lines are."""
+        properties = self.config.get_gold_table_properties()
+        checks = quality_checks(pipeline_rules(PIPELINE, self.config), self._read)
+        self._write(f"quality_checks_{PIPELINE}", checks, "overwrite", properties)
+        accounts = [
+            Account(
+                entity=entity.name,
+                drop=rules_for(f"silver_{entity.target}", self.config).drop,
+                arrived=self._read(f"bronze_{entity.name}"),
+                judged=self._read(f"silver_{entity.target}_parsed"),
+                good=self._read(f"silver_{entity.target}"),
+                quarantined=self._read(f"quarantine_{entity.target}"),
+                duplicates=self._read(f"silver_{entity.target}_duplicates"),
+            )
+            for entity in (ORDERS, CUSTOMER_PROFILES)
+        ]
+        table = f"quality_reconciliation_{PIPELINE}"
+        self._write(table, reconciliation(accounts), "overwrite", properties)
 
     # Tables ---------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from deltalake import DeltaTable, QueryBuilder
 from ecommerce_lakehouse.engine.table_info import columns_of
 
 # Set by the clock of the run that wrote the row.
-PROCESSING_TIME = ("ingested_at",)
+PROCESSING_TIME = ("ingested_at", "lag_seconds")
 # A file's path starts with the data folder; its name is what the two have in common.
 FILE_COLUMNS = ("source_file",)
 LOG_PREFIX = "event_log_"

@@ -13,6 +13,8 @@ import pytest
 os.environ["LAKEHOUSE_HOME"] = tempfile.mkdtemp(prefix="lakehouse-tests-")
 for _variable in ("PIPELINE_ENV", "CATALOG_NAME", "SCHEMA_NAME", "VOLUME_NAME"):
     os.environ.pop(_variable, None)
+for _variable in [name for name in os.environ if name.startswith("POSTGRES_")]:
+    del os.environ[_variable]
 
 
 @pytest.fixture(scope="session")

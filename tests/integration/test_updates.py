@@ -121,7 +121,18 @@ def test_the_event_log_has_the_documented_events_in_order(lab: Lab) -> None:
     kinds = [kind for _, kind, _ in sorted(rows)]
     assert {update for _, _, update in rows} == {result.update_id}
     assert kinds[0] == "create_update"
-    assert kinds[-1] == "update_progress"
+    assert kinds[-2:] == ["update_progress", "update_resources"]  # the last only when all is done
+    (used,) = [e.details["update_resources"] for e in lab.events if e.event_type == "update_resources"]
+    assert 0 < used["wall_seconds"] <= result.seconds + 60
+    assert used["cpu_seconds"] > 0
+    assert used["peak_memory_bytes"] - used["python_peak_memory_bytes"] > 100_000_000  # the JVM's part
+    (totals,) = [
+        body["flow_progress"]["metrics"]
+        for body in lab.published("lab", "flow_progress")
+        if body["flow_progress"]["status"] == "COMPLETED" and "metrics" in body["flow_progress"]
+    ]
+    data = sum(file.stat().st_size for file in lab.path("totals").glob("*.parquet"))
+    assert totals["num_output_bytes"] == data > 0
     states = [e.details["update_progress"]["state"] for e in lab.events if e.event_type == "update_progress"]
     assert states == ["INITIALIZING", "SETTING_UP_TABLES", "RUNNING", "COMPLETED"]
     defined = [e.origin["dataset_name"] for e in lab.events if e.event_type == "dataset_definition"]

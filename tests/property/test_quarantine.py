@@ -148,9 +148,10 @@ def test_every_order_is_kept_or_quarantined_with_exactly_the_rules_it_breaks(
 # Duplicates -------------------------------------------------------------------------------------------------
 
 RECORD_SCHEMA = (
-    "order_id string, order_timestamp timestamp, record_hash bigint, source_file string, quantity int"
+    "order_id string, order_timestamp timestamp, record_hash bigint, source_file string, quantity int, "
+    "line_hash int"
 )
-Record = tuple[str, datetime, int, str, int]
+Record = tuple[str, datetime, int, str, int, int]
 
 
 @st.composite
@@ -160,7 +161,7 @@ def shipments(draw: st.DrawFn) -> list[Record]:
     drawn = draw(st.lists(facts, min_size=1, max_size=8))
     # A record's hash stands for its content: equal hashes come with equal quantities.
     return [
-        (f"o{key}", datetime(2024, 1, 1 + day, tzinfo=UTC), content, file, content + 5)
+        (f"o{key}", datetime(2024, 1, 1 + day, tzinfo=UTC), content, file, content + 5, content - 5)
         for key, day, content, file in drawn
     ]
 
@@ -185,7 +186,14 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
         "latest in another order": latest_per_key(spark.createDataFrame(shuffled, RECORD_SCHEMA), ORDERS),
         "surplus": surplus(records, ORDERS),
     }
-    columns = "order_id", "unix_seconds(order_timestamp)", "record_hash", "source_file", "quantity"
+    columns = (
+        "order_id",
+        "unix_seconds(order_timestamp)",
+        "record_hash",
+        "source_file",
+        "quantity",
+        "line_hash",
+    )
     labelled = [answer.selectExpr(f"'{name}'", *columns) for name, answer in answers.items()]
     whole = labelled[0]
     for each in labelled[1:]:

@@ -79,13 +79,17 @@ def test_each_pipeline_finds_its_source_files(bundle: Bundle) -> None:
         assert bundle.pipelines[key].root_path == sources
 
 
-def test_the_main_job_generates_data_then_runs_both_pipelines(bundle: Bundle) -> None:
+def test_the_main_job_generates_data_runs_both_pipelines_and_exports_their_metrics(bundle: Bundle) -> None:
     job = bundle.jobs["e2e_pipeline_job"]
     assert [(task.key, task.kind, task.depends_on) for task in job.tasks] == [
         ("generate_sample_data", "run_job", ()),
         ("medallion_dlt_pipeline", "pipeline", ("generate_sample_data",)),
         ("ml_features_pipeline", "pipeline", ("medallion_dlt_pipeline",)),
+        ("export_metrics", "python_wheel", ("medallion_dlt_pipeline", "ml_features_pipeline")),
+        ("pipelines_succeeded", "condition", ("ml_features_pipeline",)),
     ]
+    # A failed pipeline is exported too, and still fails the job: it is upstream of a last task.
+    assert [task.run_if for task in job.tasks[-2:]] == ["ALL_DONE", "ALL_SUCCESS"]
     assert job.parameters == {"environment": bundle.target}
     assert (job.queue, job.max_concurrent_runs) == (True, 1)
 

@@ -269,7 +269,7 @@ def test_a_tables_name_is_catalog_schema_layer_and_entity() -> None:
     assert config.get_table_name("gold", "daily_sales") == "juan_dev.data_eng.gold_daily_sales"
     with pytest.raises(
         ConfigError,
-        match=r"^Unknown layer 'platinum'\. Valid layers: bronze, silver, gold, feature, quarantine\.$",
+        match=r"^Unknown layer 'platinum'\. Valid: bronze, silver, gold, feature, quarantine, quality\.$",
     ):
         config.get_table_name("platinum", "orders")  # type: ignore[arg-type]
     for entity in ("", "Daily Sales", "sales;", "1st", "a.b"):

@@ -25,7 +25,7 @@ from ecommerce_lakehouse.quality.rules import datasets_with_rules, rules_for
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CLAUDE.md")}
-LAYERS = ("bronze", "silver", "quarantine", "gold", "feature")
+LAYERS = ("bronze", "silver", "quarantine", "gold", "feature", "quality")
 TABLE_ROW = re.compile(rf"^\| `((?:{'|'.join(LAYERS)})_\w+)` \| (.+) \|$", re.MULTILINE)
 TABLES = dict(TABLE_ROW.findall(README))
 OPTIONS_WITH_A_TABLE = ("refresh", "full_refresh")
@@ -139,11 +139,16 @@ def test_the_quick_commands_run_before_there_is_any_data(
 @pytest.mark.parametrize("command", DATABRICKS)
 def test_every_databricks_command_names_a_target_and_a_resource_of_the_bundle(command: str) -> None:
     _, group, verb, *rest = words(command)
+    if group == "fs":
+        assert verb == "ls"
+        (path,) = rest
+        assert path.startswith(f"dbfs:/Volumes/{get_config('dev').catalog}/")
+        return
     assert group == "bundle"
-    assert verb in ("validate", "deploy", "run")
+    assert verb in ("validate", "deploy", "run", "destroy")
     target = rest[rest.index("-t") + 1]
     deployed = load_bundle(ROOT, target)
-    names = [word for word in rest if word not in ("-t", target)]
+    names = [word for word in rest if word not in ("-t", target, "--strict")]
     assert len(names) == (verb == "run")
     for name in names:
         deployed.find(name)
@@ -158,9 +163,11 @@ def test_every_variable_of_the_bundle_that_a_document_sets_exists(document: str,
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_environment_variable_is_one_that_something_reads(document: str) -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    workflows = "".join(path.read_text(encoding="utf-8") for path in (ROOT / ".github").rglob("*.yml"))
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", DOCUMENTS[document])) - {"DATABRICKS_HOST"}
     assert named
-    assert {name for name in named if f'"{name}"' not in source} == set()
+    read = {name for name in named if f'"{name}"' in source or f"vars.{name}" in workflows}
+    assert named == read
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

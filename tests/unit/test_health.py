@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -112,6 +113,25 @@ def test_the_cost_is_run_seconds_by_gb_that_arrived(storage: Storage) -> None:
     assert check.figure == pytest.approx(200 / 0.002)
     assert check.previous == pytest.approx(120 / 0.001)
     assert (check.unit, check.verdict, check.trend) == ("s/GB", "ok", "better")
+
+
+def test_a_few_kilobytes_have_no_cost_per_gb(home: Path) -> None:
+    storage, now = Storage(home), NOW
+    log = Log("medallion_dlt_pipeline")
+    log.update("only", now - timedelta(hours=1), 60, "COMPLETED")
+    log.write(storage)
+    for name in ("ml_features_pipeline", "order_analytics_pipeline"):
+        Log(name).write(storage)
+    raw = Path(get_config("local").orders_source_path) / "few.json"
+    raw.parent.mkdir(parents=True)
+    raw.write_bytes(b"x" * 999_999)
+    os.utime(raw, (now.timestamp() - 60, now.timestamp() - 60))
+    (cost,) = [
+        c
+        for c in check_health(run_on(storage), LOGS, get_config("local"), days=7, now=now).checks
+        if c.name == "cost"
+    ]
+    assert (cost.verdict, cost.note) == ("no data", "less than 1 MB arrived in this period")
 
 
 # Verdicts -------------------------------------------------------------------------------------------

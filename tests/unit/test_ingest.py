@@ -353,6 +353,7 @@ def test_the_newest_record_of_an_order_stays(spark: SparkSession) -> None:
     ]
     texts = spark.createDataFrame(rows, schema.replace("timestamp timestamp", "timestamp string")).coalesce(1)
     records = texts.withColumn("order_timestamp", F.to_timestamp("order_timestamp"))
+    records = records.withColumn("line_hash", F.lit(1))
     result = latest_per_key(records, ORDERS)
     assert result.columns == records.columns
     chosen = result.selectExpr("order_id", "date_format(order_timestamp, 'dd')", "record_hash", "source_file")

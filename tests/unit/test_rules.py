@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,18 +13,20 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.domain.entities import ENTITIES
-from ecommerce_lakehouse.quality.rules import Rule, datasets_with_rules, rules_for
+from ecommerce_lakehouse.quality.rule import DatasetRule, Rule, RuleError, RuleSet, Tolerance, Unique
+from ecommerce_lakehouse.quality.rules import (
+    PIPELINES,
+    datasets_with_rules,
+    registry_problems,
+    rules_for,
+    tolerating_problems,
+)
+from ecommerce_lakehouse.quality.steady import unsteady
 from ecommerce_lakehouse.transforms.ingest import parse
 from tests.unit.bronze import bronze, line
 from tests.unit.shop import judged
 
 CONFIG = get_config("dev")
-# Functions whose value is not the row's alone.
-UNSTEADY = re.compile(
-    r"\b(now|today|cur(rent)?_?(date|time\w*|user)|local_?time\w*|getdate|rand|randn|random|uuid|shuffle|"
-    r"monotonically_increasing_id|input_file_\w+)\b|\bunix_timestamp\s*\(\s*\)",
-    re.IGNORECASE,
-)
 AGGREGATE = re.compile(
     r"\b(count|sum|avg|min|max|collect_\w+|approx_\w+|any_value|first|last)\s*\(", re.IGNORECASE
 )
@@ -40,7 +43,8 @@ def every_rule() -> Iterator[tuple[str, Rule]]:
 
 @pytest.mark.parametrize("dataset", datasets_with_rules(CONFIG))
 def test_a_datasets_rules_have_names_of_their_own(dataset: str) -> None:
-    names = [rule.name for rule in rules_for(dataset, CONFIG).rules]
+    rules = rules_for(dataset, CONFIG)
+    names = [rule.name for rule in (*rules.rules, *rules.checks)]
     assert names
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names)
@@ -48,7 +52,7 @@ def test_a_datasets_rules_have_names_of_their_own(dataset: str) -> None:
 
 def test_every_layer_has_rules_and_every_kind_of_consequence_is_used() -> None:
     layers = {dataset.split("_")[0] for dataset in datasets_with_rules(CONFIG)}
-    assert layers == {"bronze", "silver", "gold", "feature"}
+    assert layers == {"bronze", "silver", "quarantine", "gold", "feature", "quality"}
     assert {rule.severity for _, rule in every_rule()} == {"warn", "drop", "fail"}
 
 
@@ -72,12 +76,105 @@ def test_rules_are_offered_by_their_consequence() -> None:
 # Constraints ------------------------------------------------------------------------------------------------
 
 
-def test_no_rule_reads_the_clock_or_chance() -> None:
-    assert [
-        f"{dataset}.{rule.name}" for dataset, rule in every_rule() if UNSTEADY.search(rule.constraint)
-    ] == []
-    for constraint in ("at <= current_timestamp()", "at < NOW()", "d = curdate()", "unix_timestamp() > 0"):
-        assert UNSTEADY.search(constraint), constraint
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        "at <= current_timestamp()",
+        "at <= CURRENT_TIMESTAMP",
+        "at < Now ( )",
+        "d = curdate()",
+        "d = current_date",
+        "unix_timestamp() > 0",
+        "rand(7) < 0.5",
+        "id <> uuid()",
+        "system.builtin.now() > at",
+        "at < `now`()",
+        "at < TIMESTAMP 'now'",
+        "d >= DATE ' Yesterday '",
+        "owner = current_user()",
+        "a > 0 /* not in a comment */ AND b < now()",
+        "note = 'it''s' AND at < now()",
+    ],
+)
+def test_a_constraint_that_reads_the_clock_or_chance_is_refused(constraint: str) -> None:
+    assert unsteady(constraint) != []
+    rules = RuleSet((Rule("late", constraint, "warn", "A reason of some length"),), owner="a team")
+    assert [problem for _, problem in rules.problems("shop")] != []
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        "at <= ingested_at + INTERVAL 1 DAY",
+        "note <> 'now() or current_date'",
+        'note <> "rand()"',
+        "now > 0 AND t.current_date IS NOT NULL",
+        "`current_date` > DATE '2020-01-01'",
+        "a > 0 -- not rand()",
+        "unix_timestamp(at) > 0",
+        "at > TIMESTAMP '2024-01-01 00:00:00'",
+        "known(a) OR renow(b)",
+    ],
+)
+def test_a_constraint_over_its_row_alone_is_taken(constraint: str) -> None:
+    assert unsteady(constraint) == []
+
+
+def test_the_registry_has_no_problem() -> None:
+    assert registry_problems(CONFIG) == []
+
+
+def test_what_cannot_be_used_is_told_with_file_and_line() -> None:
+    fine = Rule("fine", "a > 0", "warn", "A reason of some length")
+    wrong = RuleSet(
+        (
+            fine,
+            Rule("fine", "b > 0", "drop", "A reason of some length"),
+            Rule("Loud", "a > 0", "warn", "short", tolerance=Tolerance(rows=1, share=0.5)),
+            Rule("strict", "a > 0", "fail", "A reason of some length", tolerance=Tolerance(rows=1)),
+        ),
+        checks=(DatasetRule("fine", Unique(("a",)), "fail", "A reason of some length"),),
+    )
+    found = [(rule.name, problem.rpartition(": ")[2]) for rule, problem in wrong.problems("shop")]
+    file, line = fine.location.split(":")
+    assert Path(file) == Path(__file__)
+    assert "Rule(" in Path(file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+    twice = f"dataset 'shop' has two rules named 'fine', the first at {file}:{line}"
+    assert [problem for _, problem in wrong.problems("shop") if "two rules" in problem] == [twice, twice]
+    # Nobody owns them, as neither the rules nor the dataset say who.
+    assert [name for name, problem in found if problem == "it needs an owner"] == [
+        "fine",
+        "fine",
+        "Loud",
+        "strict",
+        "fine",
+    ]
+    assert [problem for name, problem in found if name == "Loud"] == [
+        "a name is lower-case letters, digits and underscores",
+        "it needs a reason",
+        "it needs an owner",
+        "a tolerance is a number of rows or a share of them, 0 to 1",
+    ]
+    assert ("strict", "a tolerance is for a warning") in found
+
+
+def test_a_pipeline_cannot_be_declared_with_rules_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad = Rule("late", "at < now()", "drop", "A reason of some length")
+    good = Rule("there", "at IS NOT NULL", "drop", "A reason of some length")
+    monkeypatch.setitem(PIPELINES, "shop", lambda config: {"silver_shop": RuleSet((bad, good), owner="us")})
+    with pytest.raises(
+        RuleError, match=r"test_rules.py:\d+: dataset 'silver_shop', rule 'late': 'now\(\)' is"
+    ):
+        rules_for("silver_shop", CONFIG)
+    with tolerating_problems():
+        assert rules_for("silver_shop", CONFIG).drop == {"there": "at IS NOT NULL"}
+
+
+def test_every_rule_has_an_owner_and_rows_that_break_it() -> None:
+    assert [f"{dataset}.{rule.name}" for dataset, rule in every_rule() if not rule.owner] == []
+    assert [f"{dataset}.{rule.name}" for dataset, rule in every_rule() if not rule.broken_by] == []
 
 
 def test_no_rule_is_over_more_than_one_row() -> None:

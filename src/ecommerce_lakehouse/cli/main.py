@@ -16,11 +16,14 @@ from ecommerce_lakehouse.cli import (
     events,
     generate,
     health,
+    metrics,
+    quality,
     quarantine,
     run,
     show,
     sql,
     tables,
+    validate,
     workspace,
 )
 from ecommerce_lakehouse.cli.app import EXIT_CODES, INTERRUPTED, LakehouseGroup
@@ -53,9 +56,9 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _module in (run, bundle_list, tables, show, sql, events, health, clean):
+for _module in (run, bundle_list, tables, show, sql, events, validate, health, clean):
     app.command(_module.NAME, epilog=_module.EXAMPLES)(_module.command)
-for _group in (config, generate, quarantine, workspace):
+for _group in (config, generate, metrics, quality, quarantine, workspace):
     app.add_typer(_group.app)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +21,16 @@ from ecommerce_lakehouse.config.settings import (
 
 ENVIRONMENTS = known_environments()
 DEFAULT_ENVIRONMENT = "dev"
-OVERRIDES = {"CATALOG_NAME": "catalog", "SCHEMA_NAME": "schema", "VOLUME_NAME": "volume"}
+OVERRIDES = {
+    "CATALOG_NAME": "catalog",
+    "SCHEMA_NAME": "schema",
+    "VOLUME_NAME": "volume",
+    "POSTGRES_HOST": "postgres_host",
+    "POSTGRES_PORT": "postgres_port",
+    "POSTGRES_DATABASE": "postgres_database",
+    "POSTGRES_USER": "postgres_user",
+    "POSTGRES_SSLROOTCERT": "postgres_sslrootcert",
+}
 
 
 class _Widgets(Protocol):
@@ -35,7 +45,8 @@ class _Dbutils(Protocol):
 def get_config(environment: str | None = None) -> LakehouseConfig:
     """Settings of `environment`; else of Spark conf `PIPELINE_ENV`, else of the variable, else of dev.
 
-    `CATALOG_NAME`, `SCHEMA_NAME` and `VOLUME_NAME` override the file, again Spark conf before variable.
+    `CATALOG_NAME`, `SCHEMA_NAME`, `VOLUME_NAME`, and `POSTGRES_HOST`, `_PORT`, `_DATABASE`, `_USER` and
+    `_SSLROOTCERT` override the file, again Spark conf before variable.
     Raises ConfigError: an unknown environment or a bad value, in one line that lists what is valid.
     """
     name = environment or setting("PIPELINE_ENV") or DEFAULT_ENVIRONMENT
@@ -121,6 +132,14 @@ def _one_line(error: ValidationError) -> str:
     problems = []
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"]) or "settings"
-        given = f" (given: {item['input']!r})" if item["loc"] and item["type"] != "missing" else ""
-        problems.append(f"{field}: {item['msg']}{given}")
+        problems.append(f"{field}: {item['msg']}{given_value(field, item)}")
     return "; ".join(problems)
+
+
+def given_value(field: str, problem: Mapping[str, Any]) -> str:
+    """The value that pydantic found wrong, in brackets, where there is one that may be shown.
+
+    None of the database's: somebody may have given a URL with a password for its host.
+    """
+    shown = problem["loc"] and problem["type"] != "missing" and not field.startswith("postgres_")
+    return f" (given: {problem['input']!r})" if shown else ""

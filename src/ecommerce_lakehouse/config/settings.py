@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ecommerce_lakehouse.config.health import HealthTargets
 
-Layer = Literal["bronze", "silver", "gold", "feature", "quarantine"]
+Layer = Literal["bronze", "silver", "gold", "feature", "quarantine", "quality"]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=255)]
 
-LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "feature", "quarantine")
+LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "feature", "quarantine", "quality")
 
 
 # The seed calls the schema `schema`; pydantic warns because a deprecated method of its own has that name.
@@ -92,6 +92,22 @@ class LakehouseConfig(_Frozen):
 
     health: HealthTargets
 
+    # Metrics export; nothing is exported without a host. The password is in no file: it comes from the
+    # variable POSTGRES_PASSWORD, else from this key of this secret scope. The budget is all that an export
+    # may take, retries included.
+    postgres_host: str | None = Field(default=None, pattern=r"^(/.+|[A-Za-z0-9._:-]+)$")
+    postgres_port: int = Field(ge=1, le=65535)
+    postgres_database: str = Field(min_length=1, max_length=63)
+    postgres_user: str = Field(min_length=1, max_length=63)
+    postgres_schema: str = Field(pattern=r"^[a-z_][a-z0-9_]*$", max_length=63)
+    postgres_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+    postgres_sslrootcert: str | None = None
+    postgres_secret_scope: str = Field(min_length=1)
+    postgres_password_key: str = Field(min_length=1)
+    postgres_connect_timeout_seconds: int = Field(ge=2, le=300)
+    postgres_statement_timeout_seconds: int = Field(ge=1, le=3600)
+    postgres_budget_seconds: int = Field(ge=1, le=3600)
+
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> LakehouseConfig:
         pairs = (
@@ -142,7 +158,7 @@ class LakehouseConfig(_Frozen):
     def get_table_name(self, layer: Layer, entity: str) -> str:
         """`<catalog>.<schema>.<layer>_<entity>`; raises ConfigError for an unknown layer."""
         if layer not in LAYERS:
-            raise ConfigError(f"Unknown layer '{layer}'. Valid layers: {', '.join(LAYERS)}.")
+            raise ConfigError(f"Unknown layer '{layer}'. Valid: {', '.join(LAYERS)}.")
         if not re.fullmatch(r"[a-z][a-z0-9_]*", entity):
             raise ConfigError(f"'{entity}' is no entity name: lower-case letters, digits and underscores.")
         return f"{self.catalog}.{self.schema}.{layer}_{entity}"

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from ecommerce_lakehouse.config.resolve import DEFAULT_ENVIRONMENT, ENVIRONMENTS, OVERRIDES, setting
+from ecommerce_lakehouse.config.resolve import (
+    DEFAULT_ENVIRONMENT,
+    ENVIRONMENTS,
+    OVERRIDES,
+    given_value,
+    setting,
+)
 from ecommerce_lakehouse.config.settings import LakehouseConfig, settings_file
 
 
@@ -44,9 +50,8 @@ def problems_of(environment: str) -> list[Problem]:
         problems = []
         for item in error.errors(include_url=False):
             field = ".".join(str(part) for part in item["loc"]) or "settings"
-            given = f" (given: {item['input']!r})" if item["loc"] and item["type"] != "missing" else ""
             source = overridden.get(field, file.name)
-            problems.append(Problem(source, field, f"{item['msg']}{given}"))
+            problems.append(Problem(source, field, f"{item['msg']}{given_value(field, item)}"))
         return problems
     return []
 

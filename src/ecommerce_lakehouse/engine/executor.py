@@ -26,6 +26,7 @@ class BatchReport:
     expectations: tuple[ExpectationCounts, ...]
     metrics: Mapping[str, int] = field(default_factory=dict)
     version: int | None = None
+    bytes_written: int = 0
 
     @property
     def rows_dropped(self) -> int:

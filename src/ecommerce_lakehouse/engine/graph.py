@@ -6,10 +6,11 @@ or type is found before anything runs.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,14 @@ class Names:
         return TableName(*([self.catalog, self.schema][: 3 - len(parts)] + parts))
 
 
+# Told of a problem instead of an exception: the definition that it is in, and what is wrong.
+Report = Callable[[DatasetDefinition, ex.Expectation | None, str], None]
+
+
+class _UpstreamError(LakehouseError):
+    """A dataset reads another one that cannot be resolved, which has been reported."""
+
+
 Leaf = Callable[[TableName, Any, bool], "DataFrame"]
 Apply = Callable[["DataFrame", str, tuple[ex.Expectation, ...]], "DataFrame"]
 
@@ -131,10 +140,14 @@ Apply = Callable[["DataFrame", str, tuple[ex.Expectation, ...]], "DataFrame"]
 class QueryReader:
     """Builds the DataFrame of one flow and notes what it reads.
 
-    `leaf` gives a table's DataFrame; `apply` puts a dataset's expectations on its rows.
+    `leaf` gives a table's DataFrame; `apply` puts a dataset's expectations on its rows; `nothing` is an
+    empty folder to stream in place of one that does not exist yet.
     """
 
-    def __init__(self, names: Names, session: SparkSession, leaf: Leaf, apply: Apply) -> None:
+    def __init__(
+        self, names: Names, session: SparkSession, leaf: Leaf, apply: Apply, nothing: Path | None = None
+    ) -> None:
+        self._nothing = nothing
         self.reads: set[TableName] = set()
         self.streams: set[TableName] = set()
         self.reads_files = False
@@ -170,9 +183,10 @@ class QueryReader:
         with reading_directly():
             return self._leaf(table, reader, streaming)
 
-    def files(self, path: str) -> None:
+    def files(self, path: str) -> str:
         """The query streams files."""
         self.reads_files = True
+        return str(self._nothing) if self._nothing and not Path(path).is_dir() else path
 
     def _view(self, name: str) -> DataFrame:
         if name in self._views_in_progress:
@@ -187,9 +201,20 @@ class QueryReader:
 
 
 def resolve(
-    definitions: Definitions, session: SparkSession, storage: Storage, catalog: str, schema: str
+    definitions: Definitions,
+    session: SparkSession,
+    storage: Storage,
+    catalog: str,
+    schema: str,
+    *,
+    elsewhere: Mapping[TableName, StructType] | None = None,
+    report: Report | None = None,
 ) -> Graph:
-    """The pipeline's graph. Raises GraphError, in one line with file and line, for what cannot run."""
+    """The pipeline's graph. Raises GraphError, in one line with file and line, for what cannot run.
+
+    `elsewhere` has the schemas of tables that other pipelines will have made. With `report` every problem of
+    a dataset or an expectation is told to it, and the graph is what remains.
+    """
     names = Names(definitions, catalog, schema)
     if not names.tables:
         raise GraphError("The pipeline declares no table.")
@@ -197,29 +222,52 @@ def resolve(
     in_progress: list[TableName] = []
     empty = storage.home / "scratch" / "empty"
     empty.mkdir(parents=True, exist_ok=True)
+    nothing = empty if report else None  # where problems are looked for, nothing need have arrived
+    failed: set[TableName] = set()
 
     def visit(table: TableName) -> Dataset:
         if table in done:
             return done[table]
+        if table in failed:
+            raise _UpstreamError(f"'{table}' cannot be resolved.")
         if table in in_progress:
             cycle = [*in_progress[in_progress.index(table) :], table]
             raise GraphError(f"Datasets read each other: {' -> '.join(item.table for item in cycle)}.")
         in_progress.append(table)
         try:
-            done[table] = _resolve_dataset(table, names, session, leaf)
+            done[table] = _resolve_dataset(table, names, session, leaf, nothing, report)
+        except LakehouseError as error:
+            failed.add(table)
+            if report is None:
+                raise
+            if not isinstance(error, _UpstreamError):
+                report(names.tables[table], None, str(error))
+            raise _UpstreamError(f"'{table}' cannot be resolved.") from error
         finally:
             in_progress.pop()
         return done[table]
 
     def leaf(table: TableName, reader: Any, streaming: bool) -> DataFrame:
         if table in names.tables:
-            return _empty(session, visit(table).schema, empty, streaming)
+            return empty_rows(session, visit(table).schema, empty, streaming)
+        if elsewhere is not None and table in elsewhere:
+            return empty_rows(session, elsewhere[table], empty, streaming)
         return read_delta(storage, table, reader, [str(name) for name in names.tables] + [*names.views])
 
     for table in names.tables:
-        visit(table)
-    for view in names.views:  # a view that nothing reads is checked, too
-        QueryReader(names, session, leaf, _check_constraints).build_view(view)
+        with _reported_already(report):
+            visit(table)
+    for view, definition in names.views.items():  # a view that nothing reads is checked, too
+        with _reported_already(report):
+            try:
+                checker = _checker(definition, report)
+                QueryReader(names, session, leaf, checker, nothing).build_view(view)
+            except _UpstreamError:
+                raise
+            except Exception as error:
+                if report is None:
+                    raise
+                report(definition, None, _reason(error))
     return Graph(done, names)
 
 
@@ -244,7 +292,14 @@ def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
     return [column for column in wanted if column not in flow.cdc.except_column_list]
 
 
-def _resolve_dataset(table: TableName, names: Names, session: SparkSession, leaf: Leaf) -> Dataset:
+def _resolve_dataset(
+    table: TableName,
+    names: Names,
+    session: SparkSession,
+    leaf: Leaf,
+    nothing: Path | None,
+    report: Report | None,
+) -> Dataset:
     from pyspark.sql.types import StructField, StructType
 
     definition = names.tables[table]
@@ -255,12 +310,12 @@ def _resolve_dataset(table: TableName, names: Names, session: SparkSession, leaf
 
     def apply(rows: DataFrame, dataset: str, declared: tuple[ex.Expectation, ...]) -> DataFrame:
         expectations.extend((dataset, e.name, e.constraint, e.action) for e in declared)
-        return _check_constraints(rows, dataset, declared)
+        return _checker(definition, report)(rows, dataset, declared)
 
     if not names.table_flows[table]:
         raise GraphError(f"{definition.location}: no flow writes to streaming table '{table}'.")
     for flow in names.table_flows[table]:
-        reader = QueryReader(names, session, leaf, apply)
+        reader = QueryReader(names, session, leaf, apply, nothing)
         try:
             rows = reader.build(flow, definition, str(table))
         except LakehouseError:
@@ -336,24 +391,55 @@ def _verb(streaming: bool) -> str:
     return "readStream" if streaming else "read"
 
 
-def _check_constraints(rows: DataFrame, dataset: str, declared: tuple[ex.Expectation, ...]) -> DataFrame:
-    from pyspark.sql import functions as F  # noqa: N812
+def _checker(definition: DatasetDefinition, report: Report | None) -> Apply:
+    """Checks that constraints are expressions over the rows; the rows stay as they are."""
 
-    if declared:
-        try:
-            _ = rows.select(*[F.expr(item.constraint) for item in declared]).schema
-        except Exception:
-            for item in declared:
-                try:
-                    _ = rows.select(F.expr(item.constraint)).schema
-                except Exception as error:
+    def check(rows: DataFrame, dataset: str, declared: tuple[ex.Expectation, ...]) -> DataFrame:
+        from pyspark.sql import functions as F  # noqa: N812
+
+        if not declared:
+            return rows
+        if report is None:
+            try:
+                _ = rows.select(*[F.expr(item.constraint) for item in declared]).schema
+            except Exception:
+                pass  # which one is it?
+            else:
+                return rows
+        for item in declared:
+            try:
+                asked = rows.select(F.expr(item.constraint))
+                _ = asked.schema
+            except Exception as error:
+                if report is None:
                     raise GraphError(
                         f"Dataset '{dataset}', expectation '{item.name}': {_reason(error)}"
                     ) from error
-    return rows
+                report(definition, item, _reason(error))
+            else:
+                if report and not _is_deterministic(asked):
+                    report(definition, item, "it depends on chance or on the row's place")
+        return rows
+
+    return check
 
 
-def _empty(session: SparkSession, schema: StructType, folder: Path, streaming: bool) -> DataFrame:
+@contextlib.contextmanager
+def _reported_already(report: Report | None) -> Iterator[None]:
+    try:
+        yield
+    except _UpstreamError:
+        if report is None:
+            raise
+
+
+def _is_deterministic(asked: DataFrame) -> bool:
+    """Whether the one expression that is asked of some rows gives the same for the same row."""
+    projection: Any = asked._jdf.queryExecution().analyzed()
+    return bool(projection.expressions().head().deterministic())
+
+
+def empty_rows(session: SparkSession, schema: StructType, folder: Path, streaming: bool) -> DataFrame:
     """No rows of a schema, as a batch or as a stream."""
     from pyspark.sql import DataFrame
 

@@ -24,8 +24,8 @@ class Reader(Protocol):
     def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
         """The table or view `name`; `reader` carries the options that the query has set."""
 
-    def files(self, path: str) -> None:
-        """The query streams files from `path`."""
+    def files(self, path: str) -> str:
+        """The query streams files from `path`; the folder from which it shall."""
 
 
 _reader: ContextVar[Reader | None] = ContextVar("reader", default=None)
@@ -91,7 +91,7 @@ def _stream_load(original: Callable[..., Any]) -> Any:
     def load(self: Any, path: str | None = None, *args: Any, **options: Any) -> Any:
         reader = _reader.get()
         if reader and path is not None:
-            reader.files(path)
+            path = reader.files(path)
             if not Path(path).is_dir():
                 raise LakehouseError(
                     f"Nothing has arrived in {path}: the folder does not exist. "

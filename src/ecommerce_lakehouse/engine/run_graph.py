@@ -354,7 +354,11 @@ class GraphRun:
     ) -> None:
         details: dict[str, Any] = {"status": status}
         if report is not None:
-            details["metrics"] = {"num_output_rows": report.rows_written, **report.metrics}
+            details["metrics"] = {
+                "num_output_rows": report.rows_written,
+                "num_output_bytes": report.bytes_written,
+                **report.metrics,
+            }
             expectations = [
                 {
                     "name": result.name,

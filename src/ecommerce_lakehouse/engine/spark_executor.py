@@ -104,6 +104,7 @@ class SparkExecutor:
             rows_written=commit.metrics.get("numOutputRows", 0),
             expectations=run.query.counts(_values(observed)),
             version=version,
+            bytes_written=_bytes(commit),
         )
 
     def create_table(self, dataset: Dataset, path: Path) -> None:
@@ -275,7 +276,13 @@ class _Reports:
             expectations=self._run.query.counts(_metrics(progress)),
             metrics=metrics,
             version=commit.version,
+            bytes_written=_bytes(commit),
         )
+
+
+def _bytes(commit: Commit) -> int:
+    """Bytes of the files that a commit added, whichever of its names Delta gives them."""
+    return commit.metrics.get("numOutputBytes", 0) or commit.metrics.get("numTargetBytesAdded", 0)
 
 
 def _commit_metrics(commit: Commit) -> tuple[dict[str, int], int]:

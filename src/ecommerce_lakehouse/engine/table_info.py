@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-LAYERS = ("bronze", "silver", "gold", "feature", "quarantine", "event_log")
+LAYERS = ("bronze", "silver", "gold", "feature", "quarantine", "quality", "event_log")
 _SPARK_TYPES = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
 
 

@@ -14,6 +14,7 @@ from ecommerce_lakehouse.engine.bundle_model import PipelineSpec
 from ecommerce_lakehouse.engine.event_log import EventLog, error_of
 from ecommerce_lakehouse.engine.graph import Dataset, Flow, Graph, resolve
 from ecommerce_lakehouse.engine.lakeflow import Definitions, load_definitions
+from ecommerce_lakehouse.engine.process_usage import ProcessUsage
 from ecommerce_lakehouse.engine.results import DatasetResult, Listener, UpdateResult, UpdateState
 from ecommerce_lakehouse.engine.run_graph import GraphRun
 from ecommerce_lakehouse.engine.session import session_with, sized_settings
@@ -79,6 +80,7 @@ def run_update(
     }
     log = EventLog(state, event_table, origin, on_event)
     update = _Update(spec, storage, selection, log, state, update_id, stop or threading.Event())
+    usage = ProcessUsage()
     try:
         _close_killed_updates(update)
         state.begin_update(update_id)
@@ -90,9 +92,17 @@ def run_update(
             raise
         finally:
             state.end_update(update_id)
+            _log_usage(log, usage)
             log.publish()
     finally:
         state.close()
+
+
+def _log_usage(log: EventLog, usage: ProcessUsage) -> None:
+    """Databricks has no such event: its flow_progress metrics tell executor times, and no memory."""
+    used = usage.details()
+    message = f"The update took {used['wall_seconds']} s."
+    log.emit("update_resources", message, {"update_resources": used}, level="METRICS")
 
 
 def event_log_table(spec: PipelineSpec) -> TableName:

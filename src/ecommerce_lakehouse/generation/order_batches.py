@@ -239,10 +239,16 @@ def _parser() -> argparse.ArgumentParser:
         "--end", metavar="MINUTES", help="stop after so many minutes; default: after one batch"
     )
     parser.add_argument(
-        "--batch-size", metavar="ORDERS", help=f"orders in a batch; default {DEFAULT_BATCH_SIZE}"
+        "--batch-size",
+        "--batch_size",
+        metavar="ORDERS",
+        help=f"orders in a batch; default {DEFAULT_BATCH_SIZE}",
     )
     parser.add_argument(
-        "--issue-rate", metavar="SHARE", help="share of lines with an intentional issue, 0 to 1; default 0"
+        "--issue-rate",
+        "--issue_rate",
+        metavar="SHARE",
+        help="share of lines with an intentional issue, 0 to 1; default 0",
     )
     parser.add_argument("--seed", help=f"of all random values; default {DEFAULT_SEED}")
     return parser

@@ -17,6 +17,8 @@ RunSql = Callable[[str], Sequence[Row]]
 Verdict = Literal["ok", "failed", "no data"]
 Trend = Literal["better", "worse", "same", "new", ""]
 GB = 10**9
+# The cost of less is the time that starting takes, whatever the data.
+LEAST_BYTES_JUDGED = 10**6
 
 
 class HealthError(Exception):
@@ -152,16 +154,19 @@ def _cost(
         "current": _bytes_arrived(config, middle, now),
         "previous": _bytes_arrived(config, start, middle),
     }
-    figure, previous = (_ratio(spent.get(name), arrived[name] / GB) for name in ("current", "previous"))
+    judged = {name: size if size >= LEAST_BYTES_JUDGED else 0 for name, size in arrived.items()}
+    figure, previous = (_ratio(spent.get(name), judged[name] / GB) for name in ("current", "previous"))
     if figure is None and not note:
-        note = "no raw file arrived in this period" if not arrived["current"] else "no update ended in it"
+        little = f"less than {LEAST_BYTES_JUDGED / 10**6:g} MB arrived in this period"
+        note = "no update ended in this period" if judged["current"] else little
     return _check("cost", "", figure, previous, target, unit, note=note)
 
 
 def _bytes_arrived(config: LakehouseConfig, after: datetime, until: datetime) -> int:
     """Bytes of raw files last written within a period; the volume is a folder on Databricks too."""
     sizes = 0
-    for file in Path(config.volume_path).glob("*_raw/**/*"):
+    volume = Path(config.volume_path)
+    for file in (*volume.glob("*_raw/**/*"), *volume.glob("*/landing/**/*")):
         status = file.stat()
         if file.is_file() and after.timestamp() < status.st_mtime <= until.timestamp():
             sizes += status.st_size

@@ -6,10 +6,16 @@ quarantine_<target>        the lines that break a rule, raw, with all reasons
 silver_<target>            one row per key, of the lines that break none
 silver_<target>_duplicates the valid lines that another one superseded
 silver_<target>_history    every version of a key, where asked for
+
+`declare_quality` declares what checks a pipeline's datasets as wholes:
+
+quality_checks_<pipeline>          one row per rule of a dataset
+quality_reconciliation_<pipeline>  one row per entity: where its lines are
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyspark import pipelines
@@ -17,15 +23,24 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import Entity
-from ecommerce_lakehouse.quality.quarantine import BROKEN_RULES, kept, quarantined, surplus, with_broken_rules
-from ecommerce_lakehouse.quality.rules import rules_for
+from ecommerce_lakehouse.quality.checks import quality_checks
+from ecommerce_lakehouse.quality.quarantine import (
+    BROKEN_RULES,
+    JUDGED_BY,
+    kept,
+    quarantined,
+    surplus,
+    with_broken_rules,
+)
+from ecommerce_lakehouse.quality.reconciliation import Account, reconciliation
+from ecommerce_lakehouse.quality.rules import pipeline_rules, rules_for
 from ecommerce_lakehouse.transforms.ingest import CHECKS, latest_per_key, parse, sequence, to_bronze
 
 # Databricks' module, and the engine's, have more than open-source Spark's type hints know.
 dp: Any = pipelines
 
 # What silver_<target>_parsed has beyond the rows of silver_<target>.
-HELPERS = [*CHECKS, "raw_line", BROKEN_RULES]
+HELPERS = [*CHECKS, "raw_line", BROKEN_RULES, JUDGED_BY]
 
 
 def declare_bronze(entity: Entity, config: LakehouseConfig) -> None:
@@ -69,6 +84,7 @@ def declare_silver(
         comment=f"Lines of {entity.name} that break a rule, with every reason",
         table_properties=properties,
     )
+    @dp.expect_all_or_fail(rules_for(f"quarantine_{entity.target}", config).fail)
     def quarantine() -> DataFrame:
         return quarantined(SparkSession.active().readStream.table(parsed))
 
@@ -96,6 +112,7 @@ def declare_silver(
         comment=f"Valid records of {entity.name} that another one with the same {entity.key} superseded",
         table_properties=properties,
     )
+    @dp.expect_all(rules_for(f"silver_{entity.target}_duplicates", config).warn)
     def duplicates() -> DataFrame:
         valid = kept(SparkSession.active().read.table(parsed)).drop(*HELPERS)
         return surplus(valid, entity)
@@ -126,6 +143,7 @@ def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: li
         comment=f"Lines of {entity.name} that break a rule, with every reason",
         table_properties=properties,
     )
+    @dp.expect_all_or_fail(rules_for(f"quarantine_{entity.target}", config).fail)
     def quarantine() -> DataFrame:
         return quarantined(SparkSession.active().read.table(parsed))
 
@@ -147,8 +165,50 @@ def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: li
         comment=f"Valid records of {entity.name} that another one with the same {entity.key} superseded",
         table_properties=properties,
     )
+    @dp.expect_all(rules_for(f"silver_{entity.target}_duplicates", config).warn)
     def duplicates() -> DataFrame:
         return surplus(kept(SparkSession.active().read.table(parsed)).drop(*HELPERS), entity)
+
+
+def declare_quality(pipeline: str, entities: Sequence[Entity], config: LakehouseConfig) -> None:
+    """Declare the datasets that check a pipeline's others; they fail the update where a rule says so."""
+    checks = rules_for(f"quality_checks_{pipeline}", config)
+    books = rules_for(f"quality_reconciliation_{pipeline}", config)
+
+    @dp.materialized_view(
+        name=config.get_table_name("quality", f"checks_{pipeline}"),
+        comment=f"One row per rule of a whole dataset of {pipeline}, with what breaks it and the verdict",
+        table_properties=config.get_gold_table_properties(),
+    )
+    @dp.expect_all_or_fail(checks.fail)
+    @dp.expect_all(checks.warn)
+    def rules_of_datasets() -> DataFrame:
+        return quality_checks(pipeline_rules(pipeline, config), lambda dataset: _table(dataset, config))
+
+    @dp.materialized_view(
+        name=config.get_table_name("quality", f"reconciliation_{pipeline}"),
+        comment=f"One row per entity of {pipeline}: where its lines are; one astray fails the update",
+        table_properties=config.get_gold_table_properties(),
+    )
+    @dp.expect_all_or_fail(books.fail)
+    def places_of_lines() -> DataFrame:
+        return reconciliation([_account(entity, config) for entity in entities])
+
+
+def _account(entity: Entity, config: LakehouseConfig) -> Account:
+    return Account(
+        entity=entity.name,
+        drop=rules_for(f"silver_{entity.target}", config).drop,
+        arrived=_table(f"bronze_{entity.name}", config),
+        judged=_table(f"silver_{entity.target}_parsed", config),
+        good=_table(f"silver_{entity.target}", config),
+        quarantined=_table(f"quarantine_{entity.target}", config),
+        duplicates=_table(f"silver_{entity.target}_duplicates", config),
+    )
+
+
+def _table(dataset: str, config: LakehouseConfig) -> DataFrame:
+    return SparkSession.active().read.table(f"{config.catalog}.{config.schema}.{dataset}")
 
 
 def _declare_history(entity: Entity, config: LakehouseConfig, parsed: str) -> None:
@@ -168,6 +228,6 @@ def _declare_history(entity: Entity, config: LakehouseConfig, parsed: str) -> No
         source=f"versions_of_{entity.target}",
         keys=[entity.key],
         sequence_by=entity.sequence_by,
-        except_column_list=[*HELPERS, "record_hash", "source_file", "ingested_at"],
+        except_column_list=[*HELPERS, "record_hash", "line_hash", "source_file", "ingested_at"],
         stored_as_scd_type=2,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 
 from pyspark.sql import DataFrame, Window
@@ -11,19 +13,28 @@ from ecommerce_lakehouse.domain.entities import Entity
 from ecommerce_lakehouse.transforms.ingest import PROVENANCE, sequence
 
 BROKEN_RULES = "broken_rules"
+JUDGED_BY = "judged_by"
 
 
 def with_broken_rules(rows: DataFrame, rules: Mapping[str, str]) -> DataFrame:
     """Adds `broken_rules` ARRAY<STRING>: names of the rules that do not hold, NULL counting as broken.
 
+    And `judged_by` BIGINT: the fingerprint of the rules, as they may be others when the row is looked at.
     Where none is broken `raw_line` becomes NULL: bronze has it, and only quarantine needs it again.
     """
     broken = [
         F.when(~F.coalesce(F.expr(constraint).cast("boolean"), F.lit(False)), F.lit(name))
         for name, constraint in rules.items()
     ]
-    checked = rows.withColumn(BROKEN_RULES, F.array_compact(F.array(*broken)))
+    checked = rows.withColumn(BROKEN_RULES, F.array_compact(F.array(*broken).cast("array<string>")))
+    checked = checked.withColumn(JUDGED_BY, F.lit(fingerprint(rules)).cast("bigint"))
     return checked.withColumn("raw_line", F.when(F.size(BROKEN_RULES) > 0, F.col("raw_line")))
+
+
+def fingerprint(rules: Mapping[str, str]) -> int:
+    """A number of 63 bits that other rules do not have."""
+    digest = hashlib.sha256(json.dumps(list(rules.items())).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def kept(checked: DataFrame) -> DataFrame:
@@ -32,10 +43,14 @@ def kept(checked: DataFrame) -> DataFrame:
 
 
 def quarantined(checked: DataFrame) -> DataFrame:
-    """The rows that break a rule: `raw_line` BINARY, `raw_text` STRING, provenance, `broken_rules`."""
+    """The rows that break a rule.
+
+    Out: `raw_line` BINARY, `raw_text` STRING, `line_hash` BIGINT, provenance, `broken_rules` ARRAY<STRING>.
+    """
     return checked.where(F.size(BROKEN_RULES) > 0).select(
         "raw_line",
         F.make_valid_utf8(F.col("raw_line").cast("string")).alias("raw_text"),
+        "line_hash",
         *PROVENANCE,
         BROKEN_RULES,
     )

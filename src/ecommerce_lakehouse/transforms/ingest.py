@@ -54,6 +54,7 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
     typed = named.select(
         *columns,
         F.xxhash64(*given.values()).alias("record_hash"),
+        line_hash().alias("line_hash"),
         "is_utf8",
         F.col("record").isNotNull().alias("is_json"),
         F.coalesce(
@@ -74,8 +75,16 @@ def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:
 
 
 def sequence(entity: Entity) -> Column:
-    """The order of records with one key: by time, then by content, so that arrival order is irrelevant."""
-    return F.struct(entity.sequence_by, "record_hash", "source_file")
+    """The order of records with one key: by time, then by content, so that arrival order is irrelevant.
+
+    It is total: only lines that are equal byte by byte, in one file, are equal in it.
+    """
+    return F.struct(entity.sequence_by, "record_hash", "source_file", "line_hash")
+
+
+def line_hash() -> Column:
+    """64 bits of a raw line's bytes; `raw_line` BINARY in, never NULL where that is not."""
+    return F.xxhash64("raw_line")
 
 
 def _typed(value: Column, field: SourceField) -> Column:

@@ -1,0 +1,242 @@
+"""Everything that is wrong in the project before anything runs, all at once: `validate`.
+
+The bundle for each of its targets, the rule registry, the graph of every pipeline with all expectations, and
+the dashboards' queries. Nothing is written, and no data is read: every table is empty, of its right schema.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.engine.bundle import Bundle, load_bundle
+from ecommerce_lakehouse.engine.bundle_model import PipelineSpec
+from ecommerce_lakehouse.engine.bundle_yaml import read_yaml
+from ecommerce_lakehouse.engine.errors import LakehouseError, closest_first
+from ecommerce_lakehouse.engine.expectations import Expectation
+from ecommerce_lakehouse.engine.graph import resolve
+from ecommerce_lakehouse.engine.lakeflow import DatasetDefinition, Definitions, load_definitions
+from ecommerce_lakehouse.engine.session import session_with
+from ecommerce_lakehouse.engine.storage import Storage, TableName
+from ecommerce_lakehouse.quality.checks import has_checks
+from ecommerce_lakehouse.quality.rule import AnyRule
+from ecommerce_lakehouse.quality.rules import (
+    datasets_with_rules,
+    registry_problems,
+    rules_for,
+    tolerating_problems,
+)
+from ecommerce_lakehouse.quality.steady import unsteady
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+Schemas = dict[TableName, "StructType"]
+DASHBOARDS = Path("src") / "dashboards"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """Something that would fail. `location` is `file:line`, the file relative to the project; one line."""
+
+    location: str
+    message: str
+
+
+def validate(root: Path, variables: Mapping[str, str], config: LakehouseConfig) -> list[Problem]:
+    """All problems of the project in folder `root`, sorted by place; empty where it can run.
+
+    `variables` are the bundle's, for its default target. Needs Spark, started by `get_session` before.
+    """
+    found = _bundle_problems(root, variables)
+    found += [Problem(item.location, item.message) for item in registry_problems(config)]
+    try:
+        bundle = load_bundle(root, None, variables)
+    except LakehouseError:
+        return _tidy(found, root)  # reported above; without a bundle there are no pipelines
+    with tolerating_problems():
+        schemas, more, declared = _pipeline_problems(bundle, config)
+        found += more
+        found += _rules_of_nothing(declared, config)
+    if (root / DASHBOARDS).is_dir():
+        from ecommerce_lakehouse.engine.validation_dashboards import dashboard_problems
+
+        of_dashboards = dashboard_problems(root / DASHBOARDS, _with_logs(bundle, schemas))
+        found += [Problem(*problem) for problem in of_dashboards]
+    return _tidy(found, root)
+
+
+def _bundle_problems(root: Path, variables: Mapping[str, str]) -> list[Problem]:
+    found: list[Problem] = []
+    targets: list[str | None] = [None]
+    with contextlib.suppress(LakehouseError):  # the default target meets the same problem
+        targets += list(read_yaml(root / "databricks.yml", root).get("targets", {}))
+    for target in targets:
+        try:
+            load_bundle(root, target, variables if target is None else {})
+        except LakehouseError as error:
+            location, message = _split(str(error), "databricks.yml")
+            found.append(Problem(location, message))
+    return found
+
+
+# Pipelines --------------------------------------------------------------------------------------------------
+
+
+def _pipeline_problems(
+    bundle: Bundle, config: LakehouseConfig
+) -> tuple[Schemas, list[Problem], dict[TableName, str]]:
+    """The tables' schemas, what is wrong in the pipelines, and every declared table with its pipeline."""
+    found: list[Problem] = []
+    loaded: dict[str, Definitions] = {}
+    owners: dict[TableName, str] = {}
+    for key, spec in bundle.pipelines.items():
+        with session_with(spec.configuration) as session:
+            try:
+                loaded[key] = load_definitions(spec.source_files, session, spec.root_path)
+            except LakehouseError as error:
+                location, message = _split(str(error), key)
+                found.append(Problem(_full(location, spec), message))
+                continue
+        for definition in loaded[key].datasets.values():
+            if definition.kind == "VIEW":
+                continue
+            table = _table_name(definition.name, spec)
+            if table in owners:
+                other = f"'{table.table}' belongs to {owners[table]} and to {key}"
+                found.append(Problem(_full(definition.location, spec), other))
+            owners[table] = key
+    schemas: Schemas = {}
+    waiting = list(loaded)
+    while waiting:
+        # A pipeline that reads tables of another comes after it; of those that wait for each other, any.
+        for key in [*waiting, waiting[0]]:
+            elsewhere = _Elsewhere(schemas, {table for table, owner in owners.items() if owner in waiting})
+            resolved, problems = _resolve(bundle.pipelines[key], loaded[key], elsewhere, config)
+            if not elsewhere.missed:
+                break
+        waiting.remove(key)
+        schemas |= resolved
+        found += problems
+    return schemas, found, owners
+
+
+class _Elsewhere(dict[TableName, "StructType"]):
+    """Schemas of the tables of other pipelines; notes when one is asked for that is not known yet."""
+
+    def __init__(self, schemas: Schemas, awaited: set[TableName]) -> None:
+        super().__init__(schemas)
+        self._awaited = awaited
+        self.missed: set[TableName] = set()
+
+    def __contains__(self, table: object) -> bool:
+        return super().__contains__(table) or table in self._awaited
+
+    def __missing__(self, table: TableName) -> StructType:
+        self.missed.add(table)
+        raise LakehouseError(f"Table '{table}' is of a pipeline that cannot be resolved before this one.")
+
+
+def _resolve(
+    spec: PipelineSpec, definitions: Definitions, elsewhere: Schemas, config: LakehouseConfig
+) -> tuple[Schemas, list[Problem]]:
+    found: list[Problem] = []
+    places = _rule_places(config)
+
+    def report(definition: DatasetDefinition, item: Expectation | None, reason: str) -> None:
+        if item is None:
+            location, message = _split(reason, definition.location)
+            found.append(Problem(_full(location, spec), message))
+            return
+        where = places.get((item.name, item.constraint)) or _full(definition.location, spec)
+        found.append(Problem(where, f"rule '{item.name}' of '{definition.name}': {reason}"))
+
+    with session_with(spec.configuration) as session:
+        try:
+            graph = resolve(
+                definitions,
+                session,
+                Storage.default(),
+                spec.catalog,
+                spec.schema,
+                elsewhere=elsewhere,
+                report=report,
+            )
+        except LakehouseError as error:
+            location, message = _split(str(error), spec.key)
+            return {}, [*found, Problem(_full(location, spec), message)]
+    for definition in definitions.datasets.values():
+        for item in definition.expectations:
+            for what in unsteady(item.constraint):
+                report(definition, item, f"'{what}' is not the row's alone")
+    return {name: dataset.schema for name, dataset in graph.datasets.items()}, found
+
+
+def _rule_places(config: LakehouseConfig) -> dict[tuple[str, str], str]:
+    """Where each rule of the registry is written, by name and constraint."""
+    return {
+        (rule.name, rule.constraint): rule.location
+        for dataset in datasets_with_rules(config)
+        for rule in rules_for(dataset, config).rules
+    }
+
+
+def _rules_of_nothing(declared: Mapping[TableName, str], config: LakehouseConfig) -> list[Problem]:
+    """Rules of a dataset that no pipeline declares: they are never asked."""
+    names = sorted({table.table for table in declared})
+    found = []
+    for dataset in datasets_with_rules(config):
+        rules = rules_for(dataset, config)
+        if dataset in names or not (rules.rules or has_checks(rules)):
+            continue
+        closest = closest_first(dataset, names)[:1]
+        guess = f"; did you mean '{closest[0]}'?" if closest else ""
+        first: AnyRule = rules.rules[0] if rules.rules else rules.checks[0]
+        message = f"no pipeline declares the dataset '{dataset}' of this rule{guess}"
+        found.append(Problem(first.location, message))
+    return found
+
+
+def _with_logs(bundle: Bundle, schemas: Schemas) -> dict[str, StructType]:
+    """The schemas by plain name, with those of the published event logs."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    from ecommerce_lakehouse.engine.event_log import arrow_schema
+
+    log = from_arrow_schema(arrow_schema())
+    logs = {spec.event_log.table: log for spec in bundle.pipelines.values() if spec.event_log}
+    return {table.table: schema for table, schema in schemas.items()} | logs
+
+
+def _table_name(name: str, spec: PipelineSpec) -> TableName:
+    parts = name.replace("`", "").split(".")
+    return TableName(*([spec.catalog, spec.schema][: 3 - len(parts)] + parts))
+
+
+# Places -----------------------------------------------------------------------------------------------------
+
+
+def _split(text: str, otherwise: str) -> tuple[str, str]:
+    """`file:line: message` in its two parts."""
+    location, separator, message = text.partition(": ")
+    name = location.rpartition(":")[0] or location
+    if separator and " " not in location and Path(name).suffix in (".py", ".yml", ".yaml", ".json"):
+        return location, message
+    return otherwise, text
+
+
+def _full(location: str, spec: PipelineSpec) -> str:
+    """The location with the whole path of the pipeline's source file."""
+    name, _, line = location.partition(":")
+    paths = [str(path) for path in spec.source_files if path.name == name]
+    return f"{paths[0]}:{line}" if len(paths) == 1 else location
+
+
+def _tidy(found: list[Problem], root: Path) -> list[Problem]:
+    base = f"{root.absolute()}/"
+    one_line = [Problem(each.location.removeprefix(base), " ".join(each.message.split())) for each in found]
+    return sorted(set(one_line))

@@ -1,0 +1,191 @@
+"""What the events of an update amount to: rows for the database, in plain Python: `metrics_of`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Row = dict[str, Any]
+
+ENDED = ("COMPLETED", "FAILED", "CANCELED")
+# A dataset with several flows is as far as the first of these that one of them has come to.
+WORST_FIRST = ("FAILED", "STOPPED", "RUNNING", "STARTING", "PLANNING", "QUEUED", "IDLE", "COMPLETED")
+FLOW_ENDED = ("COMPLETED", "FAILED", "STOPPED", "SKIPPED", "EXCLUDED")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event, as far as metrics need it. `details` is what the event log's JSON holds."""
+
+    at: datetime
+    event_type: str
+    level: str
+    message: str
+    details: Mapping[str, Any]
+    pipeline_id: str | None = None
+    pipeline_name: str | None = None
+    dataset_name: str | None = None
+    flow_name: str | None = None
+
+
+@dataclass(frozen=True)
+class UpdateMetrics:
+    """Rows of one update, a list per table; keys are the tables' columns."""
+
+    update: Row
+    datasets: list[Row]
+    expectations: list[Row]
+    resources: Row
+
+
+def metrics_of(update_id: str, lakehouse: str, event_log: str, given: Sequence[Event]) -> UpdateMetrics:
+    """The metrics of an update from all its events, of which there is at least one, in any order."""
+    events = sorted(given, key=lambda event: event.at)
+    datasets = _datasets(update_id, events)
+    update = _update(update_id, lakehouse, event_log, events, datasets)
+    return UpdateMetrics(
+        update, datasets, _expectations(update_id, events), _resources(update_id, events, update, datasets)
+    )
+
+
+def _update(update_id: str, lakehouse: str, event_log: str, events: list[Event], datasets: list[Row]) -> Row:
+    create = next((event for event in events if event.event_type == "create_update"), None)
+    created = (create.details.get("create_update") if create else None) or {}
+    states = [
+        (event.at, (event.details.get("update_progress") or {}).get("state"), event.message)
+        for event in events
+        if event.event_type == "update_progress"
+    ]
+    state = states[-1][1] if states else None
+    ended = next((at for at, state, _ in reversed(states) if state in ENDED), None)
+    started = (create or events[0]).at
+    errors = [event for event in events if event.level == "ERROR"]
+    by_status = [row["status"] for row in datasets]
+    return {
+        "update_id": update_id,
+        "lakehouse": lakehouse,
+        "event_log": event_log,
+        "pipeline_id": _last(event.pipeline_id for event in events),
+        "pipeline_name": _last(event.pipeline_name for event in events),
+        "cause": created.get("cause"),
+        "full_refresh": created.get("full_refresh"),
+        "validate_only": created.get("validate_only"),
+        "state": state,
+        "started_at": started,
+        "ended_at": ended,
+        "duration_seconds": (ended - started).total_seconds() if ended else None,
+        "datasets_completed": by_status.count("COMPLETED"),
+        "datasets_failed": by_status.count("FAILED"),
+        "datasets_skipped": by_status.count("SKIPPED"),
+        "rows_written": sum(row["rows_written"] for row in datasets),
+        "rows_dropped": sum(row["rows_dropped"] for row in datasets),
+        "warnings": sum(event.level == "WARN" for event in events),
+        "errors": len(errors),
+        "error_message": errors[0].message if errors else None,
+        "events": len(events),
+        "last_event_at": events[-1].at,
+    }
+
+
+def _datasets(update_id: str, events: list[Event]) -> list[Row]:
+    types = {
+        event.dataset_name: (event.details.get("dataset_definition") or {}).get("dataset_type")
+        for event in events
+        if event.event_type == "dataset_definition"
+    }
+    progress: dict[str, list[Event]] = {}
+    for event in events:
+        if event.event_type == "flow_progress" and event.dataset_name:
+            progress.setdefault(event.dataset_name, []).append(event)
+    return [_dataset(update_id, name, types.get(name), found) for name, found in sorted(progress.items())]
+
+
+def _dataset(update_id: str, name: str, kind: str | None, events: list[Event]) -> Row:
+    bodies = [event.details.get("flow_progress") or {} for event in events]
+    last = {
+        event.flow_name: body["status"]
+        for event, body in zip(events, bodies, strict=True)
+        if body.get("status")
+    }
+    started = [e.at for e, body in zip(events, bodies, strict=True) if body.get("status") == "STARTING"]
+    ended = [e.at for e, body in zip(events, bodies, strict=True) if body.get("status") in FLOW_ENDED]
+    measured = [body["metrics"] for body in bodies if body.get("metrics")]
+    return {
+        "update_id": update_id,
+        "dataset_name": name,
+        "dataset_type": kind,
+        "status": next((s for s in WORST_FIRST if s in last.values()), next(iter(last.values()), "UNKNOWN")),
+        "started_at": started[0] if started else None,
+        "ended_at": ended[-1] if ended else None,
+        "seconds": (ended[-1] - started[0]).total_seconds() if started and ended else None,
+        "batches": len(measured),
+        "rows_written": _sum(measured, "num_output_rows"),
+        "rows_upserted": _sum(measured, "num_upserted_rows"),
+        "rows_deleted": _sum(measured, "num_deleted_rows"),
+        "rows_dropped": _sum([body.get("data_quality") or {} for body in bodies], "dropped_records"),
+        "bytes_written": _sum(measured, "num_output_bytes"),
+    }
+
+
+def _expectations(update_id: str, events: list[Event]) -> list[Row]:
+    totals: dict[tuple[str, str], tuple[int, int]] = {}
+    for event in events:
+        quality = (event.details.get("flow_progress") or {}).get("data_quality") or {}
+        for item in quality.get("expectations") or ():
+            key = (item.get("dataset") or event.dataset_name or "", item["name"])
+            passed, failed = totals.get(key, (0, 0))
+            totals[key] = (
+                passed + int(item.get("passed_records") or 0),
+                failed + int(item.get("failed_records") or 0),
+            )
+    return [
+        {
+            "update_id": update_id,
+            "dataset_name": dataset,
+            "expectation_name": name,
+            "passed_records": passed,
+            "failed_records": failed,
+        }
+        for (dataset, name), (passed, failed) in sorted(totals.items())
+    ]
+
+
+def _resources(update_id: str, events: list[Event], update: Row, datasets: list[Row]) -> Row:
+    """What the laptop's engine measured; on Databricks what the flows' tasks took, and the executors."""
+    used = _last(event.details.get("update_resources") for event in events) or {}
+    flows = [(event.details.get("flow_progress") or {}).get("metrics") or {} for event in events]
+    slots = [
+        (event.details.get("cluster_resources") or {}).get("task_slot_metrics") or {} for event in events
+    ]
+    executors = [slot.get("num_executors") or 0 for slot in slots]
+    return {
+        "update_id": update_id,
+        "wall_seconds": used.get("wall_seconds", update["duration_seconds"]),
+        "cpu_seconds": used.get("cpu_seconds", _milliseconds(flows, "executor_cpu_time_ms")),
+        "executor_seconds": _milliseconds(flows, "executor_time_ms"),
+        "peak_memory_bytes": used.get("peak_memory_bytes"),
+        "peak_executors": max(executors) if any(executors) else None,
+        "bytes_written": sum(row["bytes_written"] for row in datasets),
+    }
+
+
+def details_of(text: str | None) -> Mapping[str, Any]:
+    """The JSON of an event's `details`; empty where there is none."""
+    found = json.loads(text) if text else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sum(bodies: Sequence[Mapping[str, Any]], name: str) -> int:
+    return sum(int(body.get(name) or 0) for body in bodies)
+
+
+def _milliseconds(bodies: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    found = [float(body[name]) for body in bodies if body.get(name) is not None]
+    return sum(found) / 1000 if found else None
+
+
+def _last(values: Any) -> Any:
+    return next((value for value in reversed(list(values)) if value is not None), None)

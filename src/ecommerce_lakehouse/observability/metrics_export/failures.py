@@ -1,0 +1,43 @@
+"""Why an export did not come to its end: `ExportError`, and which errors are worth another attempt."""
+
+from __future__ import annotations
+
+import psycopg
+
+# libpq gives no code for an error while it connects, so that the server's words have to tell. What is not
+# known here is tried again until the budget is used up.
+_PERMANENT = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "is not permitted to log in",
+    "does not exist",
+    "certificate verify failed",
+    "server certificate for",
+    "does not support SSL",
+    "root certificate",
+    "could not translate host name",
+    "failed to resolve host",
+)
+
+
+class ExportError(Exception):
+    """Metrics could not be exported; the message is one line without secrets."""
+
+
+def is_temporary(error: psycopg.Error) -> bool:
+    """Whether the same may succeed later: the server is down, restarts, is slow or has too much to do."""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return False
+    if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return not any(words in str(error) for words in _PERMANENT)
+
+
+def reason(error: Exception) -> str:
+    """What a database error says, in one line, without what libpq repeats."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    for prefix in ("connection failed: ", "consuming input failed: ", "sending query failed: "):
+        text = text.removeprefix(prefix)
+    return text.rstrip(".")

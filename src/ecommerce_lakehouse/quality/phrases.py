@@ -1,0 +1,84 @@
+"""Rules that recur, each with the values that break it: a vocabulary to write the registry in."""
+
+from __future__ import annotations
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.quality.rule import Example, Rule, Severity, Tolerance
+
+
+def rule(
+    name: str,
+    constraint: str,
+    severity: Severity,
+    reason: str,
+    *broken_by: Example,
+    tolerance: Tolerance | None = None,
+) -> Rule:
+    """A rule with the changes to the example row that break it."""
+    return Rule(name, constraint, severity, reason, tolerance=tolerance, broken_by=broken_by)
+
+
+def warn(
+    name: str, constraint: str, reason: str, *broken_by: Example, tolerance: Tolerance | None = None
+) -> Rule:
+    """A rule that is counted only."""
+    return rule(name, constraint, "warn", reason, *broken_by, tolerance=tolerance)
+
+
+def present(name: str, column: str, reason: str) -> Rule:
+    """A text that is there and not blank; else the row is dropped."""
+    blank = ({column: "CAST(NULL AS STRING)"}, {column: "'  '"})
+    return rule(name, f"{column} IS NOT NULL AND length(trim({column})) > 0", "drop", reason, *blank)
+
+
+def known(name: str, column: str, reason: str) -> Rule:
+    """A key that is not NULL, counted."""
+    return warn(name, f"{column} IS NOT NULL", reason, {column: "CAST(NULL AS STRING)"})
+
+
+def one_of(name: str, column: str, values: tuple[str, ...], reason: str) -> Rule:
+    """A word of a vocabulary; else the row is dropped."""
+    return rule(name, _in(column, values), "drop", reason, *_strangers(column))
+
+
+def named(name: str, column: str, *values: str) -> Rule:
+    """A word of a documented vocabulary, counted."""
+    return warn(name, _in(column, values), "A documented segment", *_strangers(column))
+
+
+def within(name: str, column: str, low: int, high: int) -> Rule:
+    """A number within a range, both ends included, counted."""
+    beyond = ({column: f"{low - 1}"}, {column: f"{high + 1}"}, {column: "CAST(NULL AS INT)"})
+    return warn(name, f"{column} BETWEEN {low} AND {high}", "The measure's documented range", *beyond)
+
+
+def dated(name: str, column: str, config: LakehouseConfig, reason: str) -> Rule:
+    """A date or time that is there and not before the shop's first day; else the row is dropped."""
+    earlier = f"DATE '{config.earliest_event}' - INTERVAL 1 DAY"
+    broken_by = ({column: earlier}, {column: "CAST(NULL AS TIMESTAMP)"})
+    return rule(name, f"{column} >= DATE '{config.earliest_event}'", "drop", reason, *broken_by)
+
+
+def not_future(name: str, column: str, config: LakehouseConfig) -> Rule:
+    """A time that had passed when the row arrived; else the row is dropped."""
+    latest = f"ingested_at + INTERVAL {config.future_tolerance}"
+    later = f"TIMESTAMP '{EXAMPLE_INGESTED_AT}' + INTERVAL {config.future_tolerance} + INTERVAL 1 SECOND"
+    return rule(
+        name,
+        f"{column} <= {latest}",
+        "drop",
+        "What arrives has happened; clocks may differ by the tolerance",
+        {column: later},
+    )
+
+
+# When the example rows arrived.
+EXAMPLE_INGESTED_AT = "2024-05-01 12:00:00"
+
+
+def _in(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+def _strangers(column: str) -> tuple[Example, ...]:
+    return ({column: "'unheard of'"}, {column: "CAST(NULL AS STRING)"})

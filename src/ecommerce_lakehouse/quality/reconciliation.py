@@ -1,0 +1,120 @@
+"""Reconciliation: every line that arrived is good, quarantined or a duplicate, and in one place only.
+
+Counts alone cannot tell a line that is in two places from one that is in its place, so the lines themselves
+are compared as well: by sums of their hashes, which are equal for equal bags of lines, and for others with
+a chance of about one in 2^64. One pass over each table, no join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from ecommerce_lakehouse.quality.quarantine import BROKEN_RULES, JUDGED_BY, fingerprint
+from ecommerce_lakehouse.transforms.ingest import line_hash
+
+
+@dataclass(frozen=True)
+class Account:
+    """The tables between which an entity's lines are divided, and the rules (`drop`) that divide them.
+
+    `arrived` is bronze, `judged` every line with the rules that it breaks, `good`, `quarantined` and
+    `duplicates` the three places where a line can end.
+    """
+
+    entity: str
+    drop: Mapping[str, str]
+    arrived: DataFrame
+    judged: DataFrame
+    good: DataFrame
+    quarantined: DataFrame
+    duplicates: DataFrame
+
+
+def reconciliation(accounts: Sequence[Account]) -> DataFrame:
+    """One row per entity, each place counted on its own.
+
+    Out: `entity` STRING; `input`, `good`, `quarantined`, `duplicates` BIGINT, rows of each, NULLs included;
+    `difference` BIGINT: input - good - quarantined - duplicates; `same_lines` BOOLEAN: the three places
+    together hold the lines that arrived, each as often; `misjudged` BIGINT: lines whose noted reasons are
+    not the rules that they break, of those judged by the rules as they are now; `without_reason` BIGINT:
+    quarantined lines without one; `same_reasons` BOOLEAN: quarantine holds exactly the lines for which a
+    reason was noted, with exactly these reasons. Sums overflow beyond 2^31 lines of an entity.
+    """
+    rows = reduce(DataFrame.unionByName, [part for account in accounts for part in _parts(account)])
+    counts = rows.groupBy("entity").agg(
+        *[_count(place).alias(name) for place, name in COUNTED.items()],
+        _balanced("line", plus=("arrived",), minus=("good", "quarantined", "duplicates")).alias("same_lines"),
+        F.count_if("misjudged").alias("misjudged"),
+        F.count_if((F.col("place") == "quarantined") & F.col("reasons").isNull()).alias("without_reason"),
+        _balanced("reasons", plus=("judged",), minus=("quarantined",)).alias("same_reasons"),
+    )
+    difference = F.col("input") - F.col("good") - F.col("quarantined") - F.col("duplicates")
+    return counts.select(
+        "entity",
+        *COUNTED.values(),
+        difference.alias("difference"),
+        "same_lines",
+        "misjudged",
+        "without_reason",
+        "same_reasons",
+    )
+
+
+COUNTED = {"arrived": "input", "good": "good", "quarantined": "quarantined", "duplicates": "duplicates"}
+
+
+def _parts(account: Account) -> list[DataFrame]:
+    """Every table's rows in one shape: `entity`, `place`, `line`, `reasons`, `misjudged`."""
+    stored = F.xxhash64("source_file", "line_hash")
+    reasons = F.when(F.size(BROKEN_RULES) > 0, F.xxhash64("source_file", "line_hash", BROKEN_RULES))
+    nothing = F.lit(None).cast("bigint")
+    now = F.col(JUDGED_BY).eqNullSafe(F.lit(fingerprint(account.drop)))
+    misjudged = now & ~F.col(BROKEN_RULES).eqNullSafe(_broken(account.drop))
+
+    def part(rows: DataFrame, place: str, line: Column, why: Column, wrong: Column) -> DataFrame:
+        return rows.select(
+            F.lit(account.entity).alias("entity"),
+            F.lit(place).alias("place"),
+            line.alias("line"),
+            why.alias("reasons"),
+            wrong.alias("misjudged"),
+        )
+
+    no = F.lit(False)
+    return [
+        # So that an entity of which nothing has arrived has a row as well.
+        part(account.arrived.sparkSession.range(1), "none", nothing, nothing, no),
+        part(account.arrived, "arrived", F.xxhash64(F.col("source_file"), line_hash()), nothing, no),
+        part(account.judged, "judged", nothing, reasons, misjudged),
+        part(account.good, "good", stored, nothing, no),
+        part(account.quarantined, "quarantined", stored, reasons, no),
+        part(account.duplicates, "duplicates", stored, nothing, no),
+    ]
+
+
+def _broken(rules: Mapping[str, str]) -> Column:
+    """The broken rules once more, written another way than where they are noted: it checks that."""
+    broken = [
+        f"IF(CAST(({constraint}) AS BOOLEAN) IS NOT TRUE, '{name}', NULL)"
+        for name, constraint in rules.items()
+    ]
+    return F.expr(f"array_compact(CAST(array({', '.join(broken)}) AS ARRAY<STRING>))")
+
+
+def _count(place: str) -> Column:
+    return F.count_if(F.col("place") == place)
+
+
+def _balanced(column: str, plus: tuple[str, ...], minus: tuple[str, ...]) -> Column:
+    """Whether the hashes in `column` of some places are those of others: summed by halves, to fit."""
+    place, value = F.col("place"), F.col(column)
+    sums = []
+    for half in (F.shiftright(value, 32), value.bitwiseAND(F.lit(0xFFFFFFFF))):
+        signed = F.when(place.isin(*plus), half).when(place.isin(*minus), -half).otherwise(F.lit(0))
+        sums.append(F.coalesce(F.sum(F.coalesce(signed, F.lit(0))), F.lit(0)) == 0)
+    return sums[0] & sums[1]

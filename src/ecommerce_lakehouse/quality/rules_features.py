@@ -1,0 +1,177 @@
+"""Rules of the feature tables: keyed for a feature store, and no row knows what came after it."""
+
+from __future__ import annotations
+
+from ecommerce_lakehouse.quality.phrases import rule, warn
+from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Rule, RuleSet, Unique
+
+OWNER = "machine learning"
+SHARES = "Shares of one whole sum to 1"
+CUSTOMER = ("customer_id",)
+
+
+def features() -> dict[str, RuleSet]:
+    """Rules of the feature tables."""
+    return {
+        "feature_customer_engagement": _table(
+            CUSTOMER,
+            warn(
+                "score_in_range",
+                "engagement_score >= 0 AND engagement_score < 1 AND "
+                "engagement_score_28d >= 0 AND engagement_score_28d < 1",
+                "Every term of the score saturates below its weight, and the weights sum to 1",
+                {"engagement_score": "1.0"},
+                {"engagement_score_28d": "-0.1"},
+            ),
+            warn(
+                "recent_within_total",
+                "sessions_28d >= 0 AND sessions_28d <= sessions",
+                "28 days are part of all",
+                {"sessions_28d": "3"},
+                {"sessions_28d": "-1"},
+            ),
+            example={
+                "engagement_score": "0.5",
+                "engagement_score_28d": "0.0",
+                "sessions": "2",
+                "sessions_28d": "1",
+            },
+        ),
+        "feature_device_preference": _table(
+            CUSTOMER,
+            warn(
+                "shares_sum_to_one",
+                "abs(mobile_share + desktop_share + tablet_share - 1) < 1e-9",
+                SHARES,
+                {"tablet_share": "0.5"},
+            ),
+            warn(
+                "has_preferred_device",
+                "preferred_device IS NOT NULL",
+                "A customer with a session used a device",
+                {"preferred_device": "CAST(NULL AS STRING)"},
+            ),
+            example={
+                "mobile_share": "0.5",
+                "desktop_share": "0.25",
+                "tablet_share": "0.25",
+                "preferred_device": "'mobile'",
+            },
+        ),
+        "feature_purchase_behaviour": _table(
+            CUSTOMER,
+            warn("positive_spend", "spend > 0", "A customer with a purchase has spent", {"spend": "0.00"}),
+            warn(
+                "diversity_in_range",
+                "category_diversity >= 0 AND category_diversity < 1",
+                "It is a chance",
+                {"category_diversity": "1.0"},
+                {"category_diversity": "-0.1"},
+            ),
+            warn(
+                "shares_sum_to_one",
+                "abs(night_share + morning_share + afternoon_share + evening_share - 1) < 1e-9",
+                SHARES,
+                {"night_share": "1.0"},
+            ),
+            example={
+                "spend": "10.00",
+                "category_diversity": "0.5",
+                "night_share": "0.0",
+                "morning_share": "0.5",
+                "afternoon_share": "0.25",
+                "evening_share": "0.25",
+            },
+        ),
+        "feature_churn_risk": _table(
+            CUSTOMER,
+            warn(
+                "score_in_range",
+                "churn_risk_score >= 0 AND churn_risk_score <= 1",
+                "Both terms of the score are bounded by their weights, which sum to 1",
+                {"churn_risk_score": "1.1"},
+                {"churn_risk_score": "-0.1"},
+            ),
+            warn(
+                "trend_in_range",
+                "activity_trend BETWEEN -1 AND 1",
+                "It is a normalised difference",
+                {"activity_trend": "1.5"},
+                {"activity_trend": "-1.5"},
+            ),
+            warn(
+                "no_future_events",
+                "days_since_last_activity > 0",
+                "A snapshot knows earlier events only",
+                {"days_since_last_activity": "0"},
+            ),
+            example={"churn_risk_score": "0.5", "activity_trend": "0.0", "days_since_last_activity": "1"},
+        ),
+        "feature_lifetime_value": _table(
+            CUSTOMER,
+            warn(
+                "positive_value",
+                "historical_value > 0 AND predicted_value_365d > 0",
+                "A customer with a purchase has a value",
+                {"historical_value": "0"},
+                {"predicted_value_365d": "0"},
+            ),
+            warn(
+                "no_future_events",
+                "tenure_days > 0",
+                "A snapshot knows earlier events only",
+                {"tenure_days": "0"},
+            ),
+            example={"historical_value": "10.00", "predicted_value_365d": "5.00", "tenure_days": "1"},
+        ),
+        "feature_product_copurchase": _table(
+            ("product_id", "other_product_id"),
+            warn(
+                "ordered_pair",
+                "product_id < other_product_id",
+                "A pair is stored once",
+                {"product_id": "'K-2'"},
+            ),
+            warn(
+                "pair_within_products",
+                "customers_both >= 1 AND customers_both <= least(customers_product, customers_other) AND "
+                "greatest(customers_product, customers_other) <= customers",
+                "Who bought both bought each",
+                {"customers_both": "0"},
+                {"customers_both": "3"},
+                {"customers": "2"},
+            ),
+            example={
+                "customers_both": "1",
+                "customers_product": "2",
+                "customers_other": "3",
+                "customers": "4",
+            },
+        ),
+    }
+
+
+def _table(keys: tuple[str, ...], *rules: Rule, example: Example) -> RuleSet:
+    columns = (*keys, "as_of")
+    missing = [{column: f"CAST(NULL AS {_type(column)})"} for column in columns]
+    present = rule(
+        "valid_primary_key",
+        " AND ".join(f"{column} IS NOT NULL" for column in columns),
+        "fail",
+        "A feature store looks rows up by their key",
+        *missing,
+    )
+    key = DatasetRule(
+        "one_row_per_key", Unique(columns), "fail", "A feature store finds one row for a key and a moment"
+    )
+    keyed = {column: f"'K-{number}'" for number, column in enumerate(keys, 1)}  # in order: K-1, K-2
+    return RuleSet(
+        rules=(present, *rules),
+        checks=(key,),
+        example=keyed | {"as_of": "TIMESTAMP '2024-05-01 00:00:00'"} | dict(example),
+        owner=OWNER,
+    )
+
+
+def _type(column: str) -> str:
+    return "TIMESTAMP" if column == "as_of" else "STRING"

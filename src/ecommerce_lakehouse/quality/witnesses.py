@@ -1,0 +1,213 @@
+"""A test of the rules themselves: every rule meets rows that pass it, and rows that break it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+
+from ecommerce_lakehouse.quality.checks import quality_checks
+from ecommerce_lakehouse.quality.rule import (
+    Check,
+    DatasetRule,
+    Example,
+    Freshness,
+    References,
+    Rule,
+    RuleSet,
+    Unique,
+)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """How a rule did. `problem` is empty where its rows did what they are for; `cases` is how many it met."""
+
+    dataset: str
+    rule: str
+    location: str
+    cases: int
+    problem: str = ""
+
+
+def try_rules(spark: SparkSession, rules: Mapping[str, RuleSet]) -> list[Tested]:
+    """Hold every rule of the datasets against rows built to pass it and rows built to break it.
+
+    A rule over a row does well where the dataset's example passes it and each of its `broken_by` breaks it,
+    of which there must be one. A rule of a dataset meets small tables that are made for its kind.
+    """
+    asked = [(dataset, rule) for dataset, each in rules.items() for rule in each.rules]
+    problems = _try_rows(spark, asked, rules)
+    tested = [
+        Tested(
+            dataset, rule.name, rule.location, 1 + len(rule.broken_by), problems.get((dataset, rule.name), "")
+        )
+        for dataset, rule in asked
+    ]
+    checks = [(dataset, check) for dataset, each in rules.items() for check in each.checks]
+    return tested + _try_checks(spark, checks)
+
+
+# Rules over a row -------------------------------------------------------------------------------------------
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Rules of one dataset that share its example row, evaluated by one query without tables."""
+
+    dataset: str
+    example: Example
+    rules: tuple[Rule, ...]
+
+    def rows(self, spark: SparkSession) -> DataFrame:
+        """`dataset`, `case` STRING (empty: the example; else a rule and a number), `holds` by rule."""
+        cases = {"": self.example}
+        for rule in self.rules:
+            changed = [{**self.example, **case} for case in rule.broken_by]
+            cases |= {f"{rule.name} {number}": row for number, row in enumerate(changed, 1)}
+        values = ", ".join(
+            f"('{case}', {', '.join(row[column] for column in self.example)})" for case, row in cases.items()
+        )
+        names = ", ".join(f"`{name}`" for name in ("__case", *self.example))
+        holds = ", ".join(
+            f"'{rule.name}', coalesce(CAST(({rule.constraint}) AS BOOLEAN), false)" for rule in self.rules
+        )
+        return spark.sql(
+            f"SELECT '{self.dataset}' AS dataset, __case AS case, map({holds}) AS holds "
+            f"FROM VALUES {values} AS t({names})"
+        )
+
+    def apart(self) -> list[_Trial]:
+        """A trial for each rule."""
+        return [replace(self, rules=(rule,)) for rule in self.rules]
+
+
+def _try_rows(
+    spark: SparkSession, asked: Sequence[tuple[str, Rule]], rules: Mapping[str, RuleSet]
+) -> dict[Key, str]:
+    """What is wrong with a rule, by dataset and name."""
+    problems: dict[Key, str] = {}
+    able: dict[str, list[Rule]] = {}
+    for dataset, rule in asked:
+        example = rules[dataset].example
+        strange = sorted({column for case in rule.broken_by for column in case} - set(example))
+        if not rule.broken_by:
+            problems[dataset, rule.name] = "no row breaks it: it has no 'broken_by'"
+        elif strange:
+            problems[dataset, rule.name] = f"the dataset's example has no column '{strange[0]}'"
+        else:
+            able.setdefault(dataset, []).append(rule)
+    trials = [_Trial(dataset, rules[dataset].example, tuple(each)) for dataset, each in able.items()]
+    return problems | _verdicts(spark, trials)
+
+
+def _verdicts(spark: SparkSession, trials: list[_Trial]) -> dict[Key, str]:
+    """One job for all trials; where one of them cannot be evaluated, more, until it is known which."""
+    if not trials:
+        return {}
+    try:
+        rows = reduce(DataFrame.union, [trial.rows(spark) for trial in trials]).coalesce(1).collect()
+    except Exception as error:
+        if len(trials) == 1 and len(trials[0].rules) == 1:
+            return {(trials[0].dataset, trials[0].rules[0].name): _first_line(error)}
+        half = len(trials) // 2
+        parts = [trials[:half], trials[half:]] if half else [[each] for each in trials[0].apart()]
+        found: dict[Key, str] = {}
+        for part in parts:
+            found |= _verdicts(spark, part)
+        return found
+    problems: dict[Key, str] = {}
+    for row in rows:
+        rule, _, number = row.case.partition(" ")
+        if rule and row.holds[rule]:
+            problems[row.dataset, rule] = f"row {number} of its 'broken_by' does not break it"
+    for row in rows:
+        if not row.case:
+            broken = {
+                name: "the dataset's example breaks it" for name, holds in row.holds.items() if not holds
+            }
+            problems |= {(row.dataset, name): problem for name, problem in broken.items()}
+    return problems
+
+
+# Rules of a dataset -----------------------------------------------------------------------------------------
+
+GOOD, BAD = "good", "bad"
+
+
+def _try_checks(spark: SparkSession, asked: Sequence[tuple[str, DatasetRule]]) -> list[Tested]:
+    """The tables are made for the check, so checks that differ in names of columns share their answer."""
+    kinds = list(dict.fromkeys(_kind(rule.check) for _, rule in asked))
+    frames = [_check_rows(spark, number, kind) for number, kind in enumerate(kinds)]
+    answers = reduce(DataFrame.union, frames).coalesce(1).collect() if frames else []
+    found = {row.dataset: row.violations for row in answers}
+    return [
+        Tested(dataset, rule.name, rule.location, 2, _problem(found, kinds.index(_kind(rule.check))))
+        for dataset, rule in asked
+    ]
+
+
+def _kind(check: Check) -> Check:
+    match check:
+        case Unique(columns):
+            return Unique(tuple(f"key_{number}" for number, _ in enumerate(columns)))
+        case References():
+            return References("value", "others", "key")
+        case Freshness(_, seconds):
+            return Freshness("happened_at", seconds)
+    return check
+
+
+def _check_rows(spark: SparkSession, number: int, check: Check) -> DataFrame:
+    rules = RuleSet(checks=(DatasetRule("check", check, "fail", "a trial"),))
+    parts = []
+    for name, (table, others) in _tables(spark, check).items():
+        tables = {f"{number} {name}": table, "others": others}
+        parts.append(quality_checks({f"{number} {name}": rules}, tables.__getitem__))
+    return reduce(DataFrame.union, parts)
+
+
+def _problem(found: Mapping[str, int], number: int) -> str:
+    if found[f"{number} {GOOD}"] != 0:
+        return "rows built to pass break it"
+    return "" if found[f"{number} {BAD}"] > 0 else "no row breaks it"
+
+
+def _tables(spark: SparkSession, check: Check) -> dict[str, tuple[DataFrame, DataFrame]]:
+    """For a check: the table and the table that it refers to, once to pass and once to break it."""
+    none = spark.range(0)
+    match check:
+        case Unique(columns):
+            names = ", ".join(f"'{{0}}' AS `{column}`" for column in columns)
+            row = f"SELECT {names}"
+            once = spark.sql(f"{row.format(1)} UNION ALL {row.format(2)}")
+            twice = spark.sql(f"{row.format(1)} UNION ALL {row.format(1)}")
+            return {GOOD: (once, none), BAD: (twice, none)}
+        case References(column, _, to_column):
+            table = spark.sql(f"SELECT 'a' AS `{column}` UNION ALL SELECT NULL")
+            there, not_there = (spark.sql(f"SELECT '{value}' AS `{to_column}`") for value in "ab")
+            return {GOOD: (table, there), BAD: (table, not_there)}
+        case Freshness(column, seconds):
+            rows = {GOOD: seconds, BAD: seconds + 1}
+            return {
+                name: (
+                    spark.sql(
+                        f"SELECT timestamp_seconds(0) AS `{column}`, timestamp_seconds({lag}) AS ingested_at"
+                    ),
+                    none,
+                )
+                for name, lag in rows.items()
+            }
+    if check.at_least:
+        return {GOOD: (spark.range(check.at_least), none), BAD: (spark.range(check.at_least - 1), none)}
+    assert check.at_most is not None
+    return {GOOD: (spark.range(check.at_most), none), BAD: (spark.range(check.at_most + 1), none)}
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,211 @@
+"""Reconciliation: a line that is lost, twice, in the wrong place or without its reasons is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from ecommerce_lakehouse.domain.entities import ORDERS
+from ecommerce_lakehouse.quality.quarantine import kept, quarantined, surplus, with_broken_rules
+from ecommerce_lakehouse.quality.reconciliation import Account, reconciliation
+from ecommerce_lakehouse.quality.rules_quality import reconciliation_rules
+from ecommerce_lakehouse.transforms.ingest import latest_per_key, parse
+from tests.unit.bronze import bronze, line
+from tests.unit.shop import judged
+
+DROP = {"valid_json": "is_json", "valid_order_id": "order_id IS NOT NULL", "valid_quantity": "quantity > 0"}
+# Ten lines: 5 orders of which one came twice more (once the same line in the same file), 3 that are bad.
+LINES: list[tuple[str, bytes]] = [
+    *[("a", line("orders", order_id=f"O-{number}")) for number in range(5)],
+    ("a", line("orders", order_id="O-1")),
+    ("b", line("orders", order_id="O-1", order_timestamp="2024-04-29T08:00:00")),
+    ("b", line("orders", order_id=None)),
+    ("b", line("orders", order_id=None, quantity=0)),
+    ("c", b""),
+]
+BALANCED = {
+    "input": 10,
+    "good": 5,
+    "quarantined": 3,
+    "duplicates": 2,
+    "difference": 0,
+    "same_lines": True,
+    "misjudged": 0,
+    "without_reason": 0,
+    "same_reasons": True,
+    "broken_rules": [],
+}
+Tamper = Callable[[Account], Account]
+
+
+def inverted(rows: DataFrame) -> DataFrame:
+    """As `with_broken_rules` were it to note the rules that hold."""
+    noted = [F.when(F.expr(constraint), F.lit(name)) for name, constraint in DROP.items()]
+    return rows.withColumn("broken_rules", F.array_compact(F.array(*noted)))
+
+
+def places(account: Account, judged_lines: DataFrame) -> Account:
+    """The account where the lines are divided by what is noted at them."""
+    valid = kept(judged_lines)
+    return replace(
+        account,
+        judged=judged_lines,
+        good=latest_per_key(valid, ORDERS),
+        quarantined=quarantined(judged_lines),
+        duplicates=surplus(valid, ORDERS),
+    )
+
+
+def one(rows: DataFrame) -> DataFrame:
+    """One row of them, always the same."""
+    return rows.orderBy("source_file", "line_hash").limit(1)
+
+
+def rest(rows: DataFrame) -> DataFrame:
+    """All rows but that one."""
+    first = one(rows).select("source_file", "line_hash")
+    return rows.join(first, ["source_file", "line_hash"], "left_anti")
+
+
+def without_rule(rows: DataFrame, rule: str) -> DataFrame:
+    """The rows as if the rule had not been asked."""
+    return rows.withColumn("broken_rules", F.array_remove("broken_rules", rule))
+
+
+def next_ones_reasons() -> Column:
+    """The reasons of the line with the next more of them; the last one takes the first one's."""
+    following = F.lead("broken_rules").over(Window.orderBy(F.size("broken_rules")))
+    return F.coalesce(following, F.array(F.lit("valid_order_id")))
+
+
+# What is done to the tables, and every rule of reconciliation that it breaks.
+TAMPERED: dict[str, tuple[Tamper, set[str]]] = {
+    "as they are": (lambda it: it, set()),
+    "a good row is lost": (
+        lambda it: replace(it, good=rest(it.good)),
+        {"every_line_counted", "every_line_in_one_place"},
+    ),
+    "a quarantined row is lost": (
+        lambda it: replace(it, quarantined=rest(it.quarantined)),
+        {"every_line_counted", "every_line_in_one_place", "no_reason_lost"},
+    ),
+    "a duplicate is not counted": (
+        lambda it: replace(it, duplicates=it.duplicates.limit(0)),
+        {"every_line_counted", "every_line_in_one_place"},
+    ),
+    # The counts are right: one row of quarantine is in both tables, and a good one in neither.
+    "a row is in both, another in none": (
+        lambda it: replace(
+            it,
+            good=rest(it.good)
+            .select("source_file", "line_hash")
+            .union(one(it.quarantined).select("source_file", "line_hash")),
+        ),
+        {"every_line_in_one_place"},
+    ),
+    "a row is in both": (
+        lambda it: replace(
+            it,
+            good=it.good.select("source_file", "line_hash").union(
+                one(it.quarantined).select("source_file", "line_hash")
+            ),
+        ),
+        {"every_line_counted", "every_line_in_one_place"},
+    ),
+    "the filters are exchanged": (
+        lambda it: replace(
+            it,
+            good=it.judged.where("size(broken_rules) > 0"),
+            quarantined=it.judged.where("size(broken_rules) = 0"),
+            duplicates=it.duplicates.limit(0),
+        ),
+        {"every_quarantined_line_has_a_reason", "no_reason_lost"},
+    ),
+    "the rules are inverted": (lambda it: places(it, inverted(it.judged)), {"judged_by_the_rules"}),
+    "a rule is never asked": (
+        lambda it: places(it, without_rule(it.judged, "valid_json")),
+        {"judged_by_the_rules"},
+    ),
+    "a reason is lost": (
+        lambda it: replace(
+            it,
+            quarantined=it.quarantined.withColumn("broken_rules", F.slice("broken_rules", 1, 2)),
+        ),
+        {"no_reason_lost"},
+    ),
+    "all reasons are lost": (
+        lambda it: replace(
+            it, quarantined=it.quarantined.withColumn("broken_rules", F.lit(None).cast("array<string>"))
+        ),
+        {"every_quarantined_line_has_a_reason", "no_reason_lost"},
+    ),
+    "a reason is at another line": (
+        lambda it: replace(
+            it,
+            quarantined=it.quarantined.withColumn("broken_rules", next_ones_reasons()),
+        ),
+        {"no_reason_lost"},
+    ),
+    "a line is parsed twice": (
+        lambda it: places(it, it.judged.union(one(it.judged))),
+        {"every_line_counted", "every_line_in_one_place"},
+    ),
+    "nothing has arrived": (
+        lambda it: Account(
+            it.entity,
+            it.drop,
+            *[table.limit(0) for table in (it.arrived, it.judged, it.good, it.quarantined, it.duplicates)],
+        ),
+        set(),
+    ),
+    # Rules have changed since: the lines are judged by them when they are parsed again.
+    "the rules were others": (lambda it: replace(it, drop={**DROP, "later": "false"}), set()),
+}
+
+
+@pytest.fixture(scope="module")
+def books(spark: SparkSession) -> dict[str, Row]:
+    """The books of every case, in one job."""
+
+    def stored(rows: DataFrame) -> DataFrame:
+        return spark.createDataFrame(rows.collect(), rows.schema).coalesce(1)
+
+    files = F.array(*[F.lit(name) for name, _ in LINES])
+    numbered = bronze(spark, [raw for _, raw in LINES])
+    arrived = stored(numbered.withColumn("source_file", files[F.col("source_file").cast("int")]))
+    parsed = stored(with_broken_rules(parse(arrived, ORDERS), DROP))
+    plain = places(Account("", DROP, arrived, parsed, parsed, parsed, parsed), parsed)
+    account = replace(
+        plain,
+        good=stored(plain.good),
+        quarantined=stored(plain.quarantined),
+        duplicates=stored(plain.duplicates),
+    )
+    accounts = [tamper(replace(account, entity=name)) for name, (tamper, _) in TAMPERED.items()]
+    rows = judged(reconciliation(accounts), reconciliation_rules()).collect()
+    return {row.entity: row for row in rows}
+
+
+def test_every_line_is_good_quarantined_or_a_duplicate(books: dict[str, Row]) -> None:
+    assert books["as they are"].asDict() == {"entity": "as they are"} | BALANCED
+
+
+def test_an_entity_of_which_nothing_arrived_has_its_row(books: dict[str, Row]) -> None:
+    row = books["nothing has arrived"]
+    assert (row.input, row.good, row.quarantined, row.duplicates, row.difference) == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("case", TAMPERED)
+def test_what_is_done_to_the_tables_is_seen(books: dict[str, Row], case: str) -> None:
+    assert set(books[case].broken_rules) == TAMPERED[case][1]
+
+
+def test_lines_of_a_rule_that_was_not_asked_are_counted(books: dict[str, Row]) -> None:
+    # One line breaks valid_json; without the mark it still breaks the other two.
+    assert books["a rule is never asked"].misjudged == 1
+    assert books["the rules are inverted"].misjudged == 10
+    assert books["all reasons are lost"].without_reason == 3

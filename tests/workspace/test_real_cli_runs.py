@@ -1,0 +1,88 @@
+"""The real CLI runs every job and pipeline of each target, and the tables equal those of `lakehouse run`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, QueryBuilder
+
+from ecommerce_lakehouse.engine.bundle import load_bundle
+from ecommerce_lakehouse.engine.storage import Storage
+from tests.workspace.cli_lab import LAKEHOUSE, ROOT, TARGETS, WITHOUT_CLI, CliLab, databricks_cli
+
+pytestmark = [
+    pytest.mark.skipif(databricks_cli() is None, reason=WITHOUT_CLI),
+    pytest.mark.timeout(900),
+]
+SIZES = {"orders": 250, "customer_activity": 300, "customers": 50}
+# The first gives the others something to read; the order of the rest is theirs to choose.
+FIRST = ("generate_sample_data", "e2e_pipeline_job", "order_analytics_job")
+# What differs between two runs of the same data: when and where they ran.
+WHEN_AND_WHERE = ("ingested_at", "environment", "source_file", "__START_AT", "__END_AT")
+TABLES = ("bronze", "silver", "quarantine", "gold", "feature")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliLab]:
+    started = CliLab(tmp_path_factory.mktemp("cli_runs"))
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_job_and_pipeline_of_a_target_runs(lab: CliLab, target: str) -> None:
+    lab.bundle("deploy", "-t", target)
+    bundle = load_bundle(ROOT, target)
+    jobs = sorted(bundle.jobs, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    assert set(FIRST) <= set(jobs)
+    for job in jobs:
+        sizes = ",".join(f"{name}={size}" for name, size in SIZES.items())
+        parameters = ["--params", sizes] if job == FIRST[0] else []
+        printed = lab.bundle("run", "-t", target, job, *parameters)
+        assert "TERMINATED SUCCESS" in printed.stderr, f"{job}: {printed.stderr}"
+    for pipeline in bundle.pipelines:
+        printed = lab.bundle("run", "-t", target, pipeline)
+        assert "COMPLETED" in printed.stdout + printed.stderr, f"{pipeline}: {printed.stderr}"
+
+
+def test_the_tables_equal_those_that_lakehouse_run_makes(lab: CliLab, tmp_path: Path) -> None:
+    environment = {**lab.environment, "LAKEHOUSE_HOME": str(tmp_path)}
+    sizes = [part for name, size in SIZES.items() for part in ("--param", f"{name}={size}")]
+    for command in ([FIRST[0], *sizes], [FIRST[1]]):
+        subprocess.run(
+            [LAKEHOUSE, "run", *command, "--env", "dev", "--target", "dev", "--json"],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=400,
+        )
+    deployed = tables(lab.home, "juan_dev", "dev_developer_data_eng")
+    local = tables(tmp_path, "juan_dev", "data_eng")
+    assert len(local) >= 29
+    for name, rows in local.items():
+        assert deployed[name] == rows, name
+
+
+def tables(home: Path, catalog: str, schema: str) -> dict[str, Counter[str]]:
+    """The rows of every table of the two main pipelines as multisets."""
+    found = {}
+    for table in Storage(home).tables():
+        if (table.catalog, table.schema) != (catalog, schema) or not table.table.startswith(TABLES):
+            continue
+        if "order_batches" in table.table or table.table.startswith("gold_order_"):
+            continue  # their generator takes the time of day
+        reader = QueryBuilder().register("t", DeltaTable(str(Storage(home).table_path(table))))
+        rows = pa.table(reader.execute("SELECT * FROM t").read_all()).to_pylist()
+        found[table.table] = Counter(
+            json.dumps({k: v for k, v in row.items() if k not in WHEN_AND_WHERE}, default=str, sort_keys=True)
+            for row in rows
+        )
+    return found
