@@ -44,6 +44,7 @@ def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
             "maintenance_job",
             "monthly_trends",
             "order_analytics_job",
+            "pipeline_testing_job",
             "replay_quarantine",
         ],
         "pipelines": ["medallion_dlt_pipeline", "ml_features_pipeline", "order_analytics_pipeline"],

@@ -262,6 +262,12 @@ def _count_if(node: exp.Expr) -> exp.Expr:
     return exp.Count(this=matching)
 
 
+def _greatest_by(node: exp.Expr) -> exp.Expr:
+    """max_by and min_by answer NULL where the row that they find holds NULL; DuckDB's skip such rows."""
+    name = "arg_max_null" if isinstance(node, exp.ArgMax) else "arg_min_null"
+    return exp.Anonymous(this=name, expressions=[node.this, node.expression])
+
+
 def _exists(node: exp.Expr) -> exp.Expr:
     """exists(array, lambda); EXISTS (subquery) stays."""
     if not isinstance(node.expression, exp.Lambda):
@@ -279,6 +285,8 @@ _TRANSLATIONS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.StrToUnix: _unix_timestamp,
     exp.DayOfWeek: _day_of_week,
     exp.CountIf: _count_if,
+    exp.ArgMax: _greatest_by,
+    exp.ArgMin: _greatest_by,
     exp.Exists: _exists,
     exp.Div: lambda node: _macro("divide", node.this, node.expression),
     exp.Explode: _explode,
