@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
-from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.engine.query import query
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.generation import Manifest, read_manifests
+from tests.e2e.conftest import MainJob
 
-SIZES = {"orders": 700, "customer_activity": 900, "customers": 80}
 TARGETS = {"orders": "orders", "customer_activity": "customer_activity", "customer_profiles": "customers"}
 PIPELINES = {
     "orders": "medallion_dlt_pipeline",
@@ -28,23 +26,12 @@ PIPELINES = {
 
 
 @pytest.fixture(scope="module")
-def runs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The main job on a first small batch and the next day's, and once more on the day after."""
-    home = tmp_path_factory.mktemp("e2e") / "lakehouse"
+def runs(main_job: MainJob) -> Iterator[list[dict[str, Any]]]:
+    """Two runs of the main job, whose data folder is the one that the tests read."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKEHOUSE_HOME", str(home))
+        patch.setenv("LAKEHOUSE_HOME", str(main_job.home))
         patch.chdir(Path(__file__).parents[2])
-        sizes = [part for key, value in SIZES.items() for part in ("--param", f"{key}={value}")]
-        _lakehouse("run", "generate_sample_data", *sizes)
-        found = [_lakehouse("run", "e2e_pipeline_job") for _ in range(2)]
-        yield found  # type: ignore[misc]
-
-
-def _lakehouse(*arguments: str) -> dict[str, Any]:
-    result = CliRunner().invoke(app, [*arguments, "--json"])
-    assert result.exit_code == 0, result.output
-    parsed: dict[str, Any] = json.loads(result.stdout)
-    return parsed
+        yield main_job.runs
 
 
 def _sql(text: str) -> list[dict[str, Any]]:

@@ -1,0 +1,205 @@
+"""Dashboards, trends and the checking notebook on a lakehouse that really ran, held to other counts of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from ecommerce_lakehouse.cli.project import load_project
+from ecommerce_lakehouse.engine.dashboards import (
+    dashboard_files,
+    dashboard_problems,
+    read_dashboard,
+    stored_schemas,
+)
+from ecommerce_lakehouse.engine.jobs import run_job
+from ecommerce_lakehouse.engine.local_executor import LocalExecutor
+from ecommerce_lakehouse.engine.query import query
+from ecommerce_lakehouse.engine.results import JobResult, TaskUpdate
+from ecommerce_lakehouse.engine.storage import Storage, TableName
+from tests.e2e.conftest import MainJob
+
+ROOT = Path(__file__).parents[2]
+EARNS = "status NOT IN ('cancelled', 'returned')"
+
+
+@dataclass
+class Lakehouse:
+    """A data folder of three pipelines, the jobs that run on it, and how their tasks ended."""
+
+    storage: Storage
+    spark: SparkSession
+    outcomes: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, job: str, parameters: dict[str, str] | None = None) -> JobResult:
+        bundle = load_project()
+        return run_job(
+            bundle.jobs[job],
+            parameters or {},
+            resources=bundle,
+            executor=LocalExecutor(self.storage, lambda: self.spark),
+            on_task=self._note,
+        )
+
+    def _note(self, update: TaskUpdate) -> None:
+        if update.outcome:
+            self.outcomes[update.key] = update.outcome
+
+    def sql(self, text: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = query(text, self.storage).to_pylist()
+        return rows
+
+    def one(self, text: str) -> Any:
+        ((value,),) = (row.values() for row in self.sql(text))
+        return value
+
+    def shown(self, dataset: str) -> list[dict[str, Any]]:
+        """The rows of a dashboard's dataset."""
+        boards = [read_dashboard(file) for file in dashboard_files(ROOT)]
+        (text,) = [each.sql for board in boards for each in board.datasets if each.name == dataset]
+        return self.sql(text)
+
+    def events(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
+        """Pipeline and details of every event of a kind, read without SQL."""
+        found = []
+        for name in self.storage.tables():
+            if name.table.startswith("event_log_"):
+                rows = DeltaTable(self.storage.table_path(name)).to_pyarrow_table().to_pylist()
+                found += [
+                    (row["origin"]["dataset_name"] or "", json.loads(row["details"])[kind])
+                    for row in rows
+                    if row["event_type"] == kind
+                ]
+        return found
+
+
+@pytest.fixture(scope="module")
+def lakehouse(
+    main_job: MainJob, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lakehouse]:
+    """A copy of what two runs of the main job left, and the order analytics beside it."""
+    storage = Storage(tmp_path_factory.mktemp("observing") / "lakehouse")
+    shutil.copytree(main_job.home, storage.home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEHOUSE_HOME", str(storage.home))
+        patch.chdir(ROOT)
+        lakehouse = Lakehouse(storage, spark)
+        assert lakehouse.run("order_analytics_job").state == "SUCCESS"
+        yield lakehouse
+
+
+def test_every_query_of_the_dashboards_fits_the_tables_that_the_pipelines_make(lakehouse: Lakehouse) -> None:
+    schemas = stored_schemas(lakehouse.storage, "local", "data_eng")
+    assert dashboard_problems(ROOT, schemas) == []
+    for file in dashboard_files(ROOT):
+        for dataset in read_dashboard(file).datasets:
+            assert lakehouse.sql(dataset.sql), dataset.name
+    assert {row["table_name"] for row in lakehouse.shown("quarantine_lines")} == {
+        name for name in schemas if name.startswith("quarantine_")
+    }
+
+
+def test_the_monitoring_dashboard_agrees_with_the_event_logs(lakehouse: Lakehouse) -> None:
+    updates = lakehouse.shown("updates")
+    assert sorted((row["pipeline_name"], row["state"]) for row in updates) == [
+        *[("medallion_dlt_pipeline", "COMPLETED")] * 2,
+        *[("ml_features_pipeline", "COMPLETED")] * 2,
+        ("order_analytics_pipeline", "COMPLETED"),
+    ]
+    written: dict[str, int] = {}
+    judged = failed = 0
+    for name, progress in lakehouse.events("flow_progress"):
+        rows = progress.get("metrics", {}).get("num_output_rows")
+        if rows is not None:
+            short = name.split(".")[-1]
+            written[short] = written.get(short, 0) + rows
+        for item in progress.get("data_quality", {}).get("expectations", []):
+            failed += item["failed_records"]
+            judged += item["passed_records"] + item["failed_records"]
+    assert {row["dataset_name"]: row["rows_written"] for row in lakehouse.shown("rows_written")} == written
+    (totals,) = lakehouse.shown("totals")
+    assert (totals["failed_records"], totals["judged_records"]) == (failed, judged)
+    assert 0 < failed < judged
+    assert sum(row["failed_records"] for row in lakehouse.shown("expectations")) == failed
+    assert (totals["updates"], totals["success_rate_percent"]) == (5, 100.0)
+    defined = {name.split(".")[-1] for name, _ in lakehouse.events("dataset_definition")}
+    fresh = lakehouse.shown("freshness")
+    assert {row["dataset_name"] for row in fresh} == defined
+    assert all(0 <= row["age_seconds"] < 3600 for row in fresh)
+
+
+def test_quarantine_on_the_dashboard_is_what_the_tables_hold(lakehouse: Lakehouse) -> None:
+    lines = {row["table_name"]: row["quarantined_lines"] for row in lakehouse.shown("quarantine_lines")}
+    assert lines == {name: lakehouse.one(f"SELECT count(*) FROM {name}") for name in lines}
+    reasons = sum(row["quarantined_lines"] for row in lakehouse.shown("quarantine_reasons"))
+    assert reasons == sum(lakehouse.one(f"SELECT sum(size(broken_rules)) FROM {name}") for name in lines)
+
+
+def test_the_business_dashboard_agrees_with_silver(lakehouse: Lakehouse) -> None:
+    revenue = lakehouse.one(f"SELECT sum(price * quantity) FROM silver_orders WHERE {EARNS}")
+    orders = lakehouse.one(f"SELECT count(*) FROM silver_orders WHERE {EARNS}")
+    days = lakehouse.shown("daily_sales")
+    assert sum(day["revenue"] for day in days) == Decimal(revenue) > 0
+    assert sum(day["orders"] for day in days) == orders
+    assert sum(row["revenue"] for row in lakehouse.shown("categories")) == Decimal(revenue)
+    people = lakehouse.one(
+        "SELECT count(*) FROM (SELECT customer_id FROM silver_orders UNION "
+        "SELECT customer_id FROM silver_customers)"
+    )
+    assert sum(row["customers"] for row in lakehouse.shown("customer_segments")) == people
+    tiers = lakehouse.shown("value_tiers")
+    assert sum(row["customers"] for row in tiers) == people
+    assert sum(row["historical_value"] for row in tiers) == Decimal(revenue)
+    best = lakehouse.sql(
+        f"SELECT product_id, sum(price * quantity) AS revenue FROM silver_orders WHERE {EARNS} "
+        "GROUP BY product_id ORDER BY revenue DESC, product_id LIMIT 1"
+    )
+    assert lakehouse.shown("top_products")[0]["product_id"] == best[0]["product_id"]
+    batches = lakehouse.one(f"SELECT sum(price * items_ordered) FROM silver_order_batches WHERE {EARNS}")
+    assert sum(day["revenue"] for day in lakehouse.shown("order_days")) == Decimal(batches) > 0
+
+
+def test_the_checking_notebook_passes_and_says_what_it_found(lakehouse: Lakehouse) -> None:
+    result = lakehouse.run("pipeline_testing_job")
+    assert [(task.state, task.error) for task in result.tasks] == [("SUCCESS", None)]
+    outcome = lakehouse.outcomes["pipeline_testing"]
+    report = json.loads(outcome.result)
+    assert (report["environment"], report["passed"]) == ("local", True)
+    reconciled = {
+        check["subject"]: check["expected"] for check in report["checks"] if check["name"] == "reconciliation"
+    }
+    assert reconciled == {
+        name: f"{lakehouse.one(f'SELECT count(*) FROM bronze_{name}'):,} lines"
+        for name in ("orders", "customer_profiles", "customer_activity", "order_batches")
+    }
+    (totals,) = lakehouse.shown("totals")
+    assert sum(row["failed_records"] for row in report["expectations"]) == totals["failed_records"]
+    assert "uniqueness" in outcome.logs
+    assert "Pipeline Environment: local" in outcome.logs
+
+
+def test_the_checking_notebook_fails_the_job_where_an_order_is_lost(
+    lakehouse: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = Storage(tmp_path / "lakehouse")
+    shutil.copytree(lakehouse.storage.home, damaged.home)
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(damaged.home))
+    orders = DeltaTable(damaged.table_path(TableName("local", "data_eng", "silver_orders")))
+    lost = lakehouse.one("SELECT min(order_id) FROM silver_orders")
+    orders.delete(f"order_id = '{lost}'")
+    result = Lakehouse(damaged, lakehouse.spark).run("pipeline_testing_job")
+    (task,) = result.tasks
+    assert task.state == "FAILED"
+    lines = lakehouse.one("SELECT count(*) FROM bronze_orders")
+    assert task.error
+    assert task.error.startswith("AssertionError: reconciliation of orders: ")
+    assert f"= {lines - 1}, not {lines} lines" in task.error
