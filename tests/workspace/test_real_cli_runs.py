@@ -1,7 +1,7 @@
 """The real CLI runs the jobs and pipelines of each target, and the tables equal those of `lakehouse run`.
 
-In dev it runs every job; in staging and prod those that make tables, unless `LAKEHOUSE_TEST_EVERY_JOB` is set:
-the code is the same, and every job of every target takes ten minutes.
+In dev it runs every job; in staging and prod those that make tables, unless `LAKEHOUSE_TEST_EVERY_JOB` is
+set: the code is the same, and every job of every target takes ten minutes.
 """
 
 from __future__ import annotations
