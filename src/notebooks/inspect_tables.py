@@ -5,13 +5,11 @@
 
 # COMMAND ----------
 
+# MAGIC %run ./package
+
+# COMMAND ----------
+
 # ruff: noqa: F821
-import sys
-from pathlib import Path
-
-# The bundle deploys the package's source next to this notebook.
-sys.path.append(str(Path.cwd().parent))
-
 from ecommerce_lakehouse.config import get_config, log_pipeline_config, widget_environment
 
 config = get_config(widget_environment(dbutils))

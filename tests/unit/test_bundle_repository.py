@@ -36,6 +36,7 @@ def test_dev_is_the_default_target() -> None:
 def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
     assert {kind: sorted(found) for kind, found in bundle.resources.items()} == {
         "alerts": ["expectation_failures", "failed_updates"],
+        "dashboards": ["business_analytics", "pipeline_monitoring"],
         "jobs": [
             "daily_health",
             "e2e_pipeline_job",
@@ -43,6 +44,7 @@ def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
             "maintenance_job",
             "monthly_trends",
             "order_analytics_job",
+            "pipeline_testing_job",
             "replay_quarantine",
         ],
         "pipelines": ["medallion_dlt_pipeline", "ml_features_pipeline", "order_analytics_pipeline"],

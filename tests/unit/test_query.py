@@ -99,6 +99,12 @@ def test_unnamed_columns_are_called_what_they_compute(storage: Storage) -> None:
     [
         ("SELECT sum(quantity) FROM silver_orders WHERE customer_id = 'c1'", [(3,)]),
         ("SELECT count(*) FROM silver_orders", [(4,)]),
+        ("SELECT count_if(price > 0), count(*) FROM silver_orders WHERE price < 0", [(0, 0)]),
+        (
+            "SELECT max_by(x, y), min_by(x, y), max_by(x, y) FILTER (WHERE y < 3) "
+            "FROM VALUES (1, 1), (2, 2), (NULL, 3), (9, NULL) AS t(x, y)",
+            [(None, 1, 2)],
+        ),
         ("SELECT count(1) FROM (SELECT * FROM silver_orders WHERE price > 9)", [(2,)]),
         ("SELECT max(PRICE) FROM silver_orders", [(Decimal("99.99"),)]),
         ("SELECT o.ship.city FROM silver_orders o WHERE o.quantity = 4", [("Oslo",)]),

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.unit.dashboard_data import write_logs
 from tests.workspace.pages_site import (
     JOB,
     PIPELINE,
@@ -49,6 +50,7 @@ PAGES = {
     "tables": "/tables",
     "table": "/tables/main/shop/silver_orders",
     "quarantine": "/quarantine",
+    "health": "/monitoring",
 }
 # Text and its ground, of everything that is visible, with the ratio of WCAG 2.1 (1.4.3).
 CONTRAST = """() => {
@@ -162,6 +164,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         rows = pa.table({"id": [1, 2], "note": [SCRIPT, IMAGE], LONG: [LONG * 9, None]})
         put_table(site, "silver_orders", rows, description=f"Orders {IMAGE}")
         put_quarantine(site, 30)
+        write_logs(site.services.storage)
         yield site
 
 

@@ -57,7 +57,7 @@ def test_a_target_goes_through_its_whole_life(lab: CliLab, target: str) -> None:
     assert state(lab) == before
 
     summary = json.loads(lab.bundle("summary", "-t", target, "-o", "json").stdout)
-    for kind in ("jobs", "pipelines", "schemas", "volumes"):
+    for kind in ("jobs", "pipelines", "schemas", "volumes", "dashboards"):
         for name, resource in summary["resources"][kind].items():
             assert resource["id"], f"{kind}.{name} is not deployed"
             assert resource["url"].startswith(lab.environment["DATABRICKS_HOST"])
@@ -114,12 +114,15 @@ def check_deployed(lab: CliLab, target: str) -> None:
 
 
 def state(lab: CliLab) -> dict[str, dict[str, object]]:
-    """Documents of deployed resources."""
+    """Documents of deployed resources; a dashboard that was deleted stays in the trash."""
     from ecommerce_lakehouse.workspace.store import Store
 
     store = Store(lab.home / "workspace" / "state.db")
     kinds = ("job", "pipeline", "schema", "volume", "permission", "grant", "creation", "dashboard", "alert")
-    found = {kind: store.list(kind) for kind in kinds}
+    found = {
+        kind: [body for body in store.list(kind) if body.get("lifecycle_state") != "TRASHED"]
+        for kind in kinds
+    }
     store.close()
     return {
         kind: {str(number): body for number, body in enumerate(bodies)}
@@ -173,6 +176,7 @@ def test_a_deployment_succeeds_after_the_server_was_killed_in_one(tmp_path: Path
             "schema": "schemas",
             "volume": "volumes",
             "alert": "alerts",
+            "dashboard": "dashboards",
         }
         assert {kind: counts.get(kind, 0) for kind in kinds} == {
             kind: len(resources.get(name, {})) for kind, name in kinds.items()

@@ -62,3 +62,31 @@ def test_half_an_upload_is_swept_away(tmp_path: Path) -> None:
     assert list((tmp_path / "workspace" / "uploads").iterdir()) == []
     assert restarted.files.list("/Users/developer@example.com") == []
     restarted.close()
+
+
+def test_a_dashboard_that_a_deployment_never_published_is_taken_back(tmp_path: Path) -> None:
+    def create(workspace: LocalWorkspace, name: str, agent: str) -> str:
+        with workspace.http() as http:
+            body = {"display_name": name, "parent_path": "/Users/developer@example.com"}
+            made = http.post(
+                "/api/2.0/lakeview/dashboards", json=body, headers={"User-Agent": f"cli/1 cmd/{agent}"}
+            )
+            assert made.status_code == 200, made.text
+            return str(made.json()["dashboard_id"])
+
+    killed = LocalWorkspace.start(tmp_path)
+    try:
+        client = killed.client()
+        half = create(killed, "half", "bundle_deploy")
+        client.lakeview.publish(create(killed, "whole", "bundle_deploy"))
+        client.lakeview.trash(create(killed, "trashed", "bundle_deploy"))
+        create(killed, "draft", "lakeview_create")
+    finally:
+        killed.stop()
+    started = LocalWorkspace.start(tmp_path)
+    try:
+        client = started.client()
+        assert sorted(str(each.display_name) for each in client.lakeview.list()) == ["draft", "whole"]
+        assert create(started, "half", "bundle_deploy") != half
+    finally:
+        started.stop()

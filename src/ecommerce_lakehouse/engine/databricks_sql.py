@@ -254,6 +254,20 @@ def _regexp_replace(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def _count_if(node: exp.Expr) -> exp.Expr:
+    """Over no rows it is 0 in Spark; DuckDB sums, and a sum of nothing is NULL."""
+    if isinstance(node.this, exp.Distinct):
+        return node
+    matching = exp.Case(ifs=[exp.If(this=node.this, true=exp.Literal.number(1))])
+    return exp.Count(this=matching)
+
+
+def _greatest_by(node: exp.Expr) -> exp.Expr:
+    """max_by and min_by answer NULL where the row that they find holds NULL; DuckDB's skip such rows."""
+    name = "arg_max_null" if isinstance(node, exp.ArgMax) else "arg_min_null"
+    return exp.Anonymous(this=name, expressions=[node.this, node.expression])
+
+
 def _exists(node: exp.Expr) -> exp.Expr:
     """exists(array, lambda); EXISTS (subquery) stays."""
     if not isinstance(node.expression, exp.Lambda):
@@ -270,6 +284,9 @@ _TRANSLATIONS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.DateDiff: _elapsed,
     exp.StrToUnix: _unix_timestamp,
     exp.DayOfWeek: _day_of_week,
+    exp.CountIf: _count_if,
+    exp.ArgMax: _greatest_by,
+    exp.ArgMin: _greatest_by,
     exp.Exists: _exists,
     exp.Div: lambda node: _macro("divide", node.this, node.expression),
     exp.Explode: _explode,

@@ -1,4 +1,4 @@
-"""The SQL of health and alerts, complete with the event logs that it reads: `health_sql`, `alert_sql`."""
+"""The SQL of health, alerts and charts, complete with the event logs that it reads."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ def health_sql(name: str, event_logs: Sequence[str], start: datetime, middle: da
         f"timestamp'{at:%Y-%m-%d %H:%M:%S.%f}+00:00' AS {column}"
         for column, at in (("start", start), ("middle", middle), ("now", now))
     )
-    return f"WITH events AS (\n{_events(event_logs)}\n),\n\nperiod AS (SELECT {instants})\n\n{_text(name)}"
+    return f"WITH events AS (\n{events_sql(event_logs)}\n),\n\nperiod AS (SELECT {instants})\n\n{_text(name)}"
 
 
 def alert_sql(name: str, event_logs: Sequence[str]) -> str:
     """The query of an alert, `sql/<name>.sql`, over these event logs; it reads the clock itself."""
-    return f"WITH events AS (\n{_events(event_logs)}\n)\n\n{_text(name)}"
+    return f"WITH events AS (\n{events_sql(event_logs)}\n)\n\n{_text(name)}"
 
 
-def _events(event_logs: Sequence[str]) -> str:
+def events_sql(event_logs: Sequence[str]) -> str:
+    """The events of all these logs, as every query on them begins."""
     return "\n  UNION ALL\n".join(EVENTS.format(log=log) for log in event_logs)
 
 

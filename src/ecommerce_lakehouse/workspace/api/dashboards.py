@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, BackgroundTasks
+from fastapi import APIRouter, BackgroundTasks, Request
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.workspace.services import Services
+
+
+# The CLI knows a dashboard only once it has created and published it; one that a deployment left in between
+# keeps its name from the next deployment.
+DEPLOYMENT = "cmd/bundle_deploy"
 
 
 def router(services: Services) -> APIRouter:
@@ -16,6 +21,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("")
     def create(
+        request: Request,
         body: dict[str, Any],
         after: BackgroundTasks,
         dataset_catalog: str | None = None,
@@ -24,7 +30,8 @@ def router(services: Services) -> APIRouter:
         with services.store.transaction():
             made = dashboards.create(body, dataset_catalog, dataset_schema)
             services.creations.note("dashboard", made["dashboard_id"])
-        after.add_task(services.creations.answered, "dashboard", made["dashboard_id"])
+        if DEPLOYMENT not in request.headers.get("user-agent", ""):
+            after.add_task(services.creations.answered, "dashboard", made["dashboard_id"])
         return made
 
     @routes.get("")
@@ -49,13 +56,17 @@ def router(services: Services) -> APIRouter:
 
     @routes.delete("/{id}")
     def trash(id: str) -> dict[str, Any]:
-        dashboards.trash(id)
-        services.permissions.forget("dashboards", id)
+        with services.store.transaction():
+            dashboards.trash(id)
+            services.permissions.forget("dashboards", id)
+            services.creations.answered("dashboard", id)
         return {}
 
     @routes.post("/{id}/published")
-    def publish(id: str, body: dict[str, Any]) -> dict[str, Any]:
-        return dashboards.publish(id, body)
+    def publish(id: str, body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+        published = dashboards.publish(id, body)
+        after.add_task(services.creations.answered, "dashboard", id)
+        return published
 
     @routes.get("/{id}/published")
     def published(id: str) -> dict[str, Any]:

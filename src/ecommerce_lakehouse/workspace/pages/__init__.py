@@ -1,4 +1,4 @@
-"""Pages for people: runs, pipelines, tables and quarantine, rendered on the server.
+"""Pages for people: runs, pipelines, tables, quarantine and health, rendered on the server.
 
 `router` has the routes, `PageGate` lets in whoever is signed in, `error_page` is what a failed call shows.
 """
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from ecommerce_lakehouse.workspace.errors import ApiError, missing
-from ecommerce_lakehouse.workspace.pages import overview, pipelines, quarantine, runs, session, tables
+from ecommerce_lakehouse.workspace.pages import health, overview, pipelines, quarantine, runs, session, tables
 from ecommerce_lakehouse.workspace.pages.render import render, static_file
 from ecommerce_lakehouse.workspace.pages.session import PageGate, is_page, login_url
 
@@ -24,7 +24,7 @@ __all__ = ["PageGate", "error_page", "is_page", "login_url", "router"]
 def router(services: Services) -> APIRouter:
     """Every page over `services`."""
     routes = APIRouter(default_response_class=Response, include_in_schema=False)
-    for subject in (session, overview, runs, pipelines, tables, quarantine):
+    for subject in (session, overview, runs, pipelines, tables, quarantine, health):
         routes.include_router(subject.router(services))
 
     @routes.get("/static/{name}")

@@ -25,7 +25,13 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-NAVIGATION = (("/", "Overview"), ("/jobs/runs", "Runs"), ("/tables", "Tables"), ("/quarantine", "Quarantine"))
+NAVIGATION = (
+    ("/", "Overview"),
+    ("/jobs/runs", "Runs"),
+    ("/tables", "Tables"),
+    ("/quarantine", "Quarantine"),
+    ("/monitoring", "Health"),
+)
 STATIC = Path(__file__).parent / "static"
 STATIC_TYPES = {
     "style.css": "text/css",

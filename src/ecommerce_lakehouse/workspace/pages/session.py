@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ecommerce_lakehouse.workspace.services import Services, Settings
 
-PAGES = ("jobs", "pipelines", "tables", "quarantine", "explore", "login", "logout", "static")
+PAGES = ("jobs", "pipelines", "tables", "quarantine", "monitoring", "explore", "login", "logout", "static")
 OPEN = ("login", "static")
 SIGNED_IN_SECONDS = 30 * 24 * 3600
 LONGEST_TOKEN = 1000

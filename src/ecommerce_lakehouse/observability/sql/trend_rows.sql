@@ -1,0 +1,13 @@
+-- Rows that all datasets together wrote on each day.
+--
+-- `events` and `period` come from ecommerce_lakehouse.observability.health_sql.
+SELECT
+  CAST(events.timestamp AS DATE) AS day,
+  sum(CAST(get_json_object(events.details, '$.flow_progress.metrics.num_output_rows') AS BIGINT)) AS rows_written
+FROM events
+CROSS JOIN period
+WHERE events.event_type = 'flow_progress'
+  AND get_json_object(events.details, '$.flow_progress.metrics.num_output_rows') IS NOT NULL
+  AND events.timestamp >= period.start
+  AND events.timestamp <= period.now
+GROUP BY CAST(events.timestamp AS DATE)

@@ -1,0 +1,73 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # Pipeline testing
+# MAGIC Checks the tables of one environment after a run, and fails where one does not hold:
+# MAGIC
+# MAGIC - every line of bronze is in silver, in quarantine or among the duplicates;
+# MAGIC - no key is NULL, none is there twice, and each quarantined line has a reason;
+# MAGIC - the newest update of every pipeline completed, and its datasets are fresh.
+
+# COMMAND ----------
+
+# MAGIC %run ./package
+
+# COMMAND ----------
+
+# ruff: noqa: F821
+import json
+
+from ecommerce_lakehouse.config import get_config, log_pipeline_config, widget_environment
+from ecommerce_lakehouse.observability.pipeline_checks import check_pipelines
+from ecommerce_lakehouse.observability.stored import stored_tables
+
+config = get_config(widget_environment(dbutils))
+dbutils.widgets.text("catalog", config.catalog, "Catalog")
+dbutils.widgets.text("schema", config.schema, "Schema (a development deployment has a prefix)")
+place = {name: dbutils.widgets.get(name) for name in ("catalog", "schema")}
+config = config.model_copy(update=place)
+log_pipeline_config(config)
+
+# COMMAND ----------
+
+# MAGIC %md ## Checks
+
+# COMMAND ----------
+
+tables = {table.name: table.reference for table in stored_tables(spark, config)}
+report = check_pipelines(
+    lambda sql: [row.asDict(recursive=True) for row in spark.sql(sql).collect()], tables, config
+)
+columns = "passed boolean, name string, subject string, figure string, expected string"
+rows = [(c.passed, c.name, c.subject, c.figure, c.expected) for c in report.checks]
+display(spark.createDataFrame(sorted(rows), columns))
+
+# COMMAND ----------
+
+# MAGIC %md ## What the expectations counted
+
+# COMMAND ----------
+
+columns = (
+    "pipeline_name string, dataset_name string, expectation_name string, "
+    "passed_records bigint, failed_records bigint"
+)
+display(spark.createDataFrame([tuple(row.values()) for row in report.expectations], columns))
+
+# COMMAND ----------
+
+# MAGIC %md ## Sample rows
+
+# COMMAND ----------
+
+for name, reference in tables.items():
+    if name in ("silver_orders", "gold_daily_sales", "quarantine_orders"):
+        print(name)
+        display(spark.sql(f"SELECT * FROM {reference} LIMIT 5"))
+
+# COMMAND ----------
+
+if report.failed:
+    raise AssertionError(
+        "; ".join(f"{c.name} of {c.subject}: {c.figure}, not {c.expected}" for c in report.failed)
+    )
+dbutils.notebook.exit(json.dumps(report.as_json()))
