@@ -130,6 +130,31 @@ def test_every_line_is_in_bronze_and_in_exactly_one_place_after_it(
     assert {row["raw_line"] for row in outcome.rows(f"quarantine_{entity}")} <= set(lines)
 
 
+def test_the_books_of_every_entity_are_balanced(outcome: Outcome) -> None:
+    found = [
+        row
+        for pipeline in ("medallion", "ml_features")
+        for row in outcome.rows(f"quality_reconciliation_{pipeline}")
+    ]
+    assert sorted(found, key=lambda row: row["entity"]) == outcome.expected("quality_reconciliation")
+
+
+def test_no_dataset_fails_a_rule_of_its_own(outcome: Outcome) -> None:
+    rows = {
+        (row["dataset"], row["rule"]): row
+        for pipeline in ("medallion", "ml_features")
+        for row in outcome.rows(f"quality_checks_{pipeline}")
+    }
+    assert {row["verdict"] for row in rows.values()} == {"passed", "warned"}
+    # The fixtures' orders are years old, and some are of customers without a profile.
+    known = {row["customer_id"] for row in outcome.expected("silver_customers")}
+    strangers = [row for row in outcome.expected("silver_orders") if row["customer_id"] not in known]
+    answer = rows["silver_orders", "customer_known"]
+    assert (answer["violations"], answer["rows"]) == (len(strangers), len(outcome.expected("silver_orders")))
+    assert rows["silver_orders", "orders_fresh"]["verdict"] == "warned"
+    assert rows["bronze_orders", "line_not_empty"]["violations"] == int(outcome.name == "dirty")
+
+
 def test_the_summary_counts_what_is_odd(outcome: Outcome) -> None:
     dirty = outcome.name == "dirty"
     # In the dirty set one record of each source has columns that nobody expects, and one line is empty.

@@ -1,8 +1,13 @@
-"""The real CLI runs every job and pipeline of each target, and the tables equal those of `lakehouse run`."""
+"""The real CLI runs the jobs and pipelines of each target, and the tables equal those of `lakehouse run`.
+
+In dev it runs every job; in staging and prod those that make tables, unless `LAKEHOUSE_TEST_EVERY_JOB` is
+set: the code is the same, and every job of every target takes ten minutes.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -36,13 +41,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliLab]:
     started.stop()
 
 
+def jobs_of(target: str) -> list[str]:
+    """The jobs to run, in an order in which each finds what it reads."""
+    jobs = set(load_bundle(ROOT, target).jobs)
+    assert set(FIRST) <= jobs
+    every = target == "dev" or bool(os.environ.get("LAKEHOUSE_TEST_EVERY_JOB"))
+    return [*FIRST, *sorted(jobs - set(FIRST))] if every else list(FIRST)
+
+
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_job_and_pipeline_of_a_target_runs(lab: CliLab, target: str) -> None:
+def test_the_jobs_and_pipelines_of_a_target_run(lab: CliLab, target: str) -> None:
     lab.bundle("deploy", "-t", target)
     bundle = load_bundle(ROOT, target)
-    jobs = sorted(bundle.jobs, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
-    assert set(FIRST) <= set(jobs)
-    for job in jobs:
+    for job in jobs_of(target):
         sizes = ",".join(f"{name}={size}" for name, size in SIZES.items())
         parameters = ["--params", sizes] if job == FIRST[0] else []
         printed = lab.bundle("run", "-t", target, job, *parameters)

@@ -8,7 +8,16 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from ecommerce_lakehouse.quality.rule import AnyRule, Freshness, References, RowCount, Rule, RuleSet, Unique
+from ecommerce_lakehouse.quality.rule import (
+    AnyRule,
+    DatasetRule,
+    Freshness,
+    References,
+    RowCount,
+    Rule,
+    RuleSet,
+    Unique,
+)
 
 Read = Callable[[str], DataFrame]
 
@@ -23,6 +32,8 @@ def quality_checks(rules: Mapping[str, RuleSet], read: Read) -> DataFrame:
     the newest event to the newest ingestion, NULL without rows; `verdict` STRING: passed, warned, failed.
     """
     parts = [part for dataset, asked in rules.items() for part in _answers(dataset, asked, read)]
+    keys = [(dataset, rule) for dataset, asked in rules.items() for rule in asked.checks if _is_key(rule)]
+    parts += [_repeated(keys, read)] if keys else []
     failed = F.col("allowed").isNotNull() & (F.col("violations") > F.col("allowed"))
     verdict = F.when(F.col("violations") == 0, "passed").when(failed, "failed").otherwise("warned")
     return reduce(DataFrame.unionByName, parts).withColumn("verdict", verdict)
@@ -44,8 +55,6 @@ def _answers(dataset: str, rules: RuleSet, read: Read) -> list[DataFrame]:
     answers: list[DataFrame] = []
     for rule in rules.checks:
         match rule.check:
-            case Unique(columns):
-                answers.append(_answer(dataset, rule, _repeated(table, columns)))
             case References() as reference:
                 answers.append(_answer(dataset, rule, _unknown(table, reference, read)))
             case Freshness(column, seconds):
@@ -115,13 +124,35 @@ def _allowed(rule: AnyRule) -> Column:
     return F.floor(F.lit(rule.tolerance.share) * F.col("rows"))
 
 
-def _repeated(table: DataFrame, columns: tuple[str, ...]) -> DataFrame:
-    """`rows`, and `violations`: those beyond the first of each key. NULL is a key like others."""
-    keys = table.groupBy(*columns).agg(F.count("*").alias("n"))
-    return keys.agg(
-        F.coalesce(F.sum("n"), F.lit(0)).alias("rows"),
-        F.coalesce(F.sum(F.col("n") - 1), F.lit(0)).alias("violations"),
+def _is_key(rule: AnyRule) -> bool:
+    return isinstance(rule, DatasetRule) and isinstance(rule.check, Unique)
+
+
+def _repeated(keys: list[tuple[str, DatasetRule]], read: Read) -> DataFrame:
+    """The answers about keys, all by one aggregation: rows beyond the first of a key. NULL is a value.
+
+    A key stands for 96 bits of hash, which tell a million million of them apart.
+    """
+    parts: list[DataFrame] = []
+    answers: list[Column] = []
+    for number, (dataset, rule) in enumerate(keys):
+        assert isinstance(rule.check, Unique)
+        table = read(dataset)
+        # A hash passes over NULL, so that alone (NULL, 1) and (1, NULL) were the same.
+        values = [part for name in rule.check.columns for part in (F.col(name), F.col(name).isNull())]
+        hashes = F.struct(F.xxhash64(*values).alias("long"), F.hash(*values).alias("short"))
+        parts.append(table.select(F.lit(number).alias("number"), hashes.alias("key"), F.lit(1).alias("n")))
+        answers.append(F.struct(*_columns(dataset, rule, F.col("violations"), _no_number())))
+    # So that a table without rows has its answer.
+    key_type = "struct<long: bigint, short: int>"
+    none = F.lit(None).cast(key_type).alias("key")
+    numbers = parts[0].sparkSession.range(len(keys)).select(F.col("id").cast("int").alias("number"), none)
+    parts.append(numbers.withColumn("n", F.lit(0)))
+    found = reduce(DataFrame.unionByName, parts).groupBy("number", "key").agg(F.sum("n").alias("n"))
+    counted = found.groupBy("number").agg(
+        F.sum("n").alias("rows"), F.sum(F.greatest(F.col("n") - 1, F.lit(0))).alias("violations")
     )
+    return counted.select(F.array(*answers)[F.col("number")].alias("answer")).select("answer.*")
 
 
 def _unknown(table: DataFrame, reference: References, read: Read) -> DataFrame:

@@ -1,0 +1,90 @@
+"""The books in a pipeline: an update that would lose, double or misplace a line fails and says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.domain.entities import ORDER_BATCHES
+from ecommerce_lakehouse.engine.bundle import load_bundle
+from ecommerce_lakehouse.engine.results import UpdateResult
+from ecommerce_lakehouse.engine.storage import Storage
+from ecommerce_lakehouse.engine.update import run_update
+from ecommerce_lakehouse.quality import datasets, quarantine
+from tests.integration.lab import dataset, failed
+
+ORDER = {
+    "order_id": "O-1",
+    "order_item": "Desk lamp",
+    "price": 19.99,
+    "items_ordered": 1,
+    "status": "shipped",
+    "date_ordered": "2024-04-30",
+    "customer_id": "C-1",
+    "order_timestamp": "2024-04-30T08:15:00",
+}
+LINES = [
+    ORDER,
+    ORDER,
+    ORDER | {"order_id": "O-2"},
+    ORDER | {"order_id": "O-3", "status": "lost"},
+    ORDER | {"order_id": None, "price": -1},
+]
+
+
+def update(home: Path) -> UpdateResult:
+    config = get_config("local")
+    folder = Path(config.folder_path(ORDER_BATCHES.folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line) + "\n" for line in LINES)
+    (folder / "batch.json").write_text(text, encoding="utf-8")
+    names = {"catalog": config.catalog, "schema": config.schema, "volume": config.volume}
+    bundle = load_bundle(Path(__file__).parents[2], variables={"environment": "local", **names})
+    return run_update(bundle.pipelines["order_analytics_pipeline"], storage=Storage(home))
+
+
+def inverted(rows: DataFrame, rules: dict[str, str]) -> DataFrame:
+    """Notes the rules that hold, and says it asked the right ones."""
+    noted = quarantine.with_broken_rules(rows, {name: f"NOT ({rule})" for name, rule in rules.items()})
+    return noted.withColumn(quarantine.JUDGED_BY, F.lit(quarantine.fingerprint(rules)))
+
+
+# What is broken in the package, and the dataset and rule that stop the update.
+BROKEN: dict[str, tuple[str, Callable[..., DataFrame], str, str]] = {
+    "duplicates are lost": (
+        "surplus",
+        lambda valid, entity: valid.limit(0),
+        "quality_reconciliation_order_analytics",
+        "every_line_counted",
+    ),
+    "the predicate is inverted": (
+        "with_broken_rules",
+        inverted,
+        "quality_reconciliation_order_analytics",
+        "judged_by_the_rules",
+    ),
+    "quarantine is lost": (
+        "quarantined",
+        lambda rows: quarantine.quarantined(rows).limit(0),
+        "quality_reconciliation_order_analytics",
+        "every_line_counted",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_an_update_whose_books_are_not_balanced_fails(
+    case: str, spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function, replacement, table, rule = BROKEN[case]
+    monkeypatch.setattr(datasets, function, replacement)
+    result = update(home)
+    assert result.state == "FAILED"
+    assert dataset(result, table).status == "FAILED"
+    assert failed(result, table)[rule] == 1
