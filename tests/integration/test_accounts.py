@@ -15,7 +15,7 @@ from ecommerce_lakehouse.domain.entities import ORDER_BATCHES
 from ecommerce_lakehouse.engine.bundle import load_bundle
 from ecommerce_lakehouse.engine.results import UpdateResult
 from ecommerce_lakehouse.engine.storage import Storage
-from ecommerce_lakehouse.engine.update import run_update
+from ecommerce_lakehouse.engine.update import Selection, run_update
 from ecommerce_lakehouse.quality import datasets, quarantine
 from tests.integration.lab import dataset, failed
 
@@ -29,6 +29,15 @@ ORDER = {
     "customer_id": "C-1",
     "order_timestamp": "2024-04-30T08:15:00",
 }
+# All but gold and the checks, which take their time.
+TABLES = (
+    "bronze_order_batches",
+    "silver_order_batches_parsed",
+    "silver_order_batches",
+    "silver_order_batches_duplicates",
+    "quarantine_order_batches",
+    "quality_reconciliation_order_analytics",
+)
 LINES = [
     ORDER,
     ORDER,
@@ -46,7 +55,11 @@ def update(home: Path) -> UpdateResult:
     (folder / "batch.json").write_text(text, encoding="utf-8")
     names = {"catalog": config.catalog, "schema": config.schema, "volume": config.volume}
     bundle = load_bundle(Path(__file__).parents[2], variables={"environment": "local", **names})
-    return run_update(bundle.pipelines["order_analytics_pipeline"], storage=Storage(home))
+    return run_update(
+        bundle.pipelines["order_analytics_pipeline"],
+        storage=Storage(home),
+        selection=Selection(refresh=TABLES),
+    )
 
 
 def inverted(rows: DataFrame, rules: dict[str, str]) -> DataFrame:

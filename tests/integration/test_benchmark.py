@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from benchmarks import compare
+from benchmarks import compare, overhead, worker
 from benchmarks.plain import versions
 from benchmarks.process import CommandFailedError, measure
 from benchmarks.report import Contender, Measurement, Step, as_text, growth, lines
@@ -238,3 +238,32 @@ def test_different_rows_fail_the_benchmark_and_a_missed_aim_does_not(
     document = json.loads(file.read_text(encoding="utf-8"))
     assert document["same_rows"] is (code == 0)
     assert [line["met"] for line in document["lines"]] == [True, False, True, False, True, False]
+
+
+def test_the_overhead_is_what_the_accounts_add_to_the_run_without_them() -> None:
+    runs = {
+        "bare": [overhead.Run(10.0, 20.0), overhead.Run(12.0, 21.0), overhead.Run(20.0, 22.0)],
+        "engine": [overhead.Run(15.0, 25.0), overhead.Run(16.0, 26.0), overhead.Run(15.0, 24.0)],
+    }
+    # Medians 12 and 15 seconds: a quarter more.
+    assert overhead.overhead(runs) == 0.25
+    fine, missed = overhead.as_text(
+        {10_000: runs, 1_000_000: runs | {"bare": runs["bare"][:1]}}
+    ).splitlines()[1:]
+    assert fine.split() == ["10,000", "12.00", "s", "15.00", "s", "+25.0%", "21", "to", "25", "s", "met"]
+    assert missed.split()[-1] == "MISSED"
+
+
+def test_the_bare_pipeline_is_the_whole_one_without_the_accounts() -> None:
+    tables = {
+        "bronze_orders": False,
+        "silver_orders": False,
+        "silver_orders_parsed": False,
+        "silver_orders_duplicates": True,
+        "quarantine_orders": True,
+        "gold_daily_sales": False,
+        "gold_data_quality_check": True,
+        "quality_checks_medallion": True,
+        "quality_reconciliation_medallion": True,
+    }
+    assert {name: bool(worker.ACCOUNTS.search(name)) for name in tables} == tables

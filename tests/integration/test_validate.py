@@ -16,6 +16,15 @@ from ecommerce_lakehouse.quality import rules
 BUNDLE = """\
 bundle:
   name: shop
+variables:
+  environment:
+    default: local
+  catalog:
+    default: main
+  schema:
+    default: shop
+  volume:
+    default: data
 targets:
   dev:
     default: true
@@ -188,14 +197,14 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(spark: SparkSessi
         ("src/pipelines/shop/shop.py", SHOP, '@dp.expect("by_chance"'): "rule 'by_chance'",
         ("src/pipelines/shop/shop.py", SHOP, "def wrong_table"): "Unknown table 'main.shop.salse'. Did you",
         ("src/pipelines/shop/shop.py", SHOP, "def wrong_column"): "`prize` cannot be resolved",
-        ("src/dashboards/sales.lvdash.json", dashboard, "  prize\\n"): "query 'No column':",
+        (SALES, dashboard, "  prize\\n"): "query 'No column':",
         (
-            "src/dashboards/sales.lvdash.json",
+            SALES,
             dashboard,
             "FROM salse",
         ): "Unknown table 'salse'. Did you mean 'sales'?",
-        ("src/dashboards/sales.lvdash.json", dashboard, "FORM"): "query 'No SQL': SQL syntax",
-        ("src/dashboards/sales.lvdash.json", dashboard, "DROP TABLE"): "query 'Writes': DROP is refused",
+        (SALES, dashboard, "FORM"): "query 'No SQL': SQL syntax",
+        (SALES, dashboard, "DROP TABLE"): "query 'Writes': DROP is refused",
     }
     left = set(found)
     for (file, text, part), message in expected.items():

@@ -20,7 +20,7 @@ from ecommerce_lakehouse.engine.bundle import Bundle, load_bundle
 from ecommerce_lakehouse.engine.databricks_sql import parse_statement, stored_tables
 from ecommerce_lakehouse.engine.errors import UnknownNameError
 from ecommerce_lakehouse.engine.lakeflow import load_definitions
-from ecommerce_lakehouse.quality.rules import datasets_with_rules, rules_for
+from ecommerce_lakehouse.quality.rules import PIPELINES, datasets_with_rules, rules_for
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -189,6 +189,16 @@ def test_the_readme_lists_exactly_the_tables_that_the_pipelines_declare(bundle: 
         if output.kind != "VIEW"
     }
     assert declared == TABLES
+
+
+def test_every_table_that_a_pipeline_declares_has_rules(bundle: Bundle) -> None:
+    config = get_config("local")
+    # The lines of silver_<entity>_parsed are judged by the rules of silver_<entity>.
+    declared = {table.removesuffix("_parsed") for table in TABLES}
+    assert declared == set(datasets_with_rules(config))
+    for pipeline, rules in PIPELINES.items():
+        assert (ROOT / "src" / "pipelines" / pipeline).is_dir()
+        assert rules(config)
 
 
 def test_the_readme_lists_a_table_once_and_under_its_layer() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,13 +96,21 @@ def _of_query(
         yield _line(str(error)), first.partition(" SQLSTATE")[0]
 
 
+# A value of each type that a dashboard's parameter can have; which one does not matter to the analysis.
+PARAMETERS = {
+    "DECIMAL": Decimal(0),
+    "INTEGER": 0,
+    "DATE": date(2024, 1, 1),
+    "DATETIME": datetime(2024, 1, 1),
+}
+
+
 def _parameters(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """A value for each of the query's parameters: of its default, or NULL."""
-    found: dict[str, Any] = {}
-    for parameter in dataset.get("parameters", []):
-        values = parameter.get("defaultSelection", {}).get("values", {}).get("values", [])
-        found[parameter["keyword"]] = values[0].get("value") if values else None
-    return found
+    """A literal for each of the query's parameters."""
+    return {
+        parameter["keyword"]: PARAMETERS.get(str(parameter.get("dataType")).upper(), "")
+        for parameter in dataset.get("parameters", [])
+    }
 
 
 def _places(text: str, name: str, lines: list[str | None]) -> list[int]:
