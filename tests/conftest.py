@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Before anything reads it: no test touches the user's data folder.
 os.environ["LAKEHOUSE_HOME"] = tempfile.mkdtemp(prefix="lakehouse-tests-")
@@ -15,6 +18,27 @@ for _variable in ("PIPELINE_ENV", "CATALOG_NAME", "SCHEMA_NAME", "VOLUME_NAME"):
     os.environ.pop(_variable, None)
 for _variable in [name for name in os.environ if name.startswith("POSTGRES_")]:
     del os.environ[_variable]
+
+
+class _OneSparkPerFolder(LoadScopeScheduling):
+    """A file's tests stay in one process, and a folder of short tests starts Spark in one process only.
+
+    Two cold Spark sessions side by side compile everything twice, which costs more than they share.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.split("::")[0])
+        short = path.parent.name in ("unit", "property")
+        return f"{path.parent}: Spark" if short and _starts_spark(path) else str(path)
+
+
+@cache
+def _starts_spark(path: Path) -> bool:
+    return "spark: " in (Path(__file__).parents[1] / path).read_text()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _OneSparkPerFolder(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -126,3 +126,21 @@ def some_orders(draw: st.DrawFn, *, size: int = 60, days: int = 100) -> list[dic
         )
         for number, (day, buyer, product, price, quantity, status) in enumerate(drawn)
     ]
+
+
+# Four orders in two hours.
+HOURS = [
+    order(1, hour=10.0, price="10.00", quantity=2),
+    order(2, hour=10.5, price="3.00", status="cancelled"),
+    order(3, hour=11.2, price="7.50"),
+    order(4, hour=11.9, price="2.25"),
+]
+# Order 1 again, word for word; order 4 again, newer and returned.
+REPEATED = [HOURS[0], HOURS[3] | {"order_timestamp": HOURS[3]["order_timestamp"] + timedelta(minutes=1)}]
+REPEATED[1]["status"] = "returned"
+
+
+def in_utc(metrics: DataFrame) -> DataFrame:
+    """The windows as text, so that the time zone of this process does not matter."""
+    text = {name: F.date_format(name, "yyyy-MM-dd HH:mm:ss") for name in ("window_start", "window_end")}
+    return metrics.withColumns(text)

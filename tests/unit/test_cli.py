@@ -268,7 +268,7 @@ def test_an_unknown_target_lists_the_valid_ones(home: Path, project: Path) -> No
 
 
 def test_a_mistake_in_the_bundle_is_one_line(home: Path, project: Path) -> None:
-    (project / "databricks.yml").write_text("bundle: [", encoding="utf-8")
+    (project / "databricks.yml").write_text("bundle: [}", encoding="utf-8")
     assert error_of(2, "list").startswith("databricks.yml:1: YAML syntax error")
 
 

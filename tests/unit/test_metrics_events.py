@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -113,17 +112,16 @@ def test_an_update_that_still_runs_or_was_killed_has_no_end() -> None:
 
 
 def test_what_an_update_uses_is_measured_with_the_processes_below_it() -> None:
-    usage = ProcessUsage()
     work = (
-        "import time; x = bytearray(80_000_000); e = time.time() + 0.3\nwhile time.time() < e: pass\ninput()"
+        "import time; x = bytearray(80_000_000); e = time.process_time() + 0.3\n"
+        "while time.process_time() < e: pass\nprint('done', flush=True); input()"
     )
-    child = subprocess.Popen([sys.executable, "-c", work], stdin=subprocess.PIPE)
+    usage = ProcessUsage()
+    child = subprocess.Popen([sys.executable, "-c", work], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
-        for _ in range(200):
-            time.sleep(0.05)
-            found = usage.details()
-            if found["cpu_seconds"] >= 0.2 and found["peak_memory_bytes"] > 80_000_000:
-                break
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"done\n"
+        found = usage.details()
     finally:
         child.communicate(b"\n")
     assert found["cpu_seconds"] >= 0.2

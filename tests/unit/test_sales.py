@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
 from chispa import assert_df_equality
@@ -22,10 +19,12 @@ from ecommerce_lakehouse.transforms.sales import (
     rolling_sales,
 )
 from tests.unit.shop import (
-    ORDERS_SCHEMA,
+    HOURS,
+    REPEATED,
     by,
     customer,
     customers_table,
+    in_utc,
     judged,
     order,
     orders_table,
@@ -88,19 +87,8 @@ def test_a_rolling_week_covers_idle_days_and_counts_each_customer_once(spark: Sp
     assert weeks[date(2024, 1, 10)]["revenue_7d"] == Decimal("4.00")
 
 
-HOURS = [
-    order(1, hour=10.0, price="10.00", quantity=2),
-    order(2, hour=10.5, price="3.00", status="cancelled"),
-    order(3, hour=11.2, price="7.50"),
-    order(4, hour=11.9, price="2.25"),
-]
-# Order 1 again, word for word; order 4 again, newer and returned.
-REPEATED = [HOURS[0], HOURS[3] | {"order_timestamp": HOURS[3]["order_timestamp"] + timedelta(minutes=1)}]
-REPEATED[1]["status"] = "returned"
-
-
 def test_an_order_counts_once_in_its_window_and_its_newest_record_counts(spark: SparkSession) -> None:
-    metrics = by("window_start", _in_utc(realtime_metrics(orders_table(spark, HOURS + REPEATED), CONFIG)))
+    metrics = by("window_start", in_utc(realtime_metrics(orders_table(spark, HOURS + REPEATED), CONFIG)))
     assert metrics == {
         "2024-01-01 10:00:00": {
             "window_start": "2024-01-01 10:00:00",
@@ -125,32 +113,6 @@ def test_an_order_counts_once_in_its_window_and_its_newest_record_counts(spark: 
             "returned_orders": 1,
         },
     }
-
-
-def test_a_stream_appends_each_window_once_when_the_watermark_passes_it(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    source, checkpoint = tmp_path / "orders", tmp_path / "checkpoint"
-    source.mkdir()
-    # 12:09 leaves the window of eleven open: the watermark of ten minutes is at 11:59.
-    _arrive(source / "1.json", [*HOURS, order(5, hour=12.15)])
-    _run(spark, source, checkpoint)
-    _arrive(source / "2.json", [*REPEATED, order(6, hour=13.5), order(6, hour=13.5)])
-    _run(spark, source, checkpoint)
-    _arrive(source / "3.json", [order(7, hour=10.1), order(8, hour=15.0)])  # order 7 is hours late
-    _run(spark, source, checkpoint)
-    appended = spark.read.schema("window_start string, orders int, returned_orders int, units int").json(
-        str(tmp_path / "out")
-    )
-    rows = sorted(
-        (row.window_start, row.orders, row.returned_orders, row.units) for row in appended.collect()
-    )
-    assert rows == [
-        ("2024-01-01 10:00:00", 1, 0, 2),  # closed by the first arrival, without its repeat and order 7
-        ("2024-01-01 11:00:00", 1, 1, 1),  # closed by the second, with the newer record of order 4
-        ("2024-01-01 12:00:00", 1, 0, 1),
-        ("2024-01-01 13:00:00", 1, 0, 1),  # order 6 came twice
-    ]
 
 
 def test_the_check_row_says_what_silver_and_quarantine_hold(spark: SparkSession) -> None:
@@ -181,33 +143,3 @@ def test_a_silver_without_orders_breaks_the_critical_rule(spark: SparkSession) -
 
 def checked(dataset: str, result: DataFrame) -> DataFrame:
     return judged(result, rules_for(dataset, CONFIG))
-
-
-def _in_utc(metrics: DataFrame) -> DataFrame:
-    """The windows as text, so that the time zone of this process does not matter."""
-    text = {name: F.date_format(name, "yyyy-MM-dd HH:mm:ss") for name in ("window_start", "window_end")}
-    return metrics.withColumns(text)
-
-
-def _arrive(file: Path, rows: list[dict[str, Any]]) -> None:
-    lines = [json.dumps(row, default=_plain) for row in rows]
-    file.write_text("\n".join(lines), encoding="utf-8")
-
-
-def _plain(value: object) -> str:
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _run(spark: SparkSession, source: Path, checkpoint: Path) -> None:
-    """Take what has arrived since the last run, in append mode, and stop."""
-    out = str(source.parent / "out")
-    stream = spark.readStream.schema(ORDERS_SCHEMA).json(str(source))
-    query = (
-        _in_utc(realtime_metrics(stream, CONFIG))
-        .writeStream.outputMode("append")
-        .option("checkpointLocation", str(checkpoint))
-        .foreachBatch(lambda batch, _: batch.write.mode("append").json(out))
-        .trigger(availableNow=True)
-        .start()
-    )
-    query.awaitTermination()

@@ -130,7 +130,7 @@ def plain(value: object) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """SafeLoader without YAML 1.1's surprises: `on`, `no`, `1:30` and dates are text."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
