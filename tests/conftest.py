@@ -20,25 +20,26 @@ for _variable in [name for name in os.environ if name.startswith("POSTGRES_")]:
     del os.environ[_variable]
 
 
-class _OneSparkPerFolder(LoadScopeScheduling):
-    """A file's tests stay in one process, and a folder of short tests starts Spark in one process only.
+class _SharedSessions(LoadScopeScheduling):
+    """A file's tests stay in one process; so do those of e2e, and those of a folder of short Spark tests.
 
     Two cold Spark sessions side by side compile everything twice, which costs more than they share.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.split("::")[0])
-        short = path.parent.name in ("unit", "property")
-        return f"{path.parent}: Spark" if short and _starts_spark(path) else str(path)
+        folder = path.parent.name
+        together = folder == "e2e" or (folder in ("unit", "property") and _starts_spark(path))
+        return f"{folder}, together" if together else str(path)
 
 
 @cache
 def _starts_spark(path: Path) -> bool:
-    return "spark: " in (Path(__file__).parents[1] / path).read_text()
+    return "spark: " in (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    return _OneSparkPerFolder(config, log)
+    return _SharedSessions(config, log)
 
 
 @pytest.fixture(scope="session")
