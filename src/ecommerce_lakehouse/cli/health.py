@@ -21,7 +21,10 @@ def command(
     env: EnvironmentOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
-    """Check success rate, expectations, freshness, latency and cost; exit code 1 if one misses its target."""
+    """Check success rate, expectations, freshness, latency and cost; exit code 1 if one misses its target.
+
+    The webhook that ALERT_WEBHOOK_URL names is told of each check that starts to fail, and of its recovery.
+    """
     from rich.markup import escape
 
     from ecommerce_lakehouse.cli.app import FAILED, OK, fail
@@ -31,7 +34,8 @@ def command(
     from ecommerce_lakehouse.observability.health_checks import HealthError
 
     try:
-        found = health.current_health(get_config(env), days)
+        config = get_config(env)
+        found = health.current_health(config, days)
     except HealthError as error:
         raise typer.Exit(fail(str(error), FAILED)) from None
     if as_json:
@@ -43,4 +47,6 @@ def command(
         out = console()
         out.print(table)
         out.print(escape(health.summary(found)))
+    if line := health.alert(found, config):
+        typer.echo(line, err=True)
     raise typer.Exit(OK if found.healthy else FAILED)

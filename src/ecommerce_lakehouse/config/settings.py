@@ -92,9 +92,13 @@ class LakehouseConfig(_Frozen):
 
     health: HealthTargets
 
-    # Metrics export; nothing is exported without a host. The password is in no file: it comes from the
-    # variable POSTGRES_PASSWORD, else from this key of this secret scope. The budget is all that an export
-    # may take, retries included.
+    # Secrets are in no file: each comes from its variable, else from its key of this scope. ALERT_WEBHOOK_URL
+    # is the address that health checks tell of what fails; without it and without a key nobody is told.
+    secret_scope: str = Field(min_length=1)
+    alert_webhook_key: str | None = Field(default=None, min_length=1)
+
+    # Metrics export; nothing is exported without a host. The password's variable is POSTGRES_PASSWORD. The
+    # budget is all that an export may take, retries included.
     postgres_host: str | None = Field(default=None, pattern=r"^(/.+|[A-Za-z0-9._:-]+)$")
     postgres_port: int = Field(ge=1, le=65535)
     postgres_database: str = Field(min_length=1, max_length=63)
@@ -102,7 +106,6 @@ class LakehouseConfig(_Frozen):
     postgres_schema: str = Field(pattern=r"^[a-z_][a-z0-9_]*$", max_length=63)
     postgres_sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
     postgres_sslrootcert: str | None = None
-    postgres_secret_scope: str = Field(min_length=1)
     postgres_password_key: str = Field(min_length=1)
     postgres_connect_timeout_seconds: int = Field(ge=2, le=300)
     postgres_statement_timeout_seconds: int = Field(ge=1, le=3600)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,9 @@ from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
 from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
 from ecommerce_lakehouse.observability.health_checks import Check, Health, HealthError, check_health
 from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX
+from ecommerce_lakehouse.observability.secret import SecretError, secret_of
 from ecommerce_lakehouse.observability.text_table import text_table
+from ecommerce_lakehouse.observability.webhook import tell_webhook
 
 COLUMNS = ("Check", "Dataset", "Figure", "Target", "Verdict", "Trend", "Before", "Note")
 NUMBERS = ("Figure", "Target", "Before")
@@ -23,7 +26,8 @@ NUMBERS = ("Figure", "Target", "Before")
 def main(argv: Sequence[str] | None = None) -> None:
     """Check an environment's health, print every figure, and exit with 1 where one misses its target.
 
-    `argv` defaults to the process's arguments. With `--report` the exit code is 0 whatever the verdicts.
+    `argv` defaults to the process's arguments. With `--report` the exit code is 0 whatever the verdicts, and
+    no webhook is told.
     Raises SystemExit with code 2, after one line on standard error, for a wrong argument or setting, or where
     there is no event log.
     """
@@ -41,9 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_config_arguments(parser)
     arguments = parser.parse_args(argv)
     try:
-        health = current_health(config_from(arguments), arguments.days)
+        config = config_from(arguments)
+        health = current_health(config, arguments.days)
     except (ConfigError, HealthError) as error:
         _fail(parser, str(error))
+    if not arguments.report and (line := alert(health, config)):
+        print(line, file=sys.stderr)
     if arguments.json:
         print(json.dumps(as_json(health), indent=2))
     else:
@@ -73,6 +80,23 @@ def current_health(config: LakehouseConfig, days: int | None = None) -> Health:
     names = sorted(log.parent.name for log in folder.glob(f"{EVENT_LOG_PREFIX}*/_delta_log"))
     logs = [f"{config.catalog}.{config.schema}.{name}" for name in names]
     return check_health(lambda sql: _quick_rows(sql, config), logs, config, days=days)
+
+
+def alert(health: Health, config: LakehouseConfig) -> str:
+    """Tell the webhook, where there is one, of what fails now and of what is well again.
+
+    Returns one line that says what was told or why not; empty where there was nothing to tell.
+    """
+    try:
+        url = secret_of(config, "ALERT_WEBHOOK_URL", config.alert_webhook_key)
+    except SecretError as error:
+        return f"The webhook was not told: {error}."
+    if url is None:
+        return ""
+    told = tell_webhook(health, config, url)
+    if told.unsent:
+        return f"The webhook was not told of {told.unsent} changes: {told.problem}. The next check tells it."
+    return f"The webhook was told of {told.sent} changes." if told.sent else ""
 
 
 def as_json(health: Health) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pydantic import SecretStr
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.observability.metrics_export.failures import ExportError
+from ecommerce_lakehouse.observability.secret import SecretError, secret_of
 
 SMALLEST_TIMEOUT_SECONDS = 2  # libpq's own
 
@@ -28,22 +28,10 @@ def password_of(config: LakehouseConfig) -> SecretStr | None:
     None on a laptop without either, as for a server that trusts local users. Raises ExportError on Databricks
     where the secret cannot be read.
     """
-    if given := os.environ.get("POSTGRES_PASSWORD"):
-        return SecretStr(given)
-    # Databricks' own module; on a laptop only a task of a job has one.
-    if not config.on_databricks and "pyspark.dbutils" not in sys.modules:
-        return None
-    scope, key = config.postgres_secret_scope, config.postgres_password_key
     try:
-        from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]
-        from pyspark.sql import SparkSession
-
-        return SecretStr(DBUtils(SparkSession.getActiveSession()).secrets.get(scope, key))
-    except Exception as error:
-        if not config.on_databricks:
-            return None
-        kind = type(error).__name__
-        raise ExportError(f"secret '{key}' of scope '{scope}' cannot be read ({kind})") from None
+        return secret_of(config, "POSTGRES_PASSWORD", config.postgres_password_key)
+    except SecretError as error:
+        raise ExportError(str(error)) from None
 
 
 @contextmanager

@@ -1,0 +1,143 @@
+"""Tells a webhook of a check that starts to fail and of its recovery, each once: `tell_webhook`."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.observability.health_checks import Check, Health
+
+TIMEOUT_SECONDS = 10.0
+PAUSES_SECONDS = (0.5, 2.0)
+"""Before the second and the third attempt."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """How many messages arrived, and why the others did not: one line, without the address."""
+
+    sent: int
+    unsent: int
+    problem: str = ""
+
+
+class _Alert(BaseModel):
+    """A check that fails: since when, and whether the webhook knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    since: datetime
+    told: bool
+
+
+_ALERTS = TypeAdapter(dict[str, _Alert])
+
+
+def tell_webhook(
+    health: Health, config: LakehouseConfig, url: SecretStr, pauses: Sequence[float] = PAUSES_SECONDS
+) -> Told:
+    """POST one JSON message for each check that fails since now, and for each that fails no more.
+
+    A message has `text` (which chat services show), `status` (firing, resolved), `environment`, `key` (the
+    check, and its dataset), `since`, and the check's own fields. What was told is kept beside the volume's
+    data, in `alerts/<environment>.json`: a process killed after a message arrived sends it again, with the
+    same `Idempotency-Key`. What does not arrive is told by the next check. Never raises for a webhook that
+    is down, slow or wrong.
+    """
+    file = Path(config.volume_path) / "alerts" / f"{health.environment}.json"
+    before = _read(file)
+    checks = {_key(check): check for check in health.checks}
+    failing = {key for key, check in checks.items() if check.verdict == "failed"}
+    # A check without data is neither failing nor well.
+    well = {key for key in before if key not in checks or checks[key].verdict == "ok"}
+    alerts = {key: alert for key, alert in before.items() if alert.told or key not in well}
+    alerts |= {key: _Alert(since=health.now, told=False) for key in failing if key not in alerts}
+    if alerts != before:
+        _write(file, alerts)
+    messages = [(key, "firing") for key in sorted(failing) if not alerts[key].told]
+    messages += [(key, "resolved") for key in sorted(well) if key in alerts]
+    for number, (key, status) in enumerate(messages):
+        problem = _post(_message(health, key, status, checks.get(key), alerts[key].since), url, pauses)
+        if problem:
+            return Told(number, len(messages) - number, problem)
+        if status == "firing":
+            alerts[key] = alerts[key].model_copy(update={"told": True})
+        else:
+            del alerts[key]
+        _write(file, alerts)
+    return Told(len(messages), 0)
+
+
+def _message(health: Health, key: str, status: str, check: Check | None, since: datetime) -> dict[str, Any]:
+    figure = "" if check is None or check.figure is None else f": {check.figure:,.2f} {check.unit}"
+    target = f", target {'>' if check.passes_above else '<'} {check.target:,g} {check.unit}" if check else ""
+    verb = "fails" if status == "firing" else "is well again"
+    return {
+        "text": f"{health.environment}: {key} {verb}{figure}{target}",
+        "status": status,
+        "environment": health.environment,
+        "key": key,
+        "since": since.isoformat(),
+        "check": asdict(check) if check else None,
+    }
+
+
+def _post(message: dict[str, Any], url: SecretStr, pauses: Sequence[float]) -> str:
+    """Empty if it arrived, else why not. A refusal (4xx, other than 408 and 429) is not tried again."""
+    identity = f"{message['environment']}|{message['key']}|{message['status']}|{message['since']}"
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": hashlib.sha256(identity.encode()).hexdigest()[:32],
+    }
+    problem = ""
+    for pause in (*pauses, None):
+        try:
+            address = url.get_secret_value()
+            if not address.startswith(("https://", "http://")):
+                return "its address is no http or https URL"
+            request = urllib.request.Request(address, json.dumps(message).encode(), headers)
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
+                return ""
+        except urllib.error.HTTPError as error:
+            error.close()
+            problem = f"it answered {error.code}"
+            if 400 <= error.code < 500 and error.code not in (408, 429):
+                return problem
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # The type alone: a message may hold the address, which often holds a token.
+            reason = getattr(error, "reason", error)
+            problem = f"it cannot be reached ({type(reason).__name__})"
+        if pause is not None:
+            time.sleep(pause)
+    return problem
+
+
+def _key(check: Check) -> str:
+    return f"{check.name} of {check.subject}" if check.subject else check.name
+
+
+def _read(file: Path) -> dict[str, _Alert]:
+    # What cannot be read is told anew rather than never.
+    with suppress(OSError, ValidationError):
+        return _ALERTS.validate_json(file.read_bytes())
+    return {}
+
+
+def _write(file: Path, alerts: dict[str, _Alert]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".part")
+    unfinished.write_bytes(_ALERTS.dump_json(alerts, indent=2))
+    unfinished.replace(file)
