@@ -95,6 +95,16 @@ def test_the_main_job_generates_data_runs_both_pipelines_and_exports_their_metri
     assert (job.queue, job.max_concurrent_runs) == (True, 1)
 
 
+def test_order_batches_are_generated_ingested_and_exported_whatever_the_outcome(bundle: Bundle) -> None:
+    job = bundle.jobs["order_analytics_job"]
+    assert [(task.key, task.kind, task.depends_on, task.run_if) for task in job.tasks] == [
+        ("generate_order_batches", "python_wheel", (), "ALL_SUCCESS"),
+        ("order_analytics_pipeline", "pipeline", ("generate_order_batches",), "ALL_SUCCESS"),
+        ("export_metrics", "python_wheel", ("order_analytics_pipeline",), "ALL_DONE"),
+        ("pipeline_succeeded", "condition", ("order_analytics_pipeline",), "ALL_SUCCESS"),
+    ]
+
+
 def test_the_schedule_runs_in_prod_alone(bundle: Bundle) -> None:
     schedule = bundle.jobs["e2e_pipeline_job"].schedule
     assert schedule is not None
