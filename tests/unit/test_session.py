@@ -270,3 +270,8 @@ def test_a_pipelines_configuration_holds_in_its_own_session_alone(spark: SparkSe
 
 def test_a_process_has_one_session(spark: SparkSession) -> None:
     assert get_session() is spark
+
+
+def test_a_query_has_parameters(spark: SparkSession) -> None:
+    rows = spark.sql("SELECT id FROM range(3) WHERE id > :least", args={"least": 1}).collect()
+    assert [row.id for row in rows] == [2]

@@ -137,6 +137,8 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         "spark.sql.streaming.metricsEnabled": "false",
         **sized_settings(Storage.default()),
         "spark.sql.debug.maxToStringFields": "1000",
+        # Delta's parser does not hand on what `sql(..., args=...)` gives; Spark's older way does not pass it.
+        "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
     }
 
 
