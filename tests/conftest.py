@@ -38,6 +38,11 @@ def _starts_spark(path: Path) -> bool:
     return "spark: " in (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest file first, or the other process would wait for it at the end.
+    items.sort(key=lambda item: item.path.name != "test_real_cli_runs.py")
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     return _SharedSessions(config, log)
 
@@ -47,7 +52,7 @@ def spark() -> Iterator[object]:
     """The one Spark session of the whole test run."""
     from ecommerce_lakehouse.engine.session import get_session
 
-    session = get_session()
+    session = get_session(stays=True)
     yield session
     session.stop()
 

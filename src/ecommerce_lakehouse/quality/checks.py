@@ -36,7 +36,7 @@ def quality_checks(rules: Mapping[str, RuleSet], read: Read) -> DataFrame:
     parts += [_repeated(keys, read)] if keys else []
     failed = F.col("allowed").isNotNull() & (F.col("violations") > F.col("allowed"))
     verdict = F.when(F.col("violations") == 0, "passed").when(failed, "failed").otherwise("warned")
-    return reduce(DataFrame.unionByName, parts).withColumn("verdict", verdict)
+    return reduce(DataFrame.union, parts).withColumn("verdict", verdict)
 
 
 def has_checks(rules: RuleSet) -> bool:
@@ -148,7 +148,7 @@ def _repeated(keys: list[tuple[str, DatasetRule]], read: Read) -> DataFrame:
     none = F.lit(None).cast(key_type).alias("key")
     numbers = parts[0].sparkSession.range(len(keys)).select(F.col("id").cast("int").alias("number"), none)
     parts.append(numbers.withColumn("n", F.lit(0)))
-    found = reduce(DataFrame.unionByName, parts).groupBy("number", "key").agg(F.sum("n").alias("n"))
+    found = reduce(DataFrame.union, parts).groupBy("number", "key").agg(F.sum("n").alias("n"))
     counted = found.groupBy("number").agg(
         F.sum("n").alias("rows"), F.sum(F.greatest(F.col("n") - 1, F.lit(0))).alias("violations")
     )

@@ -45,7 +45,7 @@ def reconciliation(accounts: Sequence[Account]) -> DataFrame:
     quarantined lines without one; `same_reasons` BOOLEAN: quarantine holds exactly the lines for which a
     reason was noted, with exactly these reasons. Sums overflow beyond 2^31 lines of an entity.
     """
-    rows = reduce(DataFrame.unionByName, [part for account in accounts for part in _parts(account)])
+    rows = reduce(DataFrame.union, [part for account in accounts for part in _parts(account)])
     counts = rows.groupBy("entity").agg(
         *[_count(place).alias(name) for place, name in COUNTED.items()],
         _balanced("line", plus=("arrived",), minus=("good", "quarantined", "duplicates")).alias("same_lines"),
