@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import runpy
 from pathlib import Path
@@ -150,6 +151,35 @@ def test_the_sample_data_job_reaches_the_generator_with_its_parameters(
         "issue_rate": 0.5,
         "batches": 1,
     }
+
+
+def test_every_wheel_task_takes_what_its_job_passes_it(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_alone(parser: argparse.ArgumentParser, *args: Any) -> None:
+        parse(parser, *args)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_alone)
+    ends = {
+        (key, task.key): task.error
+        for key, job in bundle.jobs.items()
+        for wheel in job.tasks
+        if wheel.kind == "python_wheel"
+        for task in run_job(
+            job,
+            {},
+            only=[wheel.key],
+            resources=bundle,
+            executor=LocalExecutor(Storage.default(), lambda: None),
+            on_task=lambda update: None,
+        ).tasks
+        if task.key == wheel.key
+    }
+    assert len(ends) >= 8
+    assert set(ends.values()) == {None}, ends
 
 
 @pytest.mark.parametrize("path", BUNDLE_FILES, ids=lambda path: path.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -320,11 +321,22 @@ def test_a_task_that_takes_too_long_is_stopped(lab: JobLab, retry_on_timeout: bo
     assert result.state == "FAILED"
 
 
-def test_a_task_that_does_not_stop_is_left_behind(lab: JobLab) -> None:
+def test_a_task_that_does_not_stop_is_left_behind(lab: JobLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
+    wakes = threading.Event()
+    monkeypatch.setitem(sys.modules, "alarm_clock", wakes)  # type: ignore[arg-type]
     clock = time.monotonic()
-    result = lab.run(lab.job(lab.script("deaf", "import time; time.sleep(8)", timeout_seconds=1)))
-    assert result.tasks[0].state == "TIMEDOUT"
-    assert 1.5 <= time.monotonic() - clock < 4.0  # its timeout, and the half second that it is given to stop
+    try:
+        result = lab.run(
+            lab.job(lab.script("deaf", "import alarm_clock; alarm_clock.wait(60)", timeout_seconds=1))
+        )
+        assert result.tasks[0].state == "TIMEDOUT"
+        assert time.monotonic() - clock >= 1.5  # its timeout, and the half second that it is given to stop
+        assert len(set(threading.enumerate()) - before) == 1
+    finally:
+        wakes.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join()  # it would take the output of a later test
 
 
 def test_a_job_that_takes_too_long_stops_all_its_tasks(lab: JobLab) -> None:
