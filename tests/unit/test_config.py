@@ -254,7 +254,7 @@ def test_a_name_that_is_no_identifier_is_refused(value: str, monkeypatch: pytest
     monkeypatch.setenv("SCHEMA_NAME", value)
     with pytest.raises(ConfigError) as raised:
         get_config("dev")
-    assert "schema: " in str(raised.value)
+    assert str(raised.value).startswith("SCHEMA_NAME: schema: ")
     assert f"(given: {value!r})" in str(raised.value)
     assert "\n" not in str(raised.value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -124,19 +124,24 @@ def _load(environment: str, overrides: tuple[tuple[str, str], ...], home: Path |
     try:
         return LakehouseConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path.name}: {_one_line(error)}") from None
+        sources = {field: key for key, field in OVERRIDES.items() if field in dict(overrides)}
+        problems = (
+            f"{source}: {field}: {message}"
+            for source, field, message in problems_in(error, path.name, sources)
+        )
+        raise ConfigError("; ".join(problems)) from None
 
 
-def _one_line(error: ValidationError) -> str:
-    """Every problem of a settings file, with its field, in one line."""
-    problems = []
+def problems_in(
+    error: ValidationError, file: str, overridden: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """Each problem's source (the settings file, or the variable that overrides the field), field and text."""
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"]) or "settings"
-        problems.append(f"{field}: {item['msg']}{given_value(field, item)}")
-    return "; ".join(problems)
+        yield overridden.get(field, file), field, f"{item['msg']}{_given_value(field, item)}"
 
 
-def given_value(field: str, problem: Mapping[str, Any]) -> str:
+def _given_value(field: str, problem: Mapping[str, Any]) -> str:
     """The value that pydantic found wrong, in brackets, where there is one that may be shown.
 
     None of the database's: somebody may have given a URL with a password for its host.

@@ -13,7 +13,7 @@ from ecommerce_lakehouse.config.resolve import (
     DEFAULT_ENVIRONMENT,
     ENVIRONMENTS,
     OVERRIDES,
-    given_value,
+    problems_in,
     setting,
 )
 from ecommerce_lakehouse.config.settings import LakehouseConfig, settings_file
@@ -47,12 +47,7 @@ def problems_of(environment: str) -> list[Problem]:
     try:
         LakehouseConfig.model_validate(values | {"environment": environment})
     except ValidationError as error:
-        problems = []
-        for item in error.errors(include_url=False):
-            field = ".".join(str(part) for part in item["loc"]) or "settings"
-            source = overridden.get(field, file.name)
-            problems.append(Problem(source, field, f"{item['msg']}{given_value(field, item)}"))
-        return problems
+        return [Problem(*found) for found in problems_in(error, file.name, overridden)]
     return []
 
 
