@@ -313,7 +313,7 @@ def test_a_url_in_place_of_the_host_is_refused_without_showing_it(
         job.main(["--environment", "local"])
     assert stopped.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("export_metrics: local_config.json: postgres_host: String should match pattern")
+    assert said.startswith("export_metrics: POSTGRES_HOST: postgres_host: String should match pattern")
     assert "hunter2" not in said
     (problem,) = problems_of("prod")
     assert (problem.source, problem.field) == ("POSTGRES_HOST", "postgres_host")
