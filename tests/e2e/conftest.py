@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import app
 
-SIZES = {"orders": 700, "customer_activity": 900, "customers": 80}
+# LAKEHOUSE_TEST_ORDERS=1000000 holds a large lakehouse to its manifests: a few minutes more.
+ORDERS = int(os.environ.get("LAKEHOUSE_TEST_ORDERS", "700"))
+SIZES = {"orders": ORDERS, "customer_activity": ORDERS * 9 // 7, "customers": max(80, ORDERS // 10)}
 
 
 @dataclass(frozen=True)

@@ -293,6 +293,7 @@ def test_no_output_of_any_kind_holds_the_password(
         "except Exception as error: traceback.print_exception(error)\n"
         "try: print(export.export_metrics(config))\n"
         "except Exception as error: traceback.print_exception(error); print(repr(error), error.__context__)\n"
+        "job.config_from = lambda arguments: config\n"
         "job.main(['--environment', 'local'])\n"
     )
     up, down = str(database.server.port), str(free_port())

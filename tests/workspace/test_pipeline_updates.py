@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from databricks.sdk.errors import InvalidParameterValue, NotFound, ResourceConflict
 from deltalake import DeltaTable
+from playwright.sync_api import Browser, expect
 
-from tests.workspace.run_lab import FOLDER, Lab, result, serving
+from tests.workspace.run_lab import FOLDER, TOKEN, Lab, result, serving
+from tests.workspace.test_pages_browser import browser  # noqa: F401
 
 ORDERS = """
 from pyspark import pipelines as dp
@@ -130,6 +133,35 @@ def test_validation_and_refresh_selections_reach_the_engine(
     assert [d["name"] for d in one["result"]["datasets"]] == ["shop.sales.orders"]
     with pytest.raises(InvalidParameterValue, match="refresh_selection"):
         _start(lab, orders, refresh_selection="orders")
+
+
+def test_a_job_with_a_pipeline_is_followed_in_a_browser_to_its_failure(
+    lab: Lab,
+    orders: str,
+    browser: Browser,  # noqa: F811
+) -> None:
+    report = lab.script("report", "raise ValueError('no rate')\n", max_retries=1)
+    job = lab.job(
+        lab.script("load", "print('loading <b>')\n"),
+        {
+            "task_key": "tables",
+            "depends_on": [{"task_key": "load"}],
+            "pipeline_task": {"pipeline_id": orders, "full_refresh": True},
+        },
+        {**report, "depends_on": [{"task_key": "tables"}]},
+    )
+    page = browser.new_page()
+    page.goto(f"{lab.url}/login#token={TOKEN}")
+    page.wait_for_url(f"{lab.url}/")
+    page.goto(lab.run(lab.start(job))["run_page_url"])
+    expect(page).to_have_title(re.compile("^Failed: nightly prices"), timeout=180_000)
+    expect(page.locator("#announcement")).to_contain_text("3 of 3 tasks done, 1 failure: report")
+    expect(page.locator("#task-report")).to_contain_text("ValueError: no rate")
+    expect(page.locator("#task-load")).to_contain_text("loading <b>")
+    # Prices are -2 .. 7: seven are above 0.
+    expect(page.locator("#task-tables .graph")).to_contain_text("7 rows")
+    expect(page.locator("#task-tables .graph")).to_contain_text("3 failed")
+    page.close()
 
 
 def test_what_is_missing_is_said_by_name(lab: Lab) -> None:
