@@ -15,6 +15,7 @@ from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.engine.query import query
 from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.generation import Manifest, read_manifests
+from ecommerce_lakehouse.generation.issues import CONSEQUENCES
 from tests.e2e.conftest import MainJob
 
 TARGETS = {"orders": "orders", "customer_activity": "customer_activity", "customer_profiles": "customers"}
@@ -96,10 +97,15 @@ def test_quarantine_and_the_event_log_give_exactly_the_broken_rules(
         expected.update(manifest.datasets[entity].expected.broken_rules)
         warned.update(manifest.datasets[entity].expected.warnings)
     target = TARGETS[entity]
-    found = Counter(
-        rule for row in _sql(f"select broken_rules from quarantine_{target}") for rule in row["broken_rules"]
-    )
-    assert found == +expected
+    quarantined = [set(row["broken_rules"]) for row in _sql(f"select broken_rules from quarantine_{target}")]
+    assert Counter(rule for reasons in quarantined for rule in reasons) == +expected
+    # Line by line: as many with exactly these reasons as lines were given the issue that breaks them.
+    issues = Counter[frozenset[str]]()
+    for manifest in _manifests():
+        for kind, count in manifest.datasets[entity].issues.items():
+            if reasons := CONSEQUENCES[entity][kind].broken:
+                issues[frozenset(reasons)] += count
+    assert Counter(map(frozenset, quarantined)) == +issues
     logged = _logged(PIPELINES[entity])
     drops = {name: failed for (data, name), (_, failed) in logged.items() if data == f"valid_{target}"}
     assert Counter(drops) == Counter({**dict.fromkeys(drops, 0), **expected})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,6 +16,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.cli.project import load_project
+from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.engine.dashboards import (
     dashboard_files,
     dashboard_problems,
@@ -26,6 +28,7 @@ from ecommerce_lakehouse.engine.local_executor import LocalExecutor
 from ecommerce_lakehouse.engine.query import query
 from ecommerce_lakehouse.engine.results import JobResult, TaskUpdate
 from ecommerce_lakehouse.engine.storage import Storage, TableName
+from ecommerce_lakehouse.observability.health import current_health
 from tests.e2e.conftest import MainJob
 
 ROOT = Path(__file__).parents[2]
@@ -135,6 +138,61 @@ def test_the_monitoring_dashboard_agrees_with_the_event_logs(lakehouse: Lakehous
     fresh = lakehouse.shown("freshness")
     assert {row["dataset_name"] for row in fresh} == defined
     assert all(0 <= row["age_seconds"] < 3600 for row in fresh)
+
+
+def test_health_agrees_with_the_same_questions_in_sqlite(lakehouse: Lakehouse) -> None:
+    """The event logs in another database, asked in its own SQL."""
+    logs = sqlite3.connect(":memory:")
+    logs.execute("CREATE TABLE log (seconds REAL, kind TEXT, update_id TEXT, dataset TEXT, details TEXT)")
+    for name in lakehouse.storage.tables():
+        if name.table.startswith("event_log_"):
+            for row in DeltaTable(lakehouse.storage.table_path(name)).to_pyarrow_table().to_pylist():
+                origin = row["origin"]
+                place = (origin["update_id"], (origin["dataset_name"] or "").split(".")[-1])
+                values = (row["timestamp"].timestamp(), row["event_type"], *place, row["details"])
+                logs.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?)", values)
+    health = current_health(get_config("local"))
+    found = {(check.name, check.subject): check.figure for check in health.checks}
+
+    ends = "SELECT json_extract(details, '$.update_progress.state') AS state FROM log"
+    (rate,) = logs.execute(
+        f"SELECT 100.0 * sum(state = 'COMPLETED') / sum(state IN ('COMPLETED', 'FAILED')) FROM ({ends})"
+    ).fetchone()
+    assert found["success rate", ""] == rate == 100
+    (failures,) = logs.execute(
+        """
+        SELECT 100.0 * sum(json_extract(e.value, '$.failed_records'))
+          / sum(json_extract(e.value, '$.failed_records') + json_extract(e.value, '$.passed_records'))
+        FROM log, json_each(details, '$.flow_progress.data_quality.expectations') AS e
+        """
+    ).fetchone()
+    assert found["expectation failures", ""] == pytest.approx(failures)
+    assert failures > 0
+    times = logs.execute(
+        """
+        SELECT dataset, max(seconds - began), max(seconds)
+        FROM log JOIN (SELECT update_id, min(seconds) AS began FROM log GROUP BY update_id) USING (update_id)
+        WHERE json_extract(details, '$.flow_progress.status') = 'COMPLETED' AND dataset <> ''
+        GROUP BY dataset
+        """
+    ).fetchall()
+    assert len(times) >= 30
+    latency = {dataset: value for (name, dataset), value in found.items() if name == "latency"}
+    assert latency == {dataset: int(longest) for dataset, longest, _ in times}
+    age = {dataset: value for (name, dataset), value in found.items() if name == "freshness"}
+    assert age == {dataset: int(health.now.timestamp() - newest) for dataset, _, newest in times}
+    (ran,) = logs.execute(
+        """
+        SELECT sum(CAST(ended - began AS INTEGER)) FROM (
+          SELECT min(seconds) AS began, max(seconds) AS ended FROM log
+          WHERE kind IN ('create_update', 'update_progress') GROUP BY update_id)
+        """
+    ).fetchone()
+    volume = Path(get_config("local").volume_path)
+    files = [*volume.glob("*_raw/*"), *volume.glob("orders/landing/*")]
+    arrived = sum(file.stat().st_size for file in files if file.is_file())
+    cost = found["cost", ""]
+    assert cost is None if arrived < 10**6 else cost == pytest.approx(ran / (arrived / 10**9))
 
 
 def test_quarantine_on_the_dashboard_is_what_the_tables_hold(lakehouse: Lakehouse) -> None:

@@ -20,9 +20,11 @@ from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.engine.bundle import load_bundle
+from ecommerce_lakehouse.engine.jobs import run_job
+from ecommerce_lakehouse.engine.local_executor import LocalExecutor
 from ecommerce_lakehouse.engine.results import UpdateResult
 from ecommerce_lakehouse.engine.storage import Storage, TableName
-from ecommerce_lakehouse.engine.update import run_update
+from ecommerce_lakehouse.engine.update import Selection, run_update
 from tests.integration.lab import dataset, failed
 
 ROOT = Path(__file__).parents[2]
@@ -177,6 +179,43 @@ def test_the_expected_files_are_what_the_inputs_say() -> None:
     script = FIXTURES / "derive_expected.py"
     checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_corrected_orders_arrive_once_whatever_runs_again(outcome: Outcome, spark: SparkSession) -> None:
+    """The last test, as it changes the tables: prices corrected by a job, through the stream."""
+    if outcome.name == "clean":
+        return
+    config, storage = outcome.config, outcome.storage
+    names = {"catalog": config.catalog, "schema": config.schema, "volume": config.volume}
+    bundle = load_bundle(ROOT, variables={"environment": "local", **names})
+    correction = {
+        "quarantine": "orders",
+        "field": "price",
+        "expression": "'1.20'",
+        "where": "order_id IN ('O-2007', 'O-2009')",  # "abc" and -3.50
+        "reason": "typed wrong",
+    }
+    tables = ("bronze_orders", "silver_orders_parsed", "silver_orders", "quarantine_orders")
+    books = ("silver_orders_duplicates", "quality_reconciliation_medallion")
+    for selection in (
+        Selection(refresh=(*tables, *books)),
+        Selection(refresh=books, full_refresh=tables),
+    ):
+        job = run_job(
+            bundle.jobs["replay_quarantine"],
+            correction,
+            resources=bundle,
+            executor=LocalExecutor(storage, lambda: spark),
+            on_task=lambda update: None,
+        )
+        assert [(task.state, task.error) for task in job.tasks] == [("SUCCESS", None)]
+        update = run_update(bundle.pipelines["medallion_dlt_pipeline"], storage=storage, selection=selection)
+        assert (update.state, update.error) == ("COMPLETED", None)
+        before = {row["order_id"]: row["price"] for row in outcome.expected("silver_orders")}
+        after = {row["order_id"]: row["price"] for row in outcome.rows("silver_orders")}
+        assert after == before | {"O-2007": "1.20", "O-2009": "1.20"}
+        assert len(outcome.rows("bronze_orders")) == len(outcome.lines("orders")) + 2
+        assert len(outcome.rows("quarantine_orders")) == len(outcome.expected("quarantine_orders"))
 
 
 def _plain(value: Any) -> Any:

@@ -109,7 +109,9 @@ def report():
     return spark.read.table("sales").select("id", "price")
 """
 RULES = """\
-from ecommerce_lakehouse.quality.rule import DatasetRule, Rule, RuleSet, Unique
+from ecommerce_lakehouse.quality.rule import (
+    DatasetRule, Freshness, References, RowCount, Rule, RuleSet, Unique
+)
 
 WHY = "A reason of some length"
 
@@ -124,6 +126,13 @@ def shop(config):
                 Rule("twice", "id > 0", "warn", WHY),
                 Rule("twice", "id > 1", "warn", WHY),
                 Rule("clock", "note < now()", "warn", WHY),
+            ),
+            checks=(
+                DatasetRule("one_row", Unique(("id", "ref")), "fail", WHY),
+                DatasetRule("known_id", References("id", "lucky", "ids"), "warn", WHY),
+                DatasetRule("known_note", References("note", "notes", "text"), "warn", WHY),
+                DatasetRule("new", Freshness("sold_at", 60), "warn", WHY),
+                DatasetRule("some", RowCount(1), "warn", WHY),
             ),
             owner="us",
         ),
@@ -193,6 +202,11 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(spark: SparkSessi
         ("src/rules.py", RULES, 'Rule("no_column"'): "`prize` cannot be resolved",
         ("src/rules.py", RULES, '"id > 1"'): "two rules named 'twice', the first at",
         ("src/rules.py", RULES, 'Rule("clock"'): "'now()' is not the row's alone",
+        ("src/rules.py", RULES, '"one_row"'): "rule 'one_row' of 'sales': Unknown column 'ref'",
+        ("src/rules.py", RULES, '"known_id"'): "Unknown column 'ids'. Did you mean 'id'?",
+        ("src/rules.py", RULES, '"known_note"'): "Unknown table 'notes'",
+        ("src/rules.py", RULES, '"new"'): "Unknown column 'sold_at'",
+        ("src/rules.py", RULES, 'Freshness("sold_at"'): "Unknown column 'ingested_at'",
         ("src/rules.py", RULES, '"salse": RuleSet'): "no pipeline declares the dataset 'salse'",
         ("src/pipelines/shop/shop.py", SHOP, '@dp.expect("by_chance"'): "rule 'by_chance'",
         ("src/pipelines/shop/shop.py", SHOP, "def wrong_table"): "Unknown table 'main.shop.salse'. Did you",

@@ -162,7 +162,8 @@ def test_every_variable_of_the_bundle_that_a_document_sets_exists(document: str,
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_environment_variable_is_one_that_something_reads(document: str) -> None:
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    files = [path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
+    source = "".join(path.read_text(encoding="utf-8") for path in files)
     workflows = "".join(path.read_text(encoding="utf-8") for path in (ROOT / ".github").rglob("*.yml"))
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", DOCUMENTS[document])) - {"DATABRICKS_HOST"}
     assert named

@@ -101,6 +101,32 @@ def test_a_replay_killed_in_the_middle_is_finished_and_no_row_doubled(
     assert sorted(lines) == [fixed(1), fixed(2), fixed(3)]
 
 
+def test_two_replays_at_once_deliver_no_row_twice(
+    config: LakehouseConfig, corrections: Corrections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrections.fix({row(1): fixed(1)}, by="ana", now=NOON)
+    write = replay._write
+    refused: list[str] = []
+
+    def slow(file: Path, text: str) -> None:
+        """Between what is read and what is claimed, somebody else comes."""
+        for attempt in (
+            lambda: Corrections(config, "orders").replay(by="ben", now=NOON + timedelta(minutes=1)),
+            lambda: Corrections(config, "orders").fix({row(1): fixed(9)}, by="ben"),
+        ):
+            with pytest.raises(ReplayError, match="Another process") as error:
+                attempt()
+            refused.append(str(error.value))
+        write(file, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replay, "_write", slow)
+        corrections.replay(by="ana", now=NOON)
+    assert len(refused) == 4  # at the claim and at the file
+    assert Corrections(config, "orders").replay(by="ben", now=NOON + timedelta(minutes=1)) == []
+    assert list(arrived(config).values()) == [[fixed(1)]]
+
+
 def test_a_row_that_was_replayed_is_not_fixed_again(corrections: Corrections) -> None:
     corrections.fix({row(1): fixed(1)}, by="ana", now=NOON)
     corrections.fix({row(1): fixed(9)}, by="ana", now=NOON)  # it waits: the later fix counts

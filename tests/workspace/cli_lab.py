@@ -107,3 +107,21 @@ def copy_project(to: Path) -> None:
         if source.is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, to / name)
+
+
+def state(lab: CliLab) -> dict[str, dict[str, object]]:
+    """Documents of deployed resources; a dashboard that was deleted stays in the trash."""
+    from ecommerce_lakehouse.workspace.store import Store
+
+    store = Store(lab.home / "workspace" / "state.db")
+    kinds = ("job", "pipeline", "schema", "volume", "permission", "grant", "creation", "dashboard", "alert")
+    found = {
+        kind: [body for body in store.list(kind) if body.get("lifecycle_state") != "TRASHED"]
+        for kind in kinds
+    }
+    store.close()
+    return {
+        kind: {str(number): body for number, body in enumerate(bodies)}
+        for kind, bodies in found.items()
+        if bodies
+    }

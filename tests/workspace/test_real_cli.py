@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from databricks.sdk import WorkspaceClient
 
-from tests.workspace.cli_lab import TARGETS, WITHOUT_CLI, CliLab, databricks_cli
+from tests.workspace.cli_lab import TARGETS, WITHOUT_CLI, CliLab, databricks_cli, state
 
 pytestmark = pytest.mark.skipif(databricks_cli() is None, reason=WITHOUT_CLI)
 SCHEMA = {"dev": "juan_dev.dev_developer_data_eng", "staging": "staging.data_eng", "prod": "prod.data_eng"}
@@ -111,24 +111,6 @@ def check_deployed(lab: CliLab, target: str) -> None:
     assert len(wheels) == 1
     dependencies = (medallion.spec.environment and medallion.spec.environment.dependencies) or []
     assert dependencies == [wheels[0].path]
-
-
-def state(lab: CliLab) -> dict[str, dict[str, object]]:
-    """Documents of deployed resources; a dashboard that was deleted stays in the trash."""
-    from ecommerce_lakehouse.workspace.store import Store
-
-    store = Store(lab.home / "workspace" / "state.db")
-    kinds = ("job", "pipeline", "schema", "volume", "permission", "grant", "creation", "dashboard", "alert")
-    found = {
-        kind: [body for body in store.list(kind) if body.get("lifecycle_state") != "TRASHED"]
-        for kind in kinds
-    }
-    store.close()
-    return {
-        kind: {str(number): body for number, body in enumerate(bodies)}
-        for kind, bodies in found.items()
-        if bodies
-    }
 
 
 def test_every_command_but_the_build_takes_less_than_three_seconds(lab: CliLab) -> None:

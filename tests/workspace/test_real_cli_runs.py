@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from deltalake import DeltaTable, QueryBuilder
 
 from ecommerce_lakehouse.engine.bundle import load_bundle
 from ecommerce_lakehouse.engine.storage import Storage
-from tests.workspace.cli_lab import LAKEHOUSE, ROOT, TARGETS, WITHOUT_CLI, CliLab, databricks_cli
+from tests.workspace.cli_lab import LAKEHOUSE, ROOT, TARGETS, WITHOUT_CLI, CliLab, databricks_cli, state
 
 pytestmark = [
     pytest.mark.skipif(databricks_cli() is None, reason=WITHOUT_CLI),
@@ -84,6 +86,23 @@ def test_the_tables_equal_those_that_lakehouse_run_makes(lab: CliLab, tmp_path: 
     assert len(local) >= 29
     for name, rows in local.items():
         assert deployed[name] == rows, name
+
+
+def test_the_tests_for_a_real_workspace_pass_on_the_local_one(lab: CliLab) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "tests/workspace_live"]
+    done = subprocess.run(command, cwd=ROOT, env=lab.environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^[0-9]+ passed", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_what_has_run_is_destroyed_with_its_tables_and_files(lab: CliLab) -> None:
+    assert Storage(lab.home).tables()
+    for target in TARGETS:
+        lab.bundle("destroy", "--auto-approve", "-t", target)
+    assert state(lab) == {}
+    assert Storage(lab.home).tables() == []
+    for folder in (lab.home / "pipelines", lab.home / "volumes", lab.home / "workspace" / "files"):
+        assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 def tables(home: Path, catalog: str, schema: str) -> dict[str, Counter[str]]:

@@ -16,14 +16,14 @@ from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.engine.bundle import Bundle, load_bundle
 from ecommerce_lakehouse.engine.bundle_model import PipelineSpec
 from ecommerce_lakehouse.engine.bundle_yaml import read_yaml
-from ecommerce_lakehouse.engine.errors import LakehouseError, closest_first
+from ecommerce_lakehouse.engine.errors import LakehouseError, UnknownNameError, closest_first
 from ecommerce_lakehouse.engine.expectations import Expectation
 from ecommerce_lakehouse.engine.graph import resolve
 from ecommerce_lakehouse.engine.lakeflow import DatasetDefinition, Definitions, load_definitions
 from ecommerce_lakehouse.engine.session import session_with
 from ecommerce_lakehouse.engine.storage import Storage, TableName
 from ecommerce_lakehouse.quality.checks import has_checks
-from ecommerce_lakehouse.quality.rule import AnyRule
+from ecommerce_lakehouse.quality.rule import AnyRule, Check, Freshness, References, RowCount, Unique
 from ecommerce_lakehouse.quality.rules import (
     datasets_with_rules,
     registry_problems,
@@ -62,6 +62,7 @@ def validate(root: Path, variables: Mapping[str, str], config: LakehouseConfig) 
         schemas, more, declared = _pipeline_problems(bundle, config)
         found += more
         found += _rules_of_nothing(declared, config)
+        found += _checks_of_nothing(schemas, config)
     if (root / DASHBOARDS).is_dir():
         from ecommerce_lakehouse.engine.validation_dashboards import dashboard_problems
 
@@ -199,6 +200,36 @@ def _rules_of_nothing(declared: Mapping[TableName, str], config: LakehouseConfig
         message = f"no pipeline declares the dataset '{dataset}' of this rule{guess}"
         found.append(Problem(first.location, message))
     return found
+
+
+def _checks_of_nothing(schemas: Schemas, config: LakehouseConfig) -> list[Problem]:
+    """Rules of whole datasets that ask for a table or column that is not there."""
+    columns = {table.table: schema.names for table, schema in schemas.items()}
+    found = []
+    for dataset in datasets_with_rules(config):
+        if dataset not in columns:
+            continue
+        for rule in rules_for(dataset, config).checks:
+            for table, column in _asked_columns(dataset, rule.check):
+                known = columns.get(table)
+                if known is not None and column.lower() in map(str.lower, known):
+                    continue
+                kind, name, valid = ("table", table, columns) if known is None else ("column", column, known)
+                reason = UnknownNameError(kind, name, valid)
+                found.append(Problem(rule.location, f"rule '{rule.name}' of '{dataset}': {reason}"))
+    return found
+
+
+def _asked_columns(dataset: str, check: Check) -> list[tuple[str, str]]:
+    match check:
+        case Unique(columns):
+            return [(dataset, column) for column in columns]
+        case References(column, other, to_column):
+            return [(dataset, column), (other, to_column)]
+        case Freshness(column):
+            return [(dataset, column), (dataset, "ingested_at")]
+        case RowCount():
+            return []
 
 
 def _with_logs(bundle: Bundle, schemas: Schemas) -> dict[str, StructType]:

@@ -13,17 +13,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.locks import exclusive
 from ecommerce_lakehouse.generation.manifest import GenerationError, Manifest, manifest_name, read_manifest
-
-try:
-    import fcntl
-except ImportError:  # Windows: there the lock of the `lakehouse` command has to do
-    fcntl = None  # type: ignore[assignment]
 
 PENDING = "_pending_"
 
@@ -81,13 +77,9 @@ class BatchFolder:
     def exclusive(self) -> Iterator[None]:
         """Keep a second generator out; raises GenerationError. The lock ends with the process."""
         root = Path(self.config.volume_path)
-        root.mkdir(parents=True, exist_ok=True)
-        if fcntl is None or self.config.on_databricks:  # volumes have no locks; the job's queue has that duty
-            yield
-            return
-        with (root / "_generator.lock").open("w") as lock:
+        with ExitStack() as held:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.enter_context(exclusive(root / "_generator.lock", self.config))
             except BlockingIOError:
                 raise GenerationError(
                     f"Another run is generating data in {root}; wait for it to end."

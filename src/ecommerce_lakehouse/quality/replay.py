@@ -19,7 +19,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.locks import exclusive
 from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES, Entity
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -93,6 +95,7 @@ class Corrections:
             raise ReplayError(f"Unknown quarantine '{target}'. Valid: {', '.join(REPLAYABLE)}.")
         self.entity: Entity = REPLAYABLE[target]
         self._target = target
+        self._config = config
         self._folder = Path(config.folder_path(f"corrections/{target}"))
         self._replays = self._folder / "replays"
         self._arrivals = Path(config.folder_path(self.entity.folder))
@@ -121,8 +124,14 @@ class Corrections:
         """Note the line that takes each row's place; a later fix of a row that waits replaces an earlier one.
 
         Raises ReplayError, and notes nothing, where a line is not one JSON object, is what it was, or its
-        row was replayed.
+        row was replayed; and while another process replays or fixes rows of this quarantine.
         """
+        with self._alone():
+            return self._fix(lines, by, reason, now or datetime.now(UTC))
+
+    def _fix(
+        self, lines: Mapping[QuarantinedRow, str], by: str, reason: str, at: datetime
+    ) -> list[Correction]:
         claimed = {row for replay in self.replays() for row in replay.rows}
         for row, line in lines.items():
             record(line)
@@ -130,7 +139,6 @@ class Corrections:
                 raise ReplayError(f"Row {row.row_id}: the corrected line is what it was.")
             if row.row_id in claimed:
                 raise ReplayError(f"Row {row.row_id} was replayed already; fix what it became instead.")
-        at = now or datetime.now(UTC)
         made = [
             Correction(
                 row_id=row.row_id,
@@ -152,12 +160,27 @@ class Corrections:
     def replay(self, *, by: str, now: datetime | None = None) -> list[Replay]:
         """Let every correction that waits arrive; the replays that this call wrote or finished.
 
-        Nothing waits, nothing is written: calling it again changes nothing.
+        Nothing waits, nothing is written: calling it again changes nothing. Raises ReplayError while another
+        process replays or fixes rows of this quarantine.
         """
+        with self._alone():
+            return self._replay(by, now or datetime.now(UTC))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(exclusive(self._folder / ".lock", self._config))
+            except BlockingIOError:
+                raise ReplayError(
+                    f"Another process corrects or replays rows of '{self._target}'; wait for it to end."
+                ) from None
+            yield
+
+    def _replay(self, by: str, at: datetime) -> list[Replay]:
         written = [replay for replay in self.replays() if self._deliver(replay)]
         waiting = tuple(item.row_id for item in self.all() if item.replay is None)
         if waiting:
-            at = now or datetime.now(UTC)
             digest = hashlib.sha256("\n".join(waiting).encode()).hexdigest()[:8]
             replay = Replay(
                 replay_id=f"{at:%Y%m%dT%H%M%S}_{digest}", entity=self._target, by=by, at=at, rows=waiting
