@@ -162,12 +162,19 @@ def test_every_variable_of_the_bundle_that_a_document_sets_exists(document: str,
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_environment_variable_is_one_that_something_reads(document: str) -> None:
-    files = [path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
-    source = "".join(path.read_text(encoding="utf-8") for path in files)
+    source, tests = (
+        "".join(path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py"))
+        for folder in ("src", "tests")
+    )
     workflows = "".join(path.read_text(encoding="utf-8") for path in (ROOT / ".github").rglob("*.yml"))
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", DOCUMENTS[document])) - {"DATABRICKS_HOST"}
     assert named
-    read = {name for name in named if f'"{name}"' in source or f"vars.{name}" in workflows}
+    read = {
+        name
+        for name in named
+        if f'"{name}"' in (tests if name.startswith("LAKEHOUSE_TEST_") else source)
+        or f"vars.{name}" in workflows
+    }
     assert named == read
 
 

@@ -331,7 +331,8 @@ def test_a_task_that_does_not_stop_is_left_behind(lab: JobLab, monkeypatch: pyte
             lab.job(lab.script("deaf", "import alarm_clock; alarm_clock.wait(60)", timeout_seconds=1))
         )
         assert result.tasks[0].state == "TIMEDOUT"
-        assert time.monotonic() - clock >= 1.5  # its timeout, and the half second that it is given to stop
+        # Its timeout, and the half second that it is given to stop.
+        assert 1.5 <= time.monotonic() - clock < 4.0
         assert len(set(threading.enumerate()) - before) == 1
     finally:
         wakes.set()

@@ -81,7 +81,7 @@ def test_a_replay_killed_in_the_middle_is_finished_and_no_row_doubled(
     config: LakehouseConfig, corrections: Corrections, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     corrections.fix({row(1): fixed(1), row(2): fixed(2)}, by="ana", now=NOON)
-    write = replay._write
+    write = replay.write_whole
 
     def killed(file: Path, text: str) -> None:
         if step == "claim":
@@ -91,7 +91,7 @@ def test_a_replay_killed_in_the_middle_is_finished_and_no_row_doubled(
         write(file, text)
 
     with monkeypatch.context() as patch:
-        patch.setattr(replay, "_write", killed)
+        patch.setattr(replay, "write_whole", killed)
         with pytest.raises(KeyboardInterrupt):
             corrections.replay(by="ana", now=NOON)
     assert arrived(config) == {}
@@ -105,7 +105,7 @@ def test_two_replays_at_once_deliver_no_row_twice(
     config: LakehouseConfig, corrections: Corrections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corrections.fix({row(1): fixed(1)}, by="ana", now=NOON)
-    write = replay._write
+    write = replay.write_whole
     refused: list[str] = []
 
     def slow(file: Path, text: str) -> None:
@@ -120,7 +120,7 @@ def test_two_replays_at_once_deliver_no_row_twice(
         write(file, text)
 
     with monkeypatch.context() as patch:
-        patch.setattr(replay, "_write", slow)
+        patch.setattr(replay, "write_whole", slow)
         corrections.replay(by="ana", now=NOON)
     assert len(refused) == 4  # at the claim and at the file
     assert Corrections(config, "orders").replay(by="ben", now=NOON + timedelta(minutes=1)) == []

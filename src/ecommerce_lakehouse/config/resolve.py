@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +32,18 @@ OVERRIDES = {
     "POSTGRES_USER": "postgres_user",
     "POSTGRES_SSLROOTCERT": "postgres_sslrootcert",
 }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the settings file or environment variable, its field, and what is expected."""
+
+    source: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.field}: {self.message}"
 
 
 class _Widgets(Protocol):
@@ -125,20 +138,17 @@ def _load(environment: str, overrides: tuple[tuple[str, str], ...], home: Path |
         return LakehouseConfig.model_validate(values)
     except ValidationError as error:
         sources = {field: key for key, field in OVERRIDES.items() if field in dict(overrides)}
-        problems = (
-            f"{source}: {field}: {message}"
-            for source, field, message in problems_in(error, path.name, sources)
-        )
-        raise ConfigError("; ".join(problems)) from None
+        raise ConfigError("; ".join(map(str, problems_in(error, path.name, sources)))) from None
 
 
-def problems_in(
-    error: ValidationError, file: str, overridden: Mapping[str, str]
-) -> Iterator[tuple[str, str, str]]:
-    """Each problem's source (the settings file, or the variable that overrides the field), field and text."""
+def problems_in(error: ValidationError, file: str, overridden: Mapping[str, str]) -> list[Problem]:
+    """Every problem; `overridden` maps fields to the variables that override the settings `file`."""
+    found = []
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"]) or "settings"
-        yield overridden.get(field, file), field, f"{item['msg']}{_given_value(field, item)}"
+        source = overridden.get(field, file)
+        found.append(Problem(source, field, f"{item['msg']}{_given_value(field, item)}"))
+    return found
 
 
 def _given_value(field: str, problem: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -13,22 +12,11 @@ from ecommerce_lakehouse.config.resolve import (
     DEFAULT_ENVIRONMENT,
     ENVIRONMENTS,
     OVERRIDES,
+    Problem,
     problems_in,
     setting,
 )
 from ecommerce_lakehouse.config.settings import LakehouseConfig, settings_file
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong: the settings file or environment variable, its field, and what is expected."""
-
-    source: str
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.field}: {self.message}"
 
 
 def problems_of(environment: str) -> list[Problem]:
@@ -47,7 +35,7 @@ def problems_of(environment: str) -> list[Problem]:
     try:
         LakehouseConfig.model_validate(values | {"environment": environment})
     except ValidationError as error:
-        return [Problem(*found) for found in problems_in(error, file.name, overridden)]
+        return problems_in(error, file.name, overridden)
     return []
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
 from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
+from ecommerce_lakehouse.config.files import write_whole
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES, ORDER_STATUSES
 from ecommerce_lakehouse.generation.catalogue import MIN_PRICE, catalogue
 from ecommerce_lakehouse.generation.manifest import GenerationError
@@ -129,9 +129,9 @@ class OrderGenerator:
         counts = {kind: list(kinds.values()).count(kind) for kind in ISSUES}
         if self.issue_rate:
             manifest = {"file": f"{name}.json", "rows": size, "seed": self.seed, "issues": counts}
-            _write(folder.parent / "manifests" / f"{name}.json", json.dumps(manifest, indent=2) + "\n")
+            write_whole(folder.parent / "manifests" / f"{name}.json", json.dumps(manifest, indent=2) + "\n")
         path = folder / f"{name}.json"
-        _write(path, "".join(json.dumps(order, ensure_ascii=False) + "\n" for order in lines))
+        write_whole(path, "".join(json.dumps(order, ensure_ascii=False) + "\n" for order in lines))
         return WrittenBatch(path, size, counts)
 
     def _random(self, number: int, now: datetime, purpose: str = "orders") -> random.Random:
@@ -252,14 +252,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", help=f"of all random values; default {DEFAULT_SEED}")
     return parser
-
-
-def _write(path: Path, text: str) -> None:
-    """In one step for readers: names that start with a dot are not ingested."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

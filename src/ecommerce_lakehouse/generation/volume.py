@@ -12,13 +12,12 @@ the next call moves what is left. Moves are renames, so a reader never sees half
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.config.locks import exclusive
+from ecommerce_lakehouse.config.files import exclusive
 from ecommerce_lakehouse.generation.manifest import GenerationError, Manifest, manifest_name, read_manifest
 
 PENDING = "_pending_"
@@ -73,18 +72,11 @@ class BatchFolder:
                 pending.unlink()
         shutil.rmtree(self.staging, ignore_errors=True)
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> AbstractContextManager[None]:
         """Keep a second generator out; raises GenerationError. The lock ends with the process."""
         root = Path(self.config.volume_path)
-        with ExitStack() as held:
-            try:
-                held.enter_context(exclusive(root / "_generator.lock", self.config))
-            except BlockingIOError:
-                raise GenerationError(
-                    f"Another run is generating data in {root}; wait for it to end."
-                ) from None
-            yield
+        busy = GenerationError(f"Another run is generating data in {root}; wait for it to end.")
+        return exclusive(root / "_generator.lock", self.config, busy)
 
     def _pending(self, batch: int) -> Path:
         return self.manifests / f"{PENDING}{manifest_name(batch)}"

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.files import write_whole
 from ecommerce_lakehouse.observability.health_checks import Check, Health
 
 TIMEOUT_SECONDS = 10.0
@@ -137,7 +138,4 @@ def _read(file: Path) -> dict[str, _Alert]:
 
 
 def _write(file: Path, alerts: dict[str, _Alert]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".part")
-    unfinished.write_bytes(_ALERTS.dump_json(alerts, indent=2))
-    unfinished.replace(file)
+    write_whole(file, _ALERTS.dump_json(alerts, indent=2).decode())

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +27,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.config.locks import exclusive
+from ecommerce_lakehouse.config.files import exclusive, write_whole
 from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES, Entity
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -154,28 +153,25 @@ class Corrections:
             for row, line in lines.items()
         ]
         for item in made:
-            _write(self._folder / f"{item.row_id}.json", item.model_dump_json(indent=2, exclude={"replay"}))
+            write_whole(
+                self._folder / f"{item.row_id}.json", item.model_dump_json(indent=2, exclude={"replay"})
+            )
         return made
 
     def replay(self, *, by: str, now: datetime | None = None) -> list[Replay]:
         """Let every correction that waits arrive; the replays that this call wrote or finished.
 
-        Nothing waits, nothing is written: calling it again changes nothing. Raises ReplayError while another
+        Nothing waits, nothing arrives: calling it again changes nothing. Raises ReplayError while another
         process replays or fixes rows of this quarantine.
         """
         with self._alone():
             return self._replay(by, now or datetime.now(UTC))
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with ExitStack() as held:
-            try:
-                held.enter_context(exclusive(self._folder / ".lock", self._config))
-            except BlockingIOError:
-                raise ReplayError(
-                    f"Another process corrects or replays rows of '{self._target}'; wait for it to end."
-                ) from None
-            yield
+    def _alone(self) -> AbstractContextManager[None]:
+        busy = ReplayError(
+            f"Another process corrects or replays rows of '{self._target}'; wait for it to end."
+        )
+        return exclusive(self._folder / ".lock", self._config, busy)
 
     def _replay(self, by: str, at: datetime) -> list[Replay]:
         written = [replay for replay in self.replays() if self._deliver(replay)]
@@ -185,7 +181,7 @@ class Corrections:
             replay = Replay(
                 replay_id=f"{at:%Y%m%dT%H%M%S}_{digest}", entity=self._target, by=by, at=at, rows=waiting
             )
-            _write(self._replays / f"{replay.replay_id}.json", replay.model_dump_json(indent=2))
+            write_whole(self._replays / f"{replay.replay_id}.json", replay.model_dump_json(indent=2))
             self._deliver(replay)
             written.append(replay)
         return written
@@ -200,7 +196,7 @@ class Corrections:
         if file.exists():
             return False
         lines = [_read(Correction, self._folder / f"{row}.json").corrected for row in replay.rows]
-        _write(file, "".join(f"{line}\n" for line in lines))
+        write_whole(file, "".join(f"{line}\n" for line in lines))
         return True
 
 
@@ -261,11 +257,3 @@ def _read(model: type[Model], file: Path) -> Model:
         return model.model_validate_json(file.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise ReplayError(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None
-
-
-def _write(file: Path, text: str) -> None:
-    """In one step for readers: names that start with a dot are not ingested."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
