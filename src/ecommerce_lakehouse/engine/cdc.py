@@ -17,6 +17,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from ecommerce_lakehouse.engine.delta_files import read_table, write_table
 from ecommerce_lakehouse.engine.graph import END_AT, START_AT, output_columns, sequence_column
 from ecommerce_lakehouse.engine.lakeflow import AutoCdc, FlowDefinition
 from ecommerce_lakehouse.engine.storage import transaction_version
@@ -39,6 +40,10 @@ class ChangeBatch:
     app_id: str
     batch_id: int
     target_is_empty: bool
+
+    @property
+    def transaction(self) -> tuple[str, int]:
+        return self.app_id, self.batch_id
 
 
 def apply_changes(batch: ChangeBatch) -> None:
@@ -72,7 +77,7 @@ def _apply_type_1(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes:
     target_sequence = _sequence_of_target(batch, cdc, columns)
     if target_sequence and cdc.apply_as_deletes is None:
         if batch.target_is_empty:
-            _append(batch.target, newest.select(*columns), batch)
+            write_table(newest.select(*columns), batch.target, "append", transaction=batch.transaction)
         else:
             _merge_newest(batch, cdc, columns, newest, target_sequence)
         return
@@ -82,7 +87,7 @@ def _apply_type_1(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes:
         if transaction_version(batch.target, batch.app_id) < batch.batch_id:
             pending = newest
             if DeltaTable.isDeltaTable(session, str(batch.side)):
-                known = session.read.format("delta").load(str(batch.side))
+                known = read_table(session.read, batch.side)
                 known = known.select(*cdc.keys, F.col(SEQUENCE).alias("__known"))
                 pending = newest.join(known, list(cdc.keys), "left").where(
                     f"__known IS NULL OR {SEQUENCE} > __known"
@@ -178,13 +183,14 @@ def _apply_type_2(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes:
     changes = changes.persist()  # read for the side table and for the keys
     try:
         if transaction_version(batch.side, batch.app_id) < batch.batch_id:
-            _append(batch.side, changes, batch)
+            write_table(changes, batch.side, "append", transaction=batch.transaction)
         else:  # after a kill between the two commits: the batch has still to be read, to be counted
             changes.write.format("noop").mode("overwrite").save()
         if transaction_version(batch.target, batch.app_id) < batch.batch_id:
-            known = session.read.format("delta").load(str(batch.side))
+            known = read_table(session.read, batch.side)
             if batch.target_is_empty:
-                _append(batch.target, history(known, cdc, columns), batch)
+                whole = history(known, cdc, columns)
+                write_table(whole, batch.target, "append", transaction=batch.transaction)
             else:
                 touched = changes.select(*cdc.keys).distinct()
                 rebuilt = history(known.join(touched, list(cdc.keys), "leftsemi"), cdc, columns)
@@ -227,7 +233,7 @@ def _merge_history(
     """Merge what differs between the present and the rebuilt history of the touched keys."""
     session = batch.rows.sparkSession
     keys = list(cdc.keys)
-    present = session.read.format("delta").load(str(batch.target)).join(touched, keys, "leftsemi")
+    present = read_table(session.read, batch.target).join(touched, keys, "leftsemi")
     row = F.struct(*columns, END_AT)
     old = present.select(*keys, START_AT, row.alias("__old"))
     new = rebuilt.select(*keys, START_AT, row.alias("__new"))
@@ -256,17 +262,6 @@ def _merge_history(
 
 
 # Shared -------------------------------------------------------------------------------------------------
-
-
-def _append(table: Path, rows: DataFrame, batch: ChangeBatch) -> None:
-    (
-        rows.write.format("delta")
-        .mode("append")
-        .option("mergeSchema", "true")
-        .option("txnAppId", batch.app_id)
-        .option("txnVersion", batch.batch_id)
-        .save(str(table))
-    )
 
 
 def _remember(batch: ChangeBatch, rows: DataFrame, keys: tuple[str, ...]) -> None:

@@ -252,7 +252,8 @@ def resolve(
             return empty_rows(session, visit(table).schema, empty, streaming)
         if elsewhere is not None and table in elsewhere:
             return empty_rows(session, elsewhere[table], empty, streaming)
-        return read_delta(storage, table, reader, [str(name) for name in names.tables] + [*names.views])
+        known = [str(name) for name in names.tables] + [*names.views]
+        return read_delta(storage, table, reader, known, streaming=streaming)
 
     for table in names.tables:
         with _reported_already(report):
@@ -271,13 +272,19 @@ def resolve(
     return Graph(done, names)
 
 
-def read_delta(storage: Storage, table: TableName, reader: Any, known: list[str]) -> DataFrame:
+def read_delta(
+    storage: Storage, table: TableName, reader: Any, known: list[str], *, streaming: bool
+) -> DataFrame:
     """A table of the data folder; UnknownNameError where there is none."""
     path = storage.table_path(table)
     if not (path / "_delta_log").is_dir():
         raise UnknownNameError("table", str(table), [*known, *map(str, storage.tables())])
-    rows: DataFrame = reader.format("delta").load(str(path))
-    return rows
+    if streaming:
+        rows: DataFrame = reader.format("delta").load(str(path))
+        return rows
+    from ecommerce_lakehouse.engine.delta_files import read_table
+
+    return read_table(reader, path)
 
 
 def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:

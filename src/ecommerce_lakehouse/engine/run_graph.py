@@ -309,7 +309,8 @@ class GraphRun:
                 return ex.enforce(rows, declared, metric, observe, fail=fail)
 
             def leaf(table: TableName, reader: Any, streaming: bool) -> DataFrame:
-                return read_delta(self._storage, table, reader, [str(n) for n in self._graph.datasets])
+                known = [str(n) for n in self._graph.datasets]
+                return read_delta(self._storage, table, reader, known, streaming=streaming)
 
             reader = QueryReader(self._graph.names, self._session, leaf, apply)
             return reader.build(flow.definition, dataset.definition, str(dataset.name))

@@ -129,6 +129,8 @@ def _settings(home: Path, jars: list[Path], typical: bool, stays: bool) -> dict[
         "spark.databricks.delta.snapshotPartitions": "1",
         # VACUUM lists a table's folder in this many tasks: 10,000 by default, half a minute for each table.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(2, cores)),
+        # Of the older encoding Parquet keeps no bounds.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.scheduler.mode": "FAIR",
         "spark.locality.wait": "0",
         # Layout work is Databricks' there and a job's here; doing it in each small write costs seconds.

@@ -19,6 +19,7 @@ from pyspark.sql import Observation
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.engine.cdc import ChangeBatch, apply_changes
+from ecommerce_lakehouse.engine.delta_files import write_table
 from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.executor import BatchReport, ExpectationFailedError, RefreshRun, StreamRun
 from ecommerce_lakehouse.engine.expectations import VIOLATION
@@ -53,15 +54,8 @@ class SparkExecutor:
         """Append the stream's new rows, exactly once."""
 
         def write(batch: DataFrame, batch_id: int) -> None:
-            (
-                _conformed(batch, run.dataset)
-                .write.format("delta")
-                .mode("append")
-                .option("mergeSchema", "true")
-                .option("txnAppId", run.epoch)
-                .option("txnVersion", batch_id)
-                .save(str(run.table))
-            )
+            rows = _conformed(batch, run.dataset)
+            write_table(rows, run.table, "append", transaction=(run.epoch, batch_id))
 
         self._stream(run, write)
 
@@ -88,12 +82,8 @@ class SparkExecutor:
         self.create_table(run.dataset, run.table)
         observed: dict[str, Observation] = {}
         rows = _conformed(run.query.build(_into(observed), True), run.dataset)
-        writer = rows.write.format("delta").mode("overwrite")
-        current = self._session.read.format("delta").load(str(run.table)).schema
-        if _shape(current) != _shape(rows.schema):
-            writer = writer.option("overwriteSchema", "true")
         try:
-            writer.save(str(run.table))
+            write_table(rows, run.table, "overwrite")
         except Exception as error:
             raise self._explained(error, run) from error
         version = table_version(run.table)
@@ -332,10 +322,6 @@ def _all_nullable(schema: StructType) -> StructType:
     from pyspark.sql.types import StructField, StructType
 
     return StructType([StructField(item.name, item.dataType, True) for item in schema])
-
-
-def _shape(schema: StructType) -> list[tuple[str, str]]:
-    return [(item.name, item.dataType.simpleString()) for item in schema]
 
 
 def _named(rows: DataFrame, metric: str, aggregates: Sequence[Column]) -> DataFrame:

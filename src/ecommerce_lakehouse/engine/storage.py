@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ecommerce_lakehouse.config.resolve import laptop_home
 from ecommerce_lakehouse.engine.errors import BusyError, LakehouseError, UnknownNameError
+
+WRITE_METRICS = ("numFiles", "numOutputRows", "numOutputBytes")
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,12 @@ def transaction_version(path: Path, app_id: str) -> int:
     return -1 if version is None else version
 
 
+def operation_metrics(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics in a commit's information, from Spark's Delta or from `delta_files`."""
+    found: dict[str, Any] = info.get("operationMetrics") or {}
+    return found or {name: info[name] for name in WRITE_METRICS if name in info}
+
+
 def _read_commit(file: Path, number: int) -> tuple[Commit, dict[str, int]]:
     operation, metrics, transactions = "", {}, {}
     with file.open(encoding="utf-8") as lines:
@@ -197,7 +206,7 @@ def _read_commit(file: Path, number: int) -> tuple[Commit, dict[str, int]]:
             action = json.loads(line)
             if info := action.get("commitInfo"):
                 operation = info.get("operation", "")
-                given = info.get("operationMetrics", {})
+                given = operation_metrics(info)
                 metrics = {
                     key: int(value) for key, value in given.items() if str(value).lstrip("-").isdigit()
                 }

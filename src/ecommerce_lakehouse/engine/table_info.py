@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecommerce_lakehouse.engine.errors import LakehouseError, UnknownNameError
-from ecommerce_lakehouse.engine.storage import Storage, TableName
+from ecommerce_lakehouse.engine.storage import Storage, TableName, operation_metrics
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -177,7 +177,7 @@ def history(table: DeltaTable, limit: int | None = None) -> list[dict[str, Any]]
                 "version": commit.get("version"),
                 "timestamp": datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
                 "operation": commit.get("operation", ""),
-                "metrics": commit.get("operationMetrics") or {},
+                "metrics": operation_metrics(commit),
                 "user_metadata": commit.get("userMetadata") or "",
             }
         )
