@@ -52,7 +52,7 @@ def spark() -> Iterator[object]:
     """The one Spark session of the whole test run."""
     from ecommerce_lakehouse.engine.session import get_session
 
-    session = get_session(stays=True)
+    session = get_session()
     yield session
     session.stop()
 

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from py4j.clientserver import ClientServerConnection
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.jars import JARS
@@ -275,3 +278,21 @@ def test_a_process_has_one_session(spark: SparkSession) -> None:
 def test_a_query_has_parameters(spark: SparkSession) -> None:
     rows = spark.sql("SELECT id FROM range(3) WHERE id > :least", args={"least": 1}).collect()
     assert [row.id for row in rows] == [2]
+
+
+def test_the_jvm_is_asked_only_once_what_a_function_is(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    F.lower(F.col("name"))
+    asked: list[str] = []
+    send = ClientServerConnection.send_command
+
+    def counting(self: Any, command: str, *args: Any) -> Any:
+        asked.append(command)
+        return send(self, command, *args)
+
+    monkeypatch.setattr(ClientServerConnection, "send_command", counting)
+    F.lower(F.col("name"))
+    calls = [command.split("\n")[2] for command in asked if command.startswith("c\n")]
+    assert calls == ["col", "lower"]
+    assert not [command for command in asked if command.startswith("r\n")]

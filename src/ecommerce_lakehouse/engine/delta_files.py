@@ -20,7 +20,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import AddAction
 
 from ecommerce_lakehouse.engine.parquet_stats import delta_stats
-from ecommerce_lakehouse.engine.storage import WRITE_METRICS
+from ecommerce_lakehouse.engine.storage import WRITE_METRICS, table_version
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
@@ -74,7 +74,7 @@ def write_table(
     an application's id and version, that the table already has changes nothing. A NULL in a column declared
     NOT NULL fails the write.
     """
-    if (path / "_delta_log").is_dir():
+    if table_version(path) is not None:
         table = DeltaTable(str(path))
         if transaction and _last(table, transaction[0]) >= transaction[1]:
             return

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.jars import delta_jars
 from ecommerce_lakehouse.engine.java import MINIMUM_JAVA, cache_root, class_archive_options, java_home
+from ecommerce_lakehouse.engine.jvm_names import remember_jvm_names
 from ecommerce_lakehouse.engine.storage import Storage
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def get_session(log_file: Path | None = None, *, typical: bool = False, stays: b
     home = java_home()
     os.environ["JAVA_HOME"] = str(home)
     jars = delta_jars()
+    remember_jvm_names()
     builder = SparkSession.builder.appName("ecommerce-lakehouse")
     for key, value in _settings(home, jars, typical, stays).items():
         builder = builder.config(key, value)
@@ -116,6 +118,8 @@ def _settings(home: Path, jars: list[Path], typical: bool, stays: bool) -> dict[
         "spark.driver.extraClassPath": os.pathsep.join(str(jar) for jar in jars),
         # Chosen from the heap's size it is 64 MB: each small aggregation and sort would clear that much.
         "spark.buffer.pageSize": "1m",
+        # For each column the place in the code that made it would be sent along, in three calls of the JVM.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(scratch),
@@ -151,6 +155,8 @@ def sized_settings(storage: Storage) -> dict[str, str]:
     small = _is_small(storage)
     optimize = "false" if small else "true"
     return {
+        # What has deletion vectors is read and overwritten by Spark's Delta alone (`delta_files.py`).
+        "spark.databricks.delta.merge.deletionVectors.persistent": optimize,
         "spark.sql.codegen.wholeStage": optimize,
         "spark.sql.codegen.factoryMode": "NO_CODEGEN" if small else "FALLBACK",
         "spark.sql.adaptive.enabled": optimize,
