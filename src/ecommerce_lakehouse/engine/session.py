@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 SMALL_LAKEHOUSE_BYTES = 64 * 2**20
 
 
-def get_session(log_file: Path | None = None, *, typical: bool = False, stays: bool = False) -> SparkSession:
+def get_session(log_file: Path | None = None, *, typical: bool = False) -> SparkSession:
     """The process's Spark session, started at the first call.
 
     `typical` says that this process goes on to do what most do, so that the classes it loads are worth
-    keeping for later starts; `stays` that it goes on for many runs, so that optimizing pays. Raises
-    LakehouseError in one line where Java or the jars are missing and cannot be had.
+    keeping for later starts. Raises LakehouseError in one line where Java or the jars are missing and cannot
+    be had.
     """
     from pyspark.sql import SparkSession
 
@@ -47,7 +47,7 @@ def get_session(log_file: Path | None = None, *, typical: bool = False, stays: b
     jars = delta_jars()
     remember_jvm_names()
     builder = SparkSession.builder.appName("ecommerce-lakehouse")
-    for key, value in _settings(home, jars, typical, stays).items():
+    for key, value in _settings(home, jars, typical).items():
         builder = builder.config(key, value)
     try:
         with _output_to(log_file):
@@ -100,7 +100,7 @@ def _thread_session() -> SparkSession | None:
     return found
 
 
-def _settings(home: Path, jars: list[Path], typical: bool, stays: bool) -> dict[str, str]:
+def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
     cores = os.cpu_count() or 2
     scratch = Storage.default().home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def _settings(home: Path, jars: list[Path], typical: bool, stays: bool) -> dict[
         "spark.driver.host": "127.0.0.1",
         "spark.driver.extraJavaOptions": (
             f"-Dlog4j2.configurationFile={_log_configuration()} -Dderby.system.home={scratch} "
-            f"-Duser.timezone=UTC {_heap_options()} {_jit_options(stays)} "
+            f"-Duser.timezone=UTC {_heap_options()} {_jit_options()} "
             f"{class_archive_options(home, [*_spark_jars(), *jars], record=typical)}"
         ),
         # On the class path and not as `spark.jars`: only there the JVM archives their classes.
@@ -174,11 +174,10 @@ def _heap_options() -> str:
     return f"-XX:+UseParallelGC -XX:MetaspaceSize=300m {grown}"
 
 
-def _jit_options(stays: bool) -> str:
-    # One compiler alone reserves too small a code cache for Spark. With both, the first run of the pipelines
-    # takes a tenth longer and the third a quarter less.
-    short = not stays and _is_small(Storage.default())
-    return "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m" if short else ""
+def _jit_options() -> str:
+    # One compiler alone reserves too small a code cache for Spark.
+    small = _is_small(Storage.default())
+    return "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m" if small else ""
 
 
 def _spark_jars() -> list[Path]:

@@ -95,7 +95,7 @@ class _Worker:
     def _session(self) -> SparkSession:
         from ecommerce_lakehouse.engine.session import get_session
 
-        return get_session(self._storage.log_path("worker"), stays=True)
+        return get_session(self._storage.log_path("worker"))
 
 
 class _Secrets:
