@@ -13,7 +13,9 @@ from deltalake import DeltaTable, Schema
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from ecommerce_lakehouse.engine import delta_files
 from ecommerce_lakehouse.engine.delta_files import read_table, write_table
+from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.table_info import history
 
 COLUMNS = "order_id STRING, price DECIMAL(10,2), ordered_at TIMESTAMP, tags ARRAY<STRING>"
@@ -181,3 +183,48 @@ def test_spark_can_merge_into_and_vacuum_what_was_written_as_files(
         spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
     assert not (left / "left.parquet").exists()
     assert _numbers(read_table(spark.read, table)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_another_process_wrote_meanwhile_is_not_overwritten_unseen(
+    spark: SparkSession,
+    orders: Callable[[int, int], DataFrame],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = _create(tmp_path / "orders")
+    staged = delta_files._added
+
+    def slowly(file: Path, path: Path) -> Any:
+        monkeypatch.setattr(delta_files, "_added", staged)
+        write_table(orders(0, 1), table, "overwrite")
+        return staged(file, path)
+
+    monkeypatch.setattr(delta_files, "_added", slowly)
+    with pytest.raises(LakehouseError, match=r"Another process has changed .*orders .* Run it again"):
+        write_table(orders(1, 2), table, "overwrite")
+    assert _numbers(read_table(spark.read, table)) == [0]
+
+
+def test_a_part_of_a_column_that_is_required_is_checked(spark: SparkSession, tmp_path: Path) -> None:
+    table = _create(tmp_path / "orders", "buyer STRUCT<customer_id: STRING NOT NULL>")
+    write_table(spark.sql("SELECT named_struct('customer_id', 'CUST-1') AS buyer"), table, "append")
+    assert _by_spark(table)
+    with pytest.raises(Exception, match="NOT NULL"):
+        write_table(
+            spark.sql("SELECT named_struct('customer_id', nullif('x', 'x')) AS buyer"), table, "append"
+        )
+    assert read_table(spark.read, table).schema["buyer"].dataType == StructType.fromDDL(
+        "customer_id STRING NOT NULL"
+    )
+
+
+def test_a_table_that_delta_rs_cannot_commit_to_goes_through_spark(
+    spark: SparkSession, orders: Callable[[int, int], DataFrame], tmp_path: Path
+) -> None:
+    table = _create(tmp_path / "orders")
+    spark.sql(
+        f"ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('delta.feature.vacuumProtocolCheck' = 'supported')"
+    )
+    write_table(orders(0, 2), table, "append")
+    assert _by_spark(table)
+    assert _numbers(read_table(spark.read, table)) == [0, 1]

@@ -19,28 +19,34 @@ from urllib.parse import unquote
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import AddAction
 
+from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.parquet_stats import delta_stats
 from ecommerce_lakehouse.engine.storage import WRITE_METRICS, table_version
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql.types import DataType, StructField, StructType
 
 # A list of more files costs more to hand to Spark than its Delta needs to find them.
 MOST_FILES = 500
 # Spark would read such a name of a file as a pattern.
 PATTERN = re.compile(r"[*?{}\[\]\\]")
-READABLE = {"deletionVectors", "timestampNtz", "variantType", "v2Checkpoint", "vacuumProtocolCheck"}
-# The last four of older protocols are found by what a table uses of them.
-WRITABLE = READABLE | {
+READABLE = {"deletionVectors", "timestampNtz", "variantType"}
+# What delta-rs commits to. The last three are found by what a table uses of them.
+WRITABLE = {
     "appendOnly",
     "changeDataFeed",
+    "deletionVectors",
     "invariants",
+    "timestampNtz",
+    "variantType",
     "checkConstraints",
     "columnMapping",
     "generatedColumns",
-    "identityColumns",
 }
+IDENTITY_COLUMNS = 6  # the protocol's version that brought them, which delta-rs refuses
+SPECIAL_COLUMNS = ("delta.", "__CHAR_VARCHAR", "CURRENT_DEFAULT", "EXISTS_DEFAULT")
+SPECIAL_TYPES = ("void", "interval")
 
 
 def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
@@ -74,15 +80,18 @@ def write_table(
     an application's id and version, that the table already has changes nothing. A NULL in a column declared
     NOT NULL fails the write.
     """
-    if table_version(path) is not None:
-        table = DeltaTable(str(path))
+    table = DeltaTable(str(path)) if table_version(path) is not None else None
+    if table:
         if transaction and _last(table, transaction[0]) >= transaction[1]:
             return
         if _takes(table, rows.schema, mode):
             _commit(table, path, _not_null(rows, _schema(table)), mode, transaction)
             return
     writer = rows.write.format("delta").mode(mode)
-    writer = writer.option("mergeSchema" if mode == "append" else "overwriteSchema", "true")
+    if mode == "append":
+        writer = writer.option("mergeSchema", "true")
+    elif not table or _types(_schema(table)) != _types(rows.schema):
+        writer = writer.option("overwriteSchema", "true")
     if transaction:
         writer = writer.option("txnAppId", transaction[0]).option("txnVersion", transaction[1])
     writer.save(str(path))
@@ -107,6 +116,9 @@ def _commit(
         sum(json.loads(action.stats)["numRecords"] for action in added),
         sum(action.size for action in added),
     )
+    if mode == "overwrite" and table_version(path) != table.version():
+        # What it would take away is no longer all there is.
+        raise LakehouseError(f"Another process has changed {path} while it was computed. Run it again.")
     table.create_write_transaction(
         list(added),
         mode,
@@ -116,6 +128,8 @@ def _commit(
             app_transactions=[Transaction(*transaction)] if transaction else None,
         ),
     )
+    # delta-rs may have written a checkpoint, and a pointer to it; Hadoop's checksum is of the pointer before.
+    (path / "_delta_log" / "._last_checkpoint.crc").unlink(missing_ok=True)
 
 
 def _added(file: Path, path: Path) -> AddAction | None:
@@ -132,9 +146,13 @@ def _added(file: Path, path: Path) -> AddAction | None:
 
 def _takes(table: DeltaTable, columns: StructType, mode: str) -> bool:
     """Whether rows with these columns can be committed without Spark's Delta."""
-    if not _is_plain(table, WRITABLE, table.protocol().writer_features):
+    protocol = table.protocol()
+    if protocol.min_writer_version == IDENTITY_COLUMNS:
         return False
     own, given = _types(_schema(table)), _types(columns)
+    special = any(word in kind for _, kind in given for word in SPECIAL_TYPES)
+    if special or not _is_plain(table, WRITABLE, protocol.writer_features):
+        return False
     if mode == "append":
         return dict(own) == dict(given) and len(own) == len(given)
     append_only = table.metadata().configuration.get("delta.appendOnly") == "true"
@@ -150,12 +168,27 @@ def _is_plain(table: DeltaTable, known: set[str], features: list[str] | None) ->
         and set(features or ()) <= known
         and settings.get("delta.columnMapping.mode", "none") == "none"
         and not any(name.startswith("delta.constraints.") for name in settings)
-        and not any(
-            name.startswith("delta.")
-            for field in json.loads(table.schema().to_json())["fields"]
-            for name in field["metadata"]
-        )
+        and not any(_is_special(field) for field in _schema(table))
     )
+
+
+def _is_special(field: StructField) -> bool:
+    """Whether a column is more than its type, or has parts that are NOT NULL, which files forget."""
+    return any(name.startswith(SPECIAL_COLUMNS) for name in field.metadata) or _requires(field.dataType)
+
+
+def _requires(kind: DataType) -> bool:
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    match kind:
+        case StructType():
+            return any(not part.nullable or _is_special(part) for part in kind)
+        case ArrayType():
+            return _requires(kind.elementType)
+        case MapType():
+            return _requires(kind.keyType) or _requires(kind.valueType)
+        case _:
+            return False
 
 
 def _last(table: DeltaTable, application: str) -> int:

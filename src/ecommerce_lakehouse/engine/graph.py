@@ -252,8 +252,8 @@ def resolve(
             return empty_rows(session, visit(table).schema, empty, streaming)
         if elsewhere is not None and table in elsewhere:
             return empty_rows(session, elsewhere[table], empty, streaming)
-        known = [str(name) for name in names.tables] + [*names.views]
-        return read_delta(storage, table, reader, known, streaming=streaming)
+        # Through Delta: the plan, and so the definition's fingerprint, has to name the table.
+        return read_delta(storage, table, reader, [str(name) for name in names.tables] + [*names.views])
 
     for table in names.tables:
         with _reported_already(report):
@@ -273,18 +273,18 @@ def resolve(
 
 
 def read_delta(
-    storage: Storage, table: TableName, reader: Any, known: list[str], *, streaming: bool
+    storage: Storage, table: TableName, reader: Any, known: list[str], *, as_files: bool = False
 ) -> DataFrame:
     """A table of the data folder; UnknownNameError where there is none."""
     path = storage.table_path(table)
     if not (path / "_delta_log").is_dir():
         raise UnknownNameError("table", str(table), [*known, *map(str, storage.tables())])
-    if streaming:
-        rows: DataFrame = reader.format("delta").load(str(path))
-        return rows
-    from ecommerce_lakehouse.engine.delta_files import read_table
+    if as_files:
+        from ecommerce_lakehouse.engine.delta_files import read_table
 
-    return read_table(reader, path)
+        return read_table(reader, path)
+    rows: DataFrame = reader.format("delta").load(str(path))
+    return rows
 
 
 def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,8 @@ def delta_stats(metadata: FileMetaData) -> str:
     """A file's rows, and its columns' smallest and greatest values and NULLs, as Delta's protocol has them.
 
     JSON with `numRecords`, `minValues`, `maxValues`, `nullCount`. A column has no bounds where Parquet knows
-    none, where they are not exact in JSON, and where it is nested, binary or boolean, as in Spark's Delta.
+    none, where they are not exact in JSON, and where it is nested, binary or boolean, as in Spark's Delta, or
+    of floating point: Parquet leaves NaN out, which Spark sorts last.
     Text is cut to 32 characters; the upper bound of cut text ends in the greatest character there is, which
     keeps it one. Times are cut to milliseconds: readers know, the protocol says so.
     """
@@ -73,8 +73,6 @@ def _plain(value: Any) -> Any:
             return None
         case int():
             return value
-        case float():
-            return value if math.isfinite(value) else None
         case Decimal():
             return float(value) if Decimal(repr(float(value))) == value else None
         case datetime():

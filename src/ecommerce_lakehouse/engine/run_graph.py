@@ -310,7 +310,7 @@ class GraphRun:
 
             def leaf(table: TableName, reader: Any, streaming: bool) -> DataFrame:
                 known = [str(n) for n in self._graph.datasets]
-                return read_delta(self._storage, table, reader, known, streaming=streaming)
+                return read_delta(self._storage, table, reader, known, as_files=not streaming)
 
             reader = QueryReader(self._graph.names, self._session, leaf, apply)
             return reader.build(flow.definition, dataset.definition, str(dataset.name))
