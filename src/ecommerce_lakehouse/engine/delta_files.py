@@ -21,7 +21,7 @@ from deltalake.transaction import AddAction
 
 from ecommerce_lakehouse.engine.errors import LakehouseError
 from ecommerce_lakehouse.engine.parquet_stats import delta_stats
-from ecommerce_lakehouse.engine.storage import WRITE_METRICS, table_version
+from ecommerce_lakehouse.engine.storage import WRITE_METRICS, last_transaction, table_version
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
@@ -52,11 +52,12 @@ SPECIAL_TYPES = ("void", "interval")
 def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
     """The newest rows of the Delta table at `path`; a `reader` with options reads as they say."""
     table = DeltaTable(str(path))
-    if not _has_options(reader) and _is_plain(table, READABLE, table.protocol().reader_features):
+    columns = _schema(table)
+    if not _has_options(reader) and _is_plain(table, columns, READABLE, table.protocol().reader_features):
         files = [unquote(file) for file in table.file_uris()]
         few = len(files) <= MOST_FILES and not any(PATTERN.search(file) for file in files)
         if few and not _has_deletion_vectors(table):
-            rows = _read_files(reader._spark, _schema(table), files)
+            rows = _read_files(reader._spark, columns, files)
             # Spark leaves out a file that is not there; its Delta fails, and says which.
             if len(rows.inputFiles()) == len(files):
                 return rows
@@ -80,17 +81,19 @@ def write_table(
     an application's id and version, that the table already has changes nothing. A NULL in a column declared
     NOT NULL fails the write.
     """
-    table = DeltaTable(str(path)) if table_version(path) is not None else None
-    if table:
-        if transaction and _last(table, transaction[0]) >= transaction[1]:
+    own: StructType | None = None
+    if table_version(path) is not None:
+        table = DeltaTable(str(path))
+        own = _schema(table)
+        if transaction and last_transaction(table, transaction[0]) >= transaction[1]:
             return
-        if _takes(table, rows.schema, mode):
-            _commit(table, path, _not_null(rows, _schema(table)), mode, transaction)
+        if _takes(table, own, rows.schema, mode):
+            _commit(table, path, _not_null(rows, own), mode, transaction)
             return
     writer = rows.write.format("delta").mode(mode)
     if mode == "append":
         writer = writer.option("mergeSchema", "true")
-    elif not table or _types(_schema(table)) != _types(rows.schema):
+    elif own is None or _types(own) != _types(rows.schema):
         writer = writer.option("overwriteSchema", "true")
     if transaction:
         writer = writer.option("txnAppId", transaction[0]).option("txnVersion", transaction[1])
@@ -144,22 +147,23 @@ def _added(file: Path, path: Path) -> AddAction | None:
     return AddAction(moved.name, moved.stat().st_size, {}, now, True, delta_stats(metadata))
 
 
-def _takes(table: DeltaTable, columns: StructType, mode: str) -> bool:
-    """Whether rows with these columns can be committed without Spark's Delta."""
+def _takes(table: DeltaTable, columns: StructType, rows: StructType, mode: str) -> bool:
+    """Whether such rows can be committed to a table with these columns without Spark's Delta."""
     protocol = table.protocol()
-    if protocol.min_writer_version == IDENTITY_COLUMNS:
-        return False
-    own, given = _types(_schema(table)), _types(columns)
-    special = any(word in kind for _, kind in given for word in SPECIAL_TYPES)
-    if special or not _is_plain(table, WRITABLE, protocol.writer_features):
+    own, given = _types(columns), _types(rows)
+    if (
+        protocol.min_writer_version == IDENTITY_COLUMNS
+        or any(word in kind for _, kind in given for word in SPECIAL_TYPES)
+        or not _is_plain(table, columns, WRITABLE, protocol.writer_features)
+    ):
         return False
     if mode == "append":
-        return dict(own) == dict(given) and len(own) == len(given)
+        return sorted(own) == sorted(given)
     append_only = table.metadata().configuration.get("delta.appendOnly") == "true"
     return own == given and not append_only and not _has_deletion_vectors(table)
 
 
-def _is_plain(table: DeltaTable, known: set[str], features: list[str] | None) -> bool:
+def _is_plain(table: DeltaTable, columns: StructType, known: set[str], features: list[str] | None) -> bool:
     """Whether a table has nothing but files and columns, as far as reading, or writing, goes."""
     metadata = table.metadata()
     settings = metadata.configuration
@@ -168,7 +172,7 @@ def _is_plain(table: DeltaTable, known: set[str], features: list[str] | None) ->
         and set(features or ()) <= known
         and settings.get("delta.columnMapping.mode", "none") == "none"
         and not any(name.startswith("delta.constraints.") for name in settings)
-        and not any(_is_special(field) for field in _schema(table))
+        and not any(_is_special(field) for field in columns)
     )
 
 
@@ -189,11 +193,6 @@ def _requires(kind: DataType) -> bool:
             return _requires(kind.keyType) or _requires(kind.valueType)
         case _:
             return False
-
-
-def _last(table: DeltaTable, application: str) -> int:
-    version = table.transaction_version(application)
-    return -1 if version is None else version
 
 
 def _has_deletion_vectors(table: DeltaTable) -> bool:

@@ -101,6 +101,7 @@ def _thread_session() -> SparkSession | None:
 
 def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
     cores = os.cpu_count() or 2
+    small = _is_small(Storage.default())
     scratch = Storage.default().home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     return {
@@ -110,7 +111,7 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.extraJavaOptions": (
             f"-Dlog4j2.configurationFile={_log_configuration()} -Dderby.system.home={scratch} "
-            f"-Duser.timezone=UTC {_heap_options()} {_jit_options()} "
+            f"-Duser.timezone=UTC {_heap_options()} {_jit_options(small)} "
             f"{class_archive_options(home, [*_spark_jars(), *jars], record=typical)}"
         ),
         # On the class path and not as `spark.jars`: only there the JVM archives their classes.
@@ -142,7 +143,7 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         # OSS Delta does not know delta.targetFileSize; keep it on the table instead of refusing it.
         "spark.databricks.delta.allowArbitraryProperties.enabled": "true",
         "spark.sql.streaming.metricsEnabled": "false",
-        **sized_settings(Storage.default()),
+        **_sized(small),
         "spark.sql.debug.maxToStringFields": "1000",
         # Delta's parser does not hand on what `sql(..., args=...)` gives; Spark's older way does not pass it.
         "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
@@ -151,7 +152,10 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
 
 def sized_settings(storage: Storage) -> dict[str, str]:
     """Spark settings that depend on how much the lakehouse holds now."""
-    small = _is_small(storage)
+    return _sized(_is_small(storage))
+
+
+def _sized(small: bool) -> dict[str, str]:
     optimize = "false" if small else "true"
     return {
         # What has deletion vectors is read and overwritten by Spark's Delta alone (`delta_files.py`).
@@ -173,9 +177,8 @@ def _heap_options() -> str:
     return f"-XX:+UseParallelGC -XX:MetaspaceSize=300m {grown}"
 
 
-def _jit_options() -> str:
+def _jit_options(small: bool) -> str:
     # One compiler alone reserves too small a code cache for Spark.
-    small = _is_small(Storage.default())
     return "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m" if small else ""
 
 

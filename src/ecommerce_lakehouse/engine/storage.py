@@ -15,12 +15,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from ecommerce_lakehouse.config.resolve import laptop_home
 from ecommerce_lakehouse.engine.errors import BusyError, LakehouseError, UnknownNameError
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 WRITE_METRICS = ("numFiles", "numOutputRows", "numOutputBytes")
 
@@ -187,9 +190,12 @@ def transaction_version(path: Path, app_id: str) -> int:
     """The last transaction of `app_id` in the table at `path`; -1 before the first, or without a table."""
     from deltalake import DeltaTable
 
-    if table_version(path) is None:
-        return -1
-    version = DeltaTable(str(path)).transaction_version(app_id)
+    return -1 if table_version(path) is None else last_transaction(DeltaTable(str(path)), app_id)
+
+
+def last_transaction(table: DeltaTable, app_id: str) -> int:
+    """The last transaction of `app_id` in an open table; -1 before the first."""
+    version = table.transaction_version(app_id)
     return -1 if version is None else version
 
 
