@@ -1,7 +1,9 @@
-"""The wheel's version: the package's own and a fingerprint of its code. Run by the build (pyproject.toml)."""
+"""The wheel's version: the package's own and a fingerprint of its content. Run by the build."""
 
 import hashlib
+import json
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent
@@ -15,7 +17,15 @@ def wheel_version() -> str:
         raise ValueError("src/ecommerce_lakehouse/__init__.py has no __version__")
     digest = hashlib.sha256()
     files = [file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    for file in sorted([*files, ROOT / "pyproject.toml"]):
+    for file in sorted(files):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
+    digest.update(_build_settings().encode())
     return f"{release[1]}+{digest.hexdigest()[:12]}"
+
+
+def _build_settings() -> str:
+    """The tables of pyproject.toml that shape the wheel. What only tests and tools read is left out."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shaping = [settings["project"], settings["build-system"], settings["tool"]["hatch"]]
+    return json.dumps(shaping, sort_keys=True)

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop_on_termination()
 
     uv = shutil.which("uv")
-    lakehouse = [uv, "run", "lakehouse"] if uv else [sys.executable, "-m", "ecommerce_lakehouse.cli.main"]
+    lakehouse = [uv, "run", "lakehouse"] if uv else [sys.executable, "-m", "lakerun.cli.main"]
     parameters = [part for pair in arguments.param for part in ("--param", pair)]
     command = [*lakehouse, "run", arguments.job, *parameters]
     folder = Path(tempfile.mkdtemp(prefix="lakehouse-main-job-"))

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
-from ecommerce_lakehouse.engine.table_info import columns_of
+from lakerun.tables.table_info import columns_of
 
 # Set by the clock of the run that wrote the row.
 PROCESSING_TIME = ("ingested_at", "lag_seconds")

@@ -17,13 +17,13 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
-from ecommerce_lakehouse.engine.bundle import load_bundle
-from ecommerce_lakehouse.engine.bundle_model import PipelineSpec
-from ecommerce_lakehouse.engine.lakeflow import load_definitions
-from ecommerce_lakehouse.engine.session import get_session
-from ecommerce_lakehouse.engine.storage import Storage
-from ecommerce_lakehouse.engine.update import Selection, run_update
 from ecommerce_lakehouse.generation import generate_sample_data
+from lakerun.bundles.load import load_bundle
+from lakerun.bundles.model import PipelineSpec
+from lakerun.pipelines.definitions import load_definitions
+from lakerun.pipelines.update import Selection, run_update
+from lakerun.spark.session import get_session
+from lakerun.tables.storage import Storage
 
 PROJECT = Path(__file__).resolve().parents[1]
 PIPELINE = "medallion_dlt_pipeline"

@@ -47,8 +47,8 @@ def main() -> int:
     if arguments.attach:
         host, token = os.environ["DATABRICKS_HOST"], os.environ["DATABRICKS_TOKEN"]
         return asyncio.run(_load(host, token, arguments.clients, arguments.seconds))
-    from ecommerce_lakehouse.engine.storage import Storage
-    from ecommerce_lakehouse.workspace import server
+    from lakerun.tables.storage import Storage
+    from lakerun.workspace import server
 
     with tempfile.TemporaryDirectory() as home:
         storage = Storage(Path(home))

@@ -1,10 +1,8 @@
-"""Shared by all tests: one Spark session, one throw-away data folder."""
+"""What all tests share beside `lakerun.testing`: no settings from outside, and which tests run together."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Before anything reads it: no test touches the user's data folder.
-os.environ["LAKEHOUSE_HOME"] = tempfile.mkdtemp(prefix="lakehouse-tests-")
+# Before anything reads them.
 for _variable in ("PIPELINE_ENV", "CATALOG_NAME", "SCHEMA_NAME", "VOLUME_NAME"):
     os.environ.pop(_variable, None)
 for _variable in [name for name in os.environ if name.startswith("POSTGRES_")]:
@@ -45,21 +42,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     return _SharedSessions(config, log)
-
-
-@pytest.fixture(scope="session")
-def spark() -> Iterator[object]:
-    """The one Spark session of the whole test run."""
-    from ecommerce_lakehouse.engine.session import get_session
-
-    session = get_session()
-    yield session
-    session.stop()
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data folder that `LAKEHOUSE_HOME` names for one test."""
-    path = tmp_path / "lakehouse"
-    monkeypatch.setenv("LAKEHOUSE_HOME", str(path))
-    return path

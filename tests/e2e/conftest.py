@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 
 # LAKEHOUSE_TEST_ORDERS=1000000 holds a large lakehouse to its manifests: a few minutes more.
 ORDERS = int(os.environ.get("LAKEHOUSE_TEST_ORDERS", "700"))
@@ -40,7 +40,7 @@ def main_job(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> M
 
 
 def _lakehouse(*arguments: str) -> dict[str, Any]:
-    result = CliRunner().invoke(app, [*arguments, "--json"])
+    result = CliRunner().invoke(command_line(), [*arguments, "--json"])
     assert result.exit_code == 0, result.output
     parsed: dict[str, Any] = json.loads(result.stdout)
     return parsed

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.engine.query import query
-from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.generation import Manifest, read_manifests
 from ecommerce_lakehouse.generation.issues import CONSEQUENCES
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage
 from tests.e2e.conftest import MainJob
 
 TARGETS = {"orders": "orders", "customer_activity": "customer_activity", "customer_profiles": "customers"}

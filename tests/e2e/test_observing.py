@@ -15,20 +15,20 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from ecommerce_lakehouse.cli.project import load_project
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.engine.dashboards import (
+from ecommerce_lakehouse.observability.health import current_health
+from lakerun.cli.project import load_project
+from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.results import JobResult, TaskUpdate
+from lakerun.jobs.runner import run_job
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage, TableName
+from tests.dashboard_check import (
     dashboard_files,
     dashboard_problems,
     read_dashboard,
     stored_schemas,
 )
-from ecommerce_lakehouse.engine.jobs import run_job
-from ecommerce_lakehouse.engine.local_executor import LocalExecutor
-from ecommerce_lakehouse.engine.query import query
-from ecommerce_lakehouse.engine.results import JobResult, TaskUpdate
-from ecommerce_lakehouse.engine.storage import Storage, TableName
-from ecommerce_lakehouse.observability.health import current_health
 from tests.e2e.conftest import MainJob
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from integration.lab import Lab
 from pyspark.sql import SparkSession
 
-from tests.integration.lab import Lab
 from tests.integration.postgres import Database, PostgresServer
 
 

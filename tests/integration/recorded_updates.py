@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from ecommerce_lakehouse.engine.event_log import EventLog
-from ecommerce_lakehouse.engine.query import query
-from ecommerce_lakehouse.engine.state import State
-from ecommerce_lakehouse.engine.storage import Storage, TableName
-from ecommerce_lakehouse.engine.table_info import rows_of
+from lakerun.pipelines.event_log import EventLog
+from lakerun.pipelines.state import State
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.table_info import rows_of
 
 DATASETS = ("bronze_orders", "silver_orders", "gold_daily_sales")
 RULES = ("valid_price", "valid_quantity")

@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from integration.lab import dataset, failed
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES
-from ecommerce_lakehouse.engine.bundle import load_bundle
-from ecommerce_lakehouse.engine.results import UpdateResult
-from ecommerce_lakehouse.engine.storage import Storage
-from ecommerce_lakehouse.engine.update import Selection, run_update
 from ecommerce_lakehouse.quality import datasets, quarantine
-from tests.integration.lab import dataset, failed
+from lakerun.bundles.load import load_bundle
+from lakerun.pipelines.results import UpdateResult
+from lakerun.pipelines.update import Selection, run_update
+from lakerun.tables.storage import Storage
 
 ORDER = {
     "order_id": "O-1",

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner, Result
+from unit import cli_data
 
-from ecommerce_lakehouse.cli.main import app
-from ecommerce_lakehouse.engine.query import query
-from ecommerce_lakehouse.engine.storage import Storage, TableName
-from ecommerce_lakehouse.engine.table_info import rows_of, table_info
-from tests.unit import cli_data
+from ecommerce_lakehouse.cli.main import command_line
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.table_info import rows_of, table_info
 
 ROOT = Path(__file__).parents[2]
 
 BUNDLE = """
 bundle:
-  name: shop
+  name: ecommerce_lakehouse
 variables:
   environment: {default: dev}
   catalog: {default: c}
@@ -83,7 +83,7 @@ def project(spark: SparkSession, home: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def lakehouse(*arguments: str, **options: Any) -> Result:
-    return CliRunner().invoke(app, list(arguments), **options)
+    return CliRunner().invoke(command_line(), list(arguments), **options)
 
 
 def as_json(*arguments: str, **options: Any) -> Any:
@@ -248,7 +248,7 @@ STATEMENTS = [
 
 
 def test_every_statement_answers_as_in_spark(spark: SparkSession, home: Path) -> None:
-    from ecommerce_lakehouse.engine.query_spark import query_in_spark
+    from lakerun.sql.in_spark import query_in_spark
 
     storage = Storage(home)
     cli_data.table(storage, "silver_orders", cli_data.orders())

@@ -16,16 +16,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
+from integration.lab import dataset, failed
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
-from ecommerce_lakehouse.engine.bundle import load_bundle
-from ecommerce_lakehouse.engine.jobs import run_job
-from ecommerce_lakehouse.engine.local_executor import LocalExecutor
-from ecommerce_lakehouse.engine.results import UpdateResult
-from ecommerce_lakehouse.engine.storage import Storage, TableName
-from ecommerce_lakehouse.engine.update import Selection, run_update
-from tests.integration.lab import dataset, failed
+from lakerun.bundles.load import load_bundle
+from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.runner import run_job
+from lakerun.pipelines.results import UpdateResult
+from lakerun.pipelines.update import Selection, run_update
+from lakerun.tables.storage import Storage, TableName
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"

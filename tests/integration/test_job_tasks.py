@@ -12,16 +12,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from integration.lab import Lab, dataset, failed
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.engine.bundle_model import JobSpec, PipelineSpec
-from ecommerce_lakehouse.engine.job_specs import job_from_settings
-from ecommerce_lakehouse.engine.jobs import run_job
-from ecommerce_lakehouse.engine.local_executor import LocalExecutor
-from ecommerce_lakehouse.engine.results import Event, JobResult, TaskUpdate
-from ecommerce_lakehouse.engine.storage import TableName
-from tests.integration.lab import Lab, dataset, failed
+from lakerun.bundles.job_specs import job_from_settings
+from lakerun.bundles.model import JobSpec, PipelineSpec
+from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.results import JobResult, TaskUpdate
+from lakerun.jobs.runner import run_job
+from lakerun.pipelines.results import Event
+from lakerun.tables.storage import TableName
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
+from integration.lab import Lab, dataset
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.observability import maintenance
 from ecommerce_lakehouse.observability.health_sql import health_sql
 from ecommerce_lakehouse.observability.stored import StoredTable, stored_tables
-from tests.integration.lab import Lab, dataset
 from tests.unit import health_data
 
 ARGUMENTS = ["--environment", "local", "--catalog", "main", "--schema", "shop"]
@@ -151,9 +151,9 @@ def test_maintenance_arranges_vacuums_and_logs_and_a_later_update_has_nothing_to
 
 
 def test_the_health_queries_answer_in_spark_as_without(spark: Any, lab: Lab) -> None:
-    from ecommerce_lakehouse.engine.query import query
-    from ecommerce_lakehouse.engine.query_spark import query_in_spark
-    from ecommerce_lakehouse.engine.table_info import rows_of
+    from lakerun.sql.in_spark import query_in_spark
+    from lakerun.sql.query import query
+    from lakerun.tables.table_info import rows_of
 
     health_data.fortnight(lab.storage)
     names = ("medallion_dlt_pipeline", "ml_features_pipeline")

@@ -15,13 +15,13 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
-from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.observability.metrics_export import job
 from ecommerce_lakehouse.observability.metrics_export.export import export_metrics
 from ecommerce_lakehouse.observability.metrics_export.failures import ExportError
 from ecommerce_lakehouse.observability.metrics_export.migrations import FOLDER, migrate, migrations
+from lakerun.tables.storage import Storage
 from tests.integration.postgres import PASSWORD, SCHEMA, Database
 from tests.integration.recorded_updates import Recorder, differences, gold
 
@@ -294,7 +294,7 @@ def test_the_task_says_what_it_exported_and_then_that_nothing_is_new(
 
 def test_the_command_line_exports_and_prints_json(recorder: Recorder, database: Database) -> None:
     recorder.record()
-    result = CliRunner().invoke(app, ["metrics", "export", "--json"])
+    result = CliRunner().invoke(command_line(), ["metrics", "export", "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert (found["configured"], found["updates"], found["attempts"]) == (True, 1, 1)

@@ -15,15 +15,15 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.config.validate import problems_of
-from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.observability.metrics_export import export as exporting
 from ecommerce_lakehouse.observability.metrics_export import job
 from ecommerce_lakehouse.observability.metrics_export.database import password_of
 from ecommerce_lakehouse.observability.metrics_export.export import export_metrics
 from ecommerce_lakehouse.observability.metrics_export.failures import ExportError
+from lakerun.tables.storage import Storage
 from tests.integration.postgres import PASSWORD, Database, PostgresServer, free_port
 from tests.integration.postgres_proxy import PostgresProxy, certificate_for
 from tests.integration.recorded_updates import Recorder, differences, gold
@@ -180,7 +180,7 @@ def test_the_command_line_exits_with_1_where_the_server_is_down(
 ) -> None:
     monkeypatch.setattr("ecommerce_lakehouse.config.get_config", lambda env: local(
         postgres_port=free_port(), postgres_budget_seconds=1))  # fmt: skip
-    result = CliRunner().invoke(app, ["metrics", "export"])
+    result = CliRunner().invoke(command_line(), ["metrics", "export"])
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("Error: metrics not exported: connection to server at ")
 

@@ -14,15 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
+from integration.lab import dataset
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.engine.bundle import load_bundle
-from ecommerce_lakehouse.engine.results import UpdateResult
-from ecommerce_lakehouse.engine.storage import Storage, TableName
-from ecommerce_lakehouse.engine.update import run_update
 from ecommerce_lakehouse.generation.order_batches import ISSUES, OrderGenerator, WrittenBatch, landing_folder
-from tests.integration.lab import dataset
+from lakerun.bundles.load import load_bundle
+from lakerun.pipelines.results import UpdateResult
+from lakerun.pipelines.update import run_update
+from lakerun.tables.storage import Storage, TableName
 
 ROOT = Path(__file__).parents[2]
 TIMES = [datetime(2026, 3, 5, 0, 30, tzinfo=UTC), datetime(2026, 3, 6, 9, 0, tzinfo=UTC)]

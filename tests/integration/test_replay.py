@@ -12,19 +12,19 @@ import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.engine.bundle import load_bundle
-from ecommerce_lakehouse.engine.storage import Storage
-from ecommerce_lakehouse.engine.update import Selection, run_update
 from ecommerce_lakehouse.generation.order_batches import OrderGenerator, landing_folder
+from lakerun.bundles.load import load_bundle
+from lakerun.pipelines.update import Selection, run_update
+from lakerun.tables.storage import Storage
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
 def lakehouse(*arguments: str) -> Any:
-    result = CliRunner().invoke(app, [*arguments, "--json"])
+    result = CliRunner().invoke(command_line(), [*arguments, "--json"])
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 

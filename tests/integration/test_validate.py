@@ -10,12 +10,12 @@ import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.quality import rules
 
 BUNDLE = """\
 bundle:
-  name: shop
+  name: ecommerce_lakehouse
 variables:
   environment:
     default: local
@@ -193,7 +193,7 @@ def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_everything_that_is_wrong_is_listed_with_file_and_line(spark: SparkSession, project: Path) -> None:
-    result = CliRunner().invoke(app, ["validate", "--json"])
+    result = CliRunner().invoke(command_line(), ["validate", "--json"])
     found = {(item["location"], item["message"]) for item in json.loads(result.stdout)}
     dashboard = (project / SALES).read_text(encoding="utf-8")
     expected = {
@@ -234,7 +234,7 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(spark: SparkSessi
 
 
 def test_nothing_is_written_by_a_validation(spark: SparkSession, project: Path, home: Path) -> None:
-    CliRunner().invoke(app, ["validate"])
+    CliRunner().invoke(command_line(), ["validate"])
     assert not (home / "tables").exists()
     assert not (home / "pipelines").exists()
 
@@ -243,6 +243,6 @@ def test_the_repository_has_no_problem(
     spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
-    result = CliRunner().invoke(app, ["validate"])
+    result = CliRunner().invoke(command_line(), ["validate"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith("Nothing is wrong")

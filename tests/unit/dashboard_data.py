@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from ecommerce_lakehouse.engine.storage import Storage, TableName
+from lakerun.tables.storage import Storage, TableName
 from tests.unit.health_data import SCHEMA, Log
 
 MEDALLION, FEATURES, BATCHES = (

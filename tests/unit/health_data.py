@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from ecommerce_lakehouse.engine.event_log import ORIGIN_FIELDS, arrow_schema
-from ecommerce_lakehouse.engine.storage import Storage, TableName
+from lakerun.pipelines.event_log import ORIGIN_FIELDS, arrow_schema
+from lakerun.tables.storage import Storage, TableName
 
 NOW = datetime(2024, 3, 15, 12, 0, tzinfo=UTC)  # periods of 7 days: 1 March 12:00, 8 March 12:00, now
 SCHEMA = ("local", "data_eng")

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
-from ecommerce_lakehouse.engine.bundle import Bundle, load_bundle
-from ecommerce_lakehouse.engine.jobs import run_job
-from ecommerce_lakehouse.engine.local_executor import LocalExecutor
-from ecommerce_lakehouse.engine.storage import Storage, TableName
 from ecommerce_lakehouse.generation import job as generation_job
+from lakerun.bundles.load import Bundle, load_bundle
+from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.runner import run_job
+from lakerun.tables.storage import Storage, TableName
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ("dev", "staging", "prod")

@@ -21,7 +21,7 @@ from fixtures.bundle_schema.derive import FILE, schema_of
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from ecommerce_lakehouse.engine.bundle import load_bundle
+from lakerun.bundles.load import load_bundle
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "databricks.yml", *sorted((ROOT / "resources").glob("*.yml"))]

@@ -13,18 +13,18 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from typer.testing import CliRunner, Result
+from unit import cli_data
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.cli.main import app
-from ecommerce_lakehouse.engine.storage import Storage
-from tests.unit import cli_data
+from ecommerce_lakehouse.cli.main import command_line
+from lakerun.tables.storage import Storage
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["run", "list", "tables", "show", "sql", "events", "config", "clean"]
 
 BUNDLE = """
 bundle:
-  name: shop
+  name: ecommerce_lakehouse
 variables:
   environment: {default: dev}
   catalog: {default: c}
@@ -86,7 +86,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lakehouse(*arguments: str, **options: Any) -> Result:
-    return CliRunner().invoke(app, list(arguments), **options)
+    return CliRunner().invoke(command_line(), list(arguments), **options)
 
 
 def as_json(*arguments: str) -> Any:
@@ -167,7 +167,7 @@ def test_the_shell_completes_names(storage: Storage, project: Path, typed: str, 
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
-    result = CliRunner().invoke(app, [], prog_name="lakehouse", env=variables)
+    result = CliRunner().invoke(command_line(), [], prog_name="lakehouse", env=variables)
     assert set(result.stdout.split()) == expected
 
 
@@ -177,7 +177,7 @@ def test_an_unexpected_error_is_one_line_with_the_log_that_has_its_trace(
     def broken(*_: object) -> None:
         raise RuntimeError("the disk\nis on fire")
 
-    monkeypatch.setattr("ecommerce_lakehouse.engine.table_info.table_info", broken)
+    monkeypatch.setattr("lakerun.tables.table_info.table_info", broken)
     log = storage.logs_root / "lakehouse.log"
     assert error_of(1, "tables") == f"Unexpected RuntimeError: the disk. Details: {log}"
     assert "in broken" in log.read_text(encoding="utf-8")
@@ -187,7 +187,7 @@ def test_ctrl_c_ends_with_130(storage: Storage, monkeypatch: pytest.MonkeyPatch)
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ecommerce_lakehouse.engine.table_info.table_info", interrupted)
+    monkeypatch.setattr("lakerun.tables.table_info.table_info", interrupted)
     assert error_of(130, "tables") == "Interrupted."
 
 
@@ -195,9 +195,9 @@ def test_looking_needs_neither_spark_nor_pandas(storage: Storage, project: Path)
     code = """
 import sys
 from typer.testing import CliRunner
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 for line in sys.argv[1:]:
-    result = CliRunner().invoke(app, line.split("|"))
+    result = CliRunner().invoke(command_line(), line.split("|"))
     assert result.exit_code == 0, result.output
 print(sorted(set(sys.modules) & {"pyspark", "pandas", "py4j"}))
 """
@@ -220,8 +220,8 @@ def test_help_loads_nothing_heavy() -> None:
     code = """
 import sys
 from typer.testing import CliRunner
-from ecommerce_lakehouse.cli.main import app
-assert CliRunner().invoke(app, ["--help"]).exit_code == 0
+from ecommerce_lakehouse.cli.main import command_line
+assert CliRunner().invoke(command_line(), ["--help"]).exit_code == 0
 heavy = {"pyspark", "pandas", "numpy", "pyarrow", "deltalake", "duckdb", "sqlglot", "pydantic", "yaml"}
 print(sorted(heavy & set(sys.modules)))
 """
@@ -235,7 +235,7 @@ print(sorted(heavy & set(sys.modules)))
 
 def test_list_shows_jobs_and_pipelines_of_the_target(home: Path, project: Path) -> None:
     found = as_json("list", "--env", "staging", "--target", "prod")
-    assert (found["bundle"], found["target"]) == ("shop", "prod")
+    assert (found["bundle"], found["target"]) == ("ecommerce_lakehouse", "prod")
     (job,) = found["jobs"]
     assert job["description"] == "Everything, every night"
     assert job["parameters"] == {"environment": "staging"}
@@ -253,7 +253,7 @@ def test_the_bundle_is_found_from_a_folder_below(
     home: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project / "deeper")
-    assert as_json("list")["bundle"] == "shop"
+    assert as_json("list")["bundle"] == "ecommerce_lakehouse"
 
 
 def test_outside_a_project_one_line_says_so(
@@ -522,7 +522,7 @@ def on_a_terminal(*arguments: str, **variables: str) -> str:
     """The output of the command in a process of its own whose streams are a terminal of 60 columns."""
     leader, follower = pty.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "60", "LINES": "40"} | variables
-    code = "from ecommerce_lakehouse.cli.main import main; main()"
+    code = "from lakerun.cli.main import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdin=follower,

@@ -24,7 +24,7 @@ from ecommerce_lakehouse.config import (
     widget_environment,
 )
 from ecommerce_lakehouse.config.settings import settings_file
-from ecommerce_lakehouse.engine.session import activate, session_with
+from lakerun.spark.session import activate, session_with
 
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 

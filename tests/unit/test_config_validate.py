@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import ENVIRONMENTS, validate
 from ecommerce_lakehouse.config.settings import settings_file
 from ecommerce_lakehouse.config.validate import problems_of
@@ -66,10 +66,10 @@ def test_a_bad_override_is_told_by_the_variables_name(monkeypatch: pytest.Monkey
 
 
 def test_the_command_exits_1_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    fine = CliRunner().invoke(app, ["config", "validate", "--all"])
+    fine = CliRunner().invoke(command_line(), ["config", "validate", "--all"])
     assert (fine.exit_code, fine.stdout.count("_config.json")) == (0, len(ENVIRONMENTS))
     monkeypatch.setenv("VOLUME_NAME", "a b")
-    wrong = CliRunner().invoke(app, ["config", "validate", "--env", "prod", "--json"])
+    wrong = CliRunner().invoke(command_line(), ["config", "validate", "--env", "prod", "--json"])
     assert wrong.exit_code == 1
     assert [item["field"] for item in json.loads(wrong.stdout)] == ["volume"]
 

@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 
-from ecommerce_lakehouse.engine.bundle import load_bundle
-from ecommerce_lakehouse.engine.dashboards import (
+from ecommerce_lakehouse.observability.health_sql import events_sql
+from lakerun.bundles.load import load_bundle
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage
+from lakerun.tables.table_info import rows_of
+from tests.dashboard_check import (
     Dashboard,
     dashboard_files,
     dashboard_problems,
@@ -22,10 +26,6 @@ from ecommerce_lakehouse.engine.dashboards import (
     read_dashboard,
     stored_schemas,
 )
-from ecommerce_lakehouse.engine.query import query
-from ecommerce_lakehouse.engine.storage import Storage
-from ecommerce_lakehouse.engine.table_info import rows_of
-from ecommerce_lakehouse.observability.health_sql import events_sql
 from tests.unit import dashboard_data as shop
 from tests.unit.dashboard_data import FLOWS, QUARANTINE, UPDATES
 from tests.unit.health_data import SCHEMA

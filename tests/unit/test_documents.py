@@ -13,14 +13,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import ENVIRONMENTS, get_config
 from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES
-from ecommerce_lakehouse.engine.bundle import Bundle, load_bundle
-from ecommerce_lakehouse.engine.databricks_sql import parse_statement, stored_tables
-from ecommerce_lakehouse.engine.errors import UnknownNameError
-from ecommerce_lakehouse.engine.lakeflow import load_definitions
 from ecommerce_lakehouse.quality.rules import PIPELINES, datasets_with_rules, rules_for
+from lakerun.bundles.load import Bundle, load_bundle
+from lakerun.errors import UnknownNameError
+from lakerun.pipelines.definitions import load_definitions
+from lakerun.sql.databricks_sql import parse_statement, stored_tables
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -65,7 +65,7 @@ def bundle() -> Bundle:
 def parsed(command: str) -> tuple[str, dict[str, Any]]:
     """The subcommand and its options, as the real command line reads them; it raises for what is wrong."""
     _, *arguments = words(command)
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(command_line())
     if not arguments or arguments[0].startswith("-"):
         known = {option for parameter in group.get_params(_context(group)) for option in parameter.opts}
         assert set(arguments) <= known
@@ -127,7 +127,7 @@ def test_the_quick_commands_run_before_there_is_any_data(
     arguments: list[str], answer: str | None, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(command_line(), arguments)
     if answer is None:
         assert (result.exit_code, result.stdout) == (2, "")
         assert "There is none yet." in result.stderr
@@ -163,8 +163,10 @@ def test_every_variable_of_the_bundle_that_a_document_sets_exists(document: str,
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_environment_variable_is_one_that_something_reads(document: str) -> None:
     source, tests = (
-        "".join(path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py"))
-        for folder in ("src", "tests")
+        "".join(
+            path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")
+        )
+        for folders in (("src", "lakerun/src"), ("tests", "lakerun/tests"))
     )
     workflows = "".join(path.read_text(encoding="utf-8") for path in (ROOT / ".github").rglob("*.yml"))
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", DOCUMENTS[document])) - {"DATABRICKS_HOST"}

@@ -16,17 +16,17 @@ import sqlglot
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
-from ecommerce_lakehouse.engine.bundle import load_bundle
-from ecommerce_lakehouse.engine.jobs import run_job
-from ecommerce_lakehouse.engine.local_executor import LocalExecutor
-from ecommerce_lakehouse.engine.query import query
-from ecommerce_lakehouse.engine.storage import Storage
-from ecommerce_lakehouse.engine.table_info import rows_of
 from ecommerce_lakehouse.observability import health, health_checks
 from ecommerce_lakehouse.observability.health_checks import Check, Health, HealthError, check_health
 from ecommerce_lakehouse.observability.health_sql import alert_sql, health_sql
+from lakerun.bundles.load import load_bundle
+from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.runner import run_job
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage
+from lakerun.tables.table_info import rows_of
 from tests.unit import health_data
 from tests.unit.health_data import NOW, Log
 
@@ -237,7 +237,7 @@ def recent(home: Path, failed: bool = False) -> None:
 
 def test_lakehouse_health_shows_every_figure_and_is_content(home: Path) -> None:
     recent(home)
-    result = CliRunner().invoke(app, ["health"])
+    result = CliRunner().invoke(command_line(), ["health"])
     assert (result.exit_code, result.stderr) == (0, "")
     (rate,) = [line for line in result.stdout.splitlines() if line.startswith("success rate")]
     assert rate.split() == ["success", "rate", "100.00", "%", ">", "99.50", "%", "ok", "new"]
@@ -247,7 +247,7 @@ def test_lakehouse_health_shows_every_figure_and_is_content(home: Path) -> None:
 
 def test_lakehouse_health_exits_with_1_when_a_target_is_missed(home: Path) -> None:
     recent(home, failed=True)
-    result = CliRunner().invoke(app, ["health", "--json", "--days", "3"])
+    result = CliRunner().invoke(command_line(), ["health", "--json", "--days", "3"])
     assert result.exit_code == 1
     found = json.loads(result.stdout)
     assert (found["healthy"], found["days"]) == (False, 3)
@@ -258,7 +258,7 @@ def test_lakehouse_health_exits_with_1_when_a_target_is_missed(home: Path) -> No
 
 
 def test_lakehouse_health_without_an_event_log_is_one_line(home: Path) -> None:
-    result = CliRunner().invoke(app, ["health"])
+    result = CliRunner().invoke(command_line(), ["health"])
     assert (result.exit_code, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: There is no event log in local.data_eng yet.")

@@ -7,8 +7,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ecommerce_lakehouse.engine.process_usage import ProcessUsage
 from ecommerce_lakehouse.observability.metrics_export.events import Event, UpdateMetrics, metrics_of
+from lakerun.spark.process_usage import ProcessUsage
 
 START = datetime(2024, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -131,5 +131,5 @@ def test_what_an_update_uses_is_measured_with_the_processes_below_it() -> None:
 
 
 def test_where_the_system_tells_nothing_the_seconds_remain(tmp_path: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("ecommerce_lakehouse.engine.process_usage.PROC", tmp_path / "nothing")
+    monkeypatch.setattr("lakerun.spark.process_usage.PROC", tmp_path / "nothing")
     assert ProcessUsage().details().keys() == {"wall_seconds"}

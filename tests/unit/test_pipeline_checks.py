@@ -16,15 +16,15 @@ import pytest
 from deltalake import write_deltalake
 
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.engine.query import query
-from ecommerce_lakehouse.engine.storage import Storage, TableName
-from ecommerce_lakehouse.engine.table_info import rows_of
 from ecommerce_lakehouse.observability.pipeline_checks import (
     PipelineCheck,
     PipelineCheckError,
     PipelineReport,
     check_pipelines,
 )
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.table_info import rows_of
 from tests.unit.health_data import SCHEMA, Log
 
 ROOT = Path(__file__).parents[2]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import sqlglot
 
-from ecommerce_lakehouse.engine.query import query
-from ecommerce_lakehouse.engine.storage import Storage
-from ecommerce_lakehouse.engine.table_info import rows_of
 from ecommerce_lakehouse.observability.health_sql import health_sql
 from ecommerce_lakehouse.observability.trends import Day, Trends, trends
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage
+from lakerun.tables.table_info import rows_of
 from tests.unit import dashboard_data, health_data
 from tests.unit.health_data import NOW, march
 

@@ -15,12 +15,12 @@ import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
-from ecommerce_lakehouse.engine.storage import Storage
 from ecommerce_lakehouse.observability import health as health_command
 from ecommerce_lakehouse.observability.health_checks import Check, Health, Verdict
 from ecommerce_lakehouse.observability.webhook import Told, tell_webhook
+from lakerun.tables.storage import Storage
 from tests.unit.health_data import Log
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -172,7 +172,7 @@ def test_the_health_command_tells_the_webhook_that_the_environment_names(
     log.update("u1", start, 60, "FAILED")
     log.write(Storage(home))
     monkeypatch.setenv("ALERT_WEBHOOK_URL", receiver.url)
-    result = CliRunner().invoke(app, ["health", "--json"])
+    result = CliRunner().invoke(command_line(), ["health", "--json"])
     assert (result.exit_code, result.stderr) == (1, "The webhook was told of 1 changes.\n")
     assert json.loads(result.stdout)["healthy"] is False
     with pytest.raises(SystemExit):  # the daily job's entry point, on the same state

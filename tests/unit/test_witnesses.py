@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.quality.rule import DatasetRule, Example, RowCount, Rule, RuleSet, Unique
 from ecommerce_lakehouse.quality.rules import PIPELINES, datasets_with_rules, rules_for
@@ -62,7 +62,7 @@ def test_every_kind_of_useless_rule_is_found(spark: SparkSession) -> None:
 
 
 def test_every_rule_of_the_registry_is_broken_by_the_rows_meant_to(spark: SparkSession, home: object) -> None:
-    result = CliRunner().invoke(app, ["quality", "test", "--json"])
+    result = CliRunner().invoke(command_line(), ["quality", "test", "--json"])
     assert result.exit_code == 0, result.output
     tested = json.loads(result.stdout)
     config = get_config("local")
@@ -79,7 +79,7 @@ def test_a_useless_rule_fails_the_command(
 ) -> None:
     useless = RuleSet((rule("never_broken", "price > 0 OR true", {"price": "0"}),), (), {"price": "1"}, "us")
     monkeypatch.setitem(PIPELINES, "shop", lambda config: {"silver_shop": useless})
-    result = CliRunner().invoke(app, ["quality", "test", "silver_shop"])
+    result = CliRunner().invoke(command_line(), ["quality", "test", "silver_shop"])
     assert result.exit_code == 1
     assert "never_broken" in result.stdout
     assert "1 rule failed" in result.stdout
@@ -87,18 +87,18 @@ def test_a_useless_rule_fails_the_command(
 
 
 def test_the_list_says_what_is_asked_and_of_whom() -> None:
-    result = CliRunner().invoke(app, ["quality", "list", "silver_customers", "--json"])
+    result = CliRunner().invoke(command_line(), ["quality", "list", "silver_customers", "--json"])
     rows = {row["rule"]: row for row in json.loads(result.stdout)}
     age = rows["valid_age"]
     assert (age["severity"], age["requirement"]) == ("drop", "age >= 16 AND age <= 120")
     assert (age["reason"], age["owner"]) == ("A customer is a living adult", "customer relations")
     assert rows["one_row_per_key"]["requirement"] == "unique (customer_id)"
-    plain = CliRunner().invoke(app, ["quality", "list", "bronze_orders"])
+    plain = CliRunner().invoke(command_line(), ["quality", "list", "bronze_orders"])
     assert "line_not_empty" in plain.stdout
     assert "10.00% of rows" in plain.stdout
 
 
 def test_an_unknown_dataset_is_named_with_the_closest(home: object) -> None:
-    result = CliRunner().invoke(app, ["quality", "list", "silver_ordesr"])
+    result = CliRunner().invoke(command_line(), ["quality", "list", "silver_ordesr"])
     assert result.exit_code == 2
     assert "Did you mean 'silver_orders'?" in result.stderr

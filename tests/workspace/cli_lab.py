@@ -111,7 +111,7 @@ def copy_project(to: Path) -> None:
 
 def state(lab: CliLab) -> dict[str, dict[str, object]]:
     """Documents of deployed resources; a dashboard that was deleted stays in the trash."""
-    from ecommerce_lakehouse.workspace.store import Store
+    from lakerun.workspace.store import Store
 
     store = Store(lab.home / "workspace" / "state.db")
     kinds = ("job", "pipeline", "schema", "volume", "permission", "grant", "creation", "dashboard", "alert")

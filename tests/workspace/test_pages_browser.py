@@ -13,9 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-
-from tests.unit.dashboard_data import write_logs
-from tests.workspace.pages_site import (
+from workspace.pages_site import (
     JOB,
     PIPELINE,
     RUN,
@@ -33,6 +31,8 @@ from tests.workspace.pages_site import (
     serve,
     task,
 )
+
+from tests.unit.dashboard_data import write_logs
 
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts" / "pages"
 NARROW = 320

@@ -12,9 +12,10 @@ from xml.etree.ElementTree import Element, TreeBuilder
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from workspace.pages_site import Site, serve
 
-from ecommerce_lakehouse.engine.storage import TableName
-from ecommerce_lakehouse.workspace.pages.charts import (
+from lakerun.tables.storage import TableName
+from lakerun.workspace.pages.charts import (
     BOTTOM,
     HEIGHT,
     LEFT,
@@ -26,7 +27,6 @@ from ecommerce_lakehouse.workspace.pages.charts import (
     line_chart,
 )
 from tests.unit import dashboard_data
-from tests.workspace.pages_site import Site, serve
 
 DAYS = [date(2024, 3, 1) + timedelta(days=n) for n in range(4)]
 

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
-from ecommerce_lakehouse.engine.bundle import load_bundle
-from ecommerce_lakehouse.engine.storage import Storage
+from lakerun.bundles.load import load_bundle
+from lakerun.tables.storage import Storage
 from tests.workspace.cli_lab import LAKEHOUSE, ROOT, TARGETS, WITHOUT_CLI, CliLab, databricks_cli, state
 
 pytestmark = [

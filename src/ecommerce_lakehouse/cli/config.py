@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+from ecommerce_lakehouse.cli.options import LOCAL, EnvironmentOption, JsonOption
 
 NAME = "config"
 EXAMPLES = (
@@ -27,9 +27,9 @@ def show(context: typer.Context, env: EnvironmentOption = LOCAL, as_json: JsonOp
         return
     from rich.markup import escape
 
-    from ecommerce_lakehouse.cli.output import console, new_table, print_json, text_value
     from ecommerce_lakehouse.config import get_config
-    from ecommerce_lakehouse.engine.storage import Storage
+    from lakerun.cli.output import console, new_table, print_json, text_value
+    from lakerun.tables.storage import Storage
 
     config = get_config(env)
     values = config.model_dump(mode="json") | {
@@ -54,12 +54,12 @@ def validate(
     """Check the settings of an environment: every problem at once, with its field and file; exit code 1."""
     from dataclasses import asdict
 
-    from ecommerce_lakehouse.cli.app import FAILED, fail
-    from ecommerce_lakehouse.cli.output import print_json
     from ecommerce_lakehouse.config import ENVIRONMENTS
     from ecommerce_lakehouse.config.settings import settings_file
     from ecommerce_lakehouse.config.validate import problems_of
-    from ecommerce_lakehouse.engine.errors import UnknownNameError
+    from lakerun.cli.app import FAILED, fail
+    from lakerun.cli.output import print_json
+    from lakerun.errors import UnknownNameError
 
     if env not in ENVIRONMENTS:
         raise UnknownNameError("environment", env, ENVIRONMENTS)

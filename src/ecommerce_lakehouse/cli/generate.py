@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+from ecommerce_lakehouse.cli.options import LOCAL, EnvironmentOption, JsonOption
 
 NAME = "generate"
 app = typer.Typer(name=NAME, help="Write data that arrives into the volume.", no_args_is_help=True)
@@ -32,11 +32,11 @@ def orders(
     as_json: JsonOption = False,
 ) -> None:
     """Write batches of orders as JSON files into orders/landing; order_analytics_pipeline reads them."""
-    from ecommerce_lakehouse.cli.app import USAGE, fail
-    from ecommerce_lakehouse.cli.output import print_json
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.generation.manifest import GenerationError
     from ecommerce_lakehouse.generation.order_batches import OrderGenerator, landing_folder, simulate
+    from lakerun.cli.app import USAGE, fail
+    from lakerun.cli.output import print_json
 
     config = get_config(env)
     written = []

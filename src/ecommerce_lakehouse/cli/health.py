@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+from ecommerce_lakehouse.cli.options import LOCAL, EnvironmentOption, JsonOption
 
 NAME = "health"
 EXAMPLES = "Examples:\n\nlakehouse health\n\nlakehouse health --days 30\n\nlakehouse health --json"
@@ -27,11 +27,11 @@ def command(
     """
     from rich.markup import escape
 
-    from ecommerce_lakehouse.cli.app import FAILED, OK, fail
-    from ecommerce_lakehouse.cli.output import console, new_table, print_json
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.observability import health
     from ecommerce_lakehouse.observability.health_checks import HealthError
+    from lakerun.cli.app import FAILED, OK, fail
+    from lakerun.cli.output import console, new_table, print_json
 
     try:
         config = get_config(env)

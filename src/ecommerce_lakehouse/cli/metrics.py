@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from ecommerce_lakehouse.cli.app import LakehouseGroup
-from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+from ecommerce_lakehouse.cli.options import LOCAL, EnvironmentOption, JsonOption
+from lakerun.cli.app import CommandGroup
 
 NAME = "metrics"
 EXAMPLES = (
@@ -15,7 +15,7 @@ EXAMPLES = (
 
 app = typer.Typer(
     name=NAME,
-    cls=LakehouseGroup,
+    cls=CommandGroup,
     help="Metrics of the pipelines and of the business.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -32,10 +32,10 @@ def export(env: EnvironmentOption = LOCAL, as_json: JsonOption = False) -> None:
     """Bring the PostgreSQL database of an environment up to date; exit code 1 where that did not work."""
     from dataclasses import asdict
 
-    from ecommerce_lakehouse.cli.app import FAILED, fail
-    from ecommerce_lakehouse.cli.output import print_json
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.observability.metrics_export import job
+    from lakerun.cli.app import FAILED, fail
+    from lakerun.cli.output import print_json
 
     config = get_config(env)
     if config.postgres_host is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+from ecommerce_lakehouse.cli.options import LOCAL, EnvironmentOption, JsonOption
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.config import LakehouseConfig
@@ -43,8 +43,8 @@ def list_rules(
     """List the rules: what must hold, what happens if not, why, and who is asked."""
     from rich.markup import escape
 
-    from ecommerce_lakehouse.cli.output import console, new_table, print_json
     from ecommerce_lakehouse.config import get_config
+    from lakerun.cli.output import console, new_table, print_json
 
     found = [
         row for name, rules in _rule_sets(dataset, get_config(env)).items() for row in _described(name, rules)
@@ -66,13 +66,13 @@ def try_out(
     """Hold every rule against rows built to pass and to break it; fail for one that no row breaks."""
     from dataclasses import asdict
 
-    from ecommerce_lakehouse.cli.app import FAILED
-    from ecommerce_lakehouse.cli.output import console, new_table, plural, print_json
-    from ecommerce_lakehouse.cli.quiet import output_to
     from ecommerce_lakehouse.config import get_config
-    from ecommerce_lakehouse.engine.session import get_session
-    from ecommerce_lakehouse.engine.storage import Storage
     from ecommerce_lakehouse.quality.witnesses import try_rules
+    from lakerun.cli.app import FAILED
+    from lakerun.cli.output import console, new_table, plural, print_json
+    from lakerun.cli.quiet import output_to
+    from lakerun.spark.session import get_session
+    from lakerun.tables.storage import Storage
 
     rule_sets = _rule_sets(dataset, get_config(env))
     out = console()  # made before the output is redirected
@@ -96,8 +96,8 @@ def try_out(
 
 
 def _rule_sets(dataset: str | None, config: LakehouseConfig) -> dict[str, RuleSet]:
-    from ecommerce_lakehouse.engine.errors import UnknownNameError
     from ecommerce_lakehouse.quality.rules import datasets_with_rules, rules_for
+    from lakerun.errors import UnknownNameError
 
     names = datasets_with_rules(config)
     if dataset is not None and dataset not in names:
@@ -130,8 +130,8 @@ def _described(dataset: str, rules: RuleSet) -> list[dict[str, Any]]:
 
 
 def _relative(location: str) -> str:
-    from ecommerce_lakehouse.cli.project import project_root
-    from ecommerce_lakehouse.engine.errors import LakehouseError
+    from lakerun.cli.project import project_root
+    from lakerun.errors import LakehouseError
 
     try:
         return location.removeprefix(f"{project_root()}/")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecommerce_lakehouse.cli.project import LOCAL, EnvironmentOption, JsonOption
+from ecommerce_lakehouse.cli.options import LOCAL, EnvironmentOption, JsonOption
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.config import LakehouseConfig
@@ -32,9 +32,9 @@ TargetArgument = Annotated[str, typer.Argument(help="Whose quarantine: orders, c
 @app.command("list")
 def list_(env: EnvironmentOption = LOCAL, as_json: JsonOption = False) -> None:
     """Count the refused rows of every quarantine by rule, and what became of them."""
-    from ecommerce_lakehouse.cli.output import console, new_table, print_json
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.replay import REPLAYABLE
+    from lakerun.cli.output import console, new_table, print_json
 
     config = get_config(env)
     found = []
@@ -82,8 +82,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show refused rows with their ids, reasons and raw lines, and the corrections of them."""
-    from ecommerce_lakehouse.cli.output import console, new_table, print_json
     from ecommerce_lakehouse.config import get_config
+    from lakerun.cli.output import console, new_table, print_json
 
     config = get_config(env)
     corrections = _corrections(config, target)
@@ -129,10 +129,10 @@ def fix(
     as_json: JsonOption = False,
 ) -> None:
     """Correct refused rows, by hand or by SQL; 'quarantine replay' lets them arrive."""
-    from ecommerce_lakehouse.cli.app import USAGE, fail
-    from ecommerce_lakehouse.cli.output import plural, print_json
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.replay import ReplayError
+    from lakerun.cli.app import USAGE, fail
+    from lakerun.cli.output import plural, print_json
 
     ids = rows or []
     if (line is None) == (not values):
@@ -165,10 +165,10 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Let corrected rows arrive, each once; the pipeline's next run takes them in."""
-    from ecommerce_lakehouse.cli.app import FAILED, fail
-    from ecommerce_lakehouse.cli.output import plural, print_json
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.replay import REPLAYABLE, ReplayError
+    from lakerun.cli.app import FAILED, fail
+    from lakerun.cli.output import plural, print_json
 
     config = get_config(env)
     written: list[dict[str, Any]] = []
@@ -191,8 +191,8 @@ def replay(
 
 
 def _corrections(config: LakehouseConfig, target: str) -> Corrections:
-    from ecommerce_lakehouse.engine.errors import UnknownNameError
     from ecommerce_lakehouse.quality.replay import REPLAYABLE, Corrections
+    from lakerun.errors import UnknownNameError
 
     if target not in REPLAYABLE:
         raise UnknownNameError("quarantine", target, REPLAYABLE)
@@ -228,7 +228,7 @@ def _rows(config: LakehouseConfig, target: str, where: str, ids: list[str]) -> l
 
 
 def _known(ids: list[str], rows: Any) -> list[str]:
-    from ecommerce_lakehouse.engine.errors import UnknownNameError
+    from lakerun.errors import UnknownNameError
 
     known = {row.row_id for row in rows}
     for given in ids:
@@ -239,8 +239,8 @@ def _known(ids: list[str], rows: Any) -> list[str]:
 
 def _query(config: LakehouseConfig, target: str, sql: str) -> list[dict[str, Any]] | None:
     """The rows of a query in which `{table}` stands for the quarantine; None where it is not there yet."""
-    from ecommerce_lakehouse.engine.query import query
-    from ecommerce_lakehouse.engine.storage import Storage, TableName
+    from lakerun.sql.query import query
+    from lakerun.tables.storage import Storage, TableName
 
     table = config.get_table_name("quarantine", target)
     storage = Storage.default()

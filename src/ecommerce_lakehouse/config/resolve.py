@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from ecommerce_lakehouse.config.settings import (
     LakehouseConfig,
     known_environments,
     settings_file,
+    settings_values,
 )
 
 ENVIRONMENTS = known_environments()
@@ -126,11 +126,7 @@ def _spark_conf(key: str) -> str | None:
 def _load(environment: str, overrides: tuple[tuple[str, str], ...], home: Path | None) -> LakehouseConfig:
     """`home` is the laptop's data folder, None on Databricks."""
     path = settings_file(environment)
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path.name} cannot be read: {error}") from None
-    values |= dict(overrides)
+    values = settings_values(path) | dict(overrides)
     values |= {"environment": environment, "on_databricks": home is None}
     if home is not None:
         values |= {"volumes_root": str(home / "volumes"), "tables_root": str(home / "tables")}

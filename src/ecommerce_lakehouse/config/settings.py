@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,6 +25,8 @@ warnings.filterwarnings("ignore", message='Field name "schema" in "LakehouseConf
 
 class ConfigError(ValueError):
     """A setting or an environment name is wrong; the message is one line that says what is valid."""
+
+    exit_code = 2
 
 
 class _Frozen(BaseModel):
@@ -226,3 +229,12 @@ def known_environments() -> tuple[str, ...]:
 def settings_file(environment: str) -> Path:
     """The JSON file of an environment."""
     return Path(__file__).parent / f"{environment}_config.json"
+
+
+def settings_values(path: Path) -> dict[str, Any]:
+    """What a settings file holds, unchecked; ConfigError where it cannot be read."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}") from None
+    return values

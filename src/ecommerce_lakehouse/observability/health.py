@@ -144,11 +144,10 @@ def _amount(value: float | None, unit: str) -> str:
 
 
 def _quick_rows(sql: str, config: LakehouseConfig) -> list[dict[str, Any]]:
-    # By name: the laptop's engine is beside this package, which works without it on Databricks.
-    engine = "ecommerce_lakehouse.engine"
-    query = importlib.import_module(f"{engine}.query").query
-    rows_of = importlib.import_module(f"{engine}.table_info").rows_of
-    storage = importlib.import_module(f"{engine}.storage").Storage(Path(config.tables_root or "").parent)
+    # By name: the laptop's runtime is beside this package, which works without it on Databricks.
+    query = importlib.import_module("lakerun.sql.query").query
+    rows_of = importlib.import_module("lakerun.tables.table_info").rows_of
+    storage = importlib.import_module("lakerun.tables.storage").Storage(Path(config.tables_root or "").parent)
     found = query(sql, storage, catalog=config.catalog, schema=config.schema)
     return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 # A command stands above all layers, wherever it is called from: pyproject.toml allows this one import.
-from ecommerce_lakehouse.cli.main import app
+from ecommerce_lakehouse.cli.main import command_line
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else, on stdout")
     given = parser.parse_args()
     command = ["quality", "test" if given.test else "list", "--env", given.env]
-    app([*command, "--json"] if given.json else command)
+    command_line()([*command, "--json"] if given.json else command)
 
 
 if __name__ == "__main__":

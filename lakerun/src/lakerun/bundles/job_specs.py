@@ -1,0 +1,201 @@
+"""A job's settings, as the Jobs API 2.2 and the bundle have them, as a `JobSpec`: `job_from_settings`."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from lakerun.bundles.model import JobSpec, TaskSpec
+from lakerun.bundles.sections import Section
+from lakerun.bundles.yaml_tree import plain
+from lakerun.errors import UnknownNameError
+
+RUN_IF = (
+    "ALL_SUCCESS", "AT_LEAST_ONE_SUCCESS", "NONE_FAILED",
+    "ALL_DONE", "AT_LEAST_ONE_FAILED", "ALL_FAILED",
+)  # fmt: skip
+OPERATORS = (
+    "EQUAL_TO", "NOT_EQUAL",
+    "GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL",
+)  # fmt: skip
+KINDS = ("python_wheel", "spark_python", "notebook", "pipeline", "condition", "run_job", "for_each")
+# Settings of a task whose value is the path of a file, relative to the file of the bundle that names it.
+PATHS = {"notebook": "notebook_path", "spark_python": "python_file"}
+MAX_CONCURRENT_ITERATIONS = 100
+TASK_KEY = re.compile(r"[\w-]{1,100}")
+
+
+def job_from_settings(settings: Mapping[str, Any], key: str) -> JobSpec:
+    """The job with these settings, a plain JSON mapping as `jobs/create` takes it; `key` is its id.
+
+    Raises SettingsError, which names the field, for a value of a wrong type, a task that has no type or one
+    that is not run here, a name that does not exist, or tasks that wait for each other in a circle.
+    """
+    return read_job(Section(settings), key, Section({}))
+
+
+def read_job(section: Section, key: str, presets: Section) -> JobSpec:
+    """The job that a section of the bundle or of the API describes; `presets` are the target's."""
+    schedule = section.section("schedule").values
+    pause = presets.text("trigger_pause_status", "")
+    environments = _environments(section)
+    job = JobSpec(
+        key=key,
+        name=section.text("name", key),
+        parameters={item.text("name"): item.text("default") for item in section.sections("parameters")},
+        tasks=tuple(_task(item, environments) for item in section.sections("tasks")),
+        schedule=({"pause_status": pause or "UNPAUSED"} | plain(schedule)) if schedule else None,
+        queue=section.section("queue").flag("enabled", False),
+        max_concurrent_runs=section.number(
+            "max_concurrent_runs", presets.number("jobs_max_concurrent_runs", 1)
+        ),
+        timeout_seconds=section.number("timeout_seconds", 0),
+    )
+    _check_graph(section, job)
+    return job
+
+
+def circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """The nodes of a circle, the first one repeated at the end; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        # graphlib lists each node before the one that waits for it.
+        return [str(node) for node in reversed(error.args[1])]
+    return []
+
+
+def _task(section: Section, environments: Mapping[str, tuple[str, ...]]) -> TaskSpec:
+    key = section.text("task_key")
+    if not TASK_KEY.fullmatch(key):
+        raise section.error("task_key", f"letters, digits, - and _ are expected, 100 at most, not '{key}'")
+    kind = _kind(section, key)
+    payload = section.section(f"{kind}_task")
+    return TaskSpec(
+        key=key,
+        kind=kind,
+        payload=_payload(kind, payload),
+        depends_on=tuple(item.text("task_key") for item in section.sections("depends_on")),
+        outcomes={
+            item.text("task_key"): item.choice("outcome", ("true", "false"))
+            for item in section.sections("depends_on")
+            if item.values.get("outcome") is not None
+        },
+        run_if=section.choice("run_if", RUN_IF, "ALL_SUCCESS"),
+        max_retries=section.number("max_retries", 0, least=-1),
+        min_retry_interval_millis=section.number("min_retry_interval_millis", 0),
+        retry_on_timeout=section.flag("retry_on_timeout", False),
+        timeout_seconds=section.number("timeout_seconds", 0),
+        disabled=section.flag("disabled", False),
+        wheels=_wheels(section, environments),
+        each=_task(payload.section("task"), environments) if kind == "for_each" else None,
+    )
+
+
+def _kind(section: Section, key: str) -> str:
+    kinds = [name for name, value in section.values.items() if name.endswith("_task") and value is not None]
+    if len(kinds) != 1:
+        given = ", ".join(kinds) or "none"
+        raise section.error(
+            "task_key", f"task '{key}' needs exactly one type, such as pipeline_task; it has {given}"
+        )
+    kind = kinds[0].removesuffix("_task")
+    if kind not in KINDS:
+        types = ", ".join(f"{name}_task" for name in KINDS)
+        raise section.error(kinds[0], f"task '{key}' is of a type that is not run here. Types: {types}")
+    return kind
+
+
+def _payload(kind: str, section: Section) -> dict[str, Any]:
+    """The settings of a task's type, checked; paths of a bundle are made absolute."""
+    payload: dict[str, Any] = plain(section.values)
+    match kind:
+        case "python_wheel":
+            section.text("package_name"), section.text("entry_point")
+            section.texts("parameters"), section.text_map("named_parameters")
+        case "spark_python":
+            section.text("python_file"), section.texts("parameters")
+        case "notebook":
+            section.text("notebook_path"), section.text_map("base_parameters")
+        case "pipeline":
+            payload["pipeline_id"] = section.text("pipeline_id")
+            section.flag("full_refresh", False)
+            section.texts("refresh_selection"), section.texts("full_refresh_selection")
+        case "run_job":
+            payload["job_id"] = section.text("job_id")
+            section.text_map("job_parameters")
+        case "condition":
+            section.choice("op", OPERATORS), section.text("left"), section.text("right")
+        case "for_each":
+            payload = {
+                "inputs": section.text("inputs"),
+                "concurrency": section.number("concurrency", 1, least=1),
+            }
+            if payload["concurrency"] > MAX_CONCURRENT_ITERATIONS:
+                raise section.error("concurrency", f"{MAX_CONCURRENT_ITERATIONS} at most is expected")
+            if section.section("task").values.get("for_each_task") is not None:
+                raise section.section("task").error("for_each_task", "a for_each_task cannot repeat another")
+    if kind in PATHS:
+        payload[PATHS[kind]] = _path(section, PATHS[kind], section.text(PATHS[kind]))
+    return payload
+
+
+def _path(section: Section, key: str, path: str) -> str:
+    """A relative path in a bundle, from the folder of the file that has it."""
+    mark = section.mark(key)
+    if mark is None or path.startswith(("/", "{{")) or "://" in path:
+        return path
+    return os.path.normpath(mark.folder / path)
+
+
+def _environments(section: Section) -> dict[str, tuple[str, ...]]:
+    """The wheels of each environment of the job. Its other dependencies are installed with the project."""
+    found: dict[str, tuple[str, ...]] = {}
+    for environment in section.sections("environments"):
+        spec = environment.section("spec")
+        wheels = [item for item in spec.texts("dependencies") if item.endswith(".whl")]
+        found[environment.text("environment_key")] = _files(spec, "dependencies", wheels)
+    return found
+
+
+def _wheels(section: Section, environments: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    wheels: tuple[str, ...] = ()
+    if section.values.get("environment_key") is not None:
+        name = section.text("environment_key")
+        if name not in environments:
+            raise section.error("environment_key", str(UnknownNameError("environment", name, environments)))
+        wheels += environments[name]
+    for library in section.sections("libraries"):
+        if library.values.get("whl") is not None:
+            wheels += _files(library, "whl", [library.text("whl")])
+    return wheels
+
+
+def _files(section: Section, key: str, wheels: list[str]) -> tuple[str, ...]:
+    """Paths of wheels; in a bundle a pattern stands for the files there are, none before the first build."""
+    if section.mark(key) is None:
+        return tuple(wheels)
+    return tuple(
+        path
+        for wheel in wheels
+        for path in sorted(glob.glob(_path(section, key, wheel)))  # noqa: PTH207
+    )
+
+
+def _check_graph(section: Section, job: JobSpec) -> None:
+    keys = [task.key for task in job.tasks]
+    kinds = {task.key: task.kind for task in job.tasks}
+    for task, written in zip(job.tasks, section.sections("tasks"), strict=True):
+        if keys.count(task.key) > 1:
+            raise written.error("task_key", f"there is more than one task '{task.key}'")
+        for upstream, entry in zip(task.depends_on, written.sections("depends_on"), strict=True):
+            if upstream not in keys:
+                raise entry.error("task_key", str(UnknownNameError("task", upstream, keys)))
+            if upstream in task.outcomes and kinds[upstream] != "condition":
+                raise entry.error("outcome", f"task '{upstream}' is no condition_task and has no outcome")
+    if cycle := circle({task.key: task.depends_on for task in job.tasks}):
+        raise section.error("tasks", f"tasks wait for each other in a circle: {' -> '.join(cycle)}")

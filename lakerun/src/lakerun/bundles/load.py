@@ -1,0 +1,219 @@
+"""Reads the bundle that Databricks deploys: `load_bundle`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lakerun.bundles.model import Bundle, JobSpec, PipelineSpec, TaskSpec
+from lakerun.bundles.references import Resolver
+from lakerun.bundles.specs import job_specs, pipeline_specs
+from lakerun.bundles.yaml_tree import Mark, YamlList, YamlMap, kind_of, merge, plain, read_yaml
+from lakerun.errors import BundleError, UnknownNameError
+
+__all__ = ["Bundle", "JobSpec", "PipelineSpec", "TaskSpec", "bundle_name", "load_bundle"]
+
+ROOT_FILES = ("databricks.yml", "databricks.yaml")
+VARIABLE_KEYS = {"default", "lookup", "description", "type"}
+RESOURCE_TYPES = (  # noqa: SIM905
+    "alerts apps catalogs clusters dashboards database_catalogs database_instances experiments "
+    "external_locations genie_spaces instance_pools job_runs jobs model_serving_endpoints models pipelines "
+    "postgres_branches postgres_catalogs postgres_databases postgres_endpoints postgres_projects "
+    "postgres_roles postgres_synced_tables quality_monitors registered_models schemas secret_scopes secrets "
+    "sql_warehouses synced_database_tables vector_search_endpoints vector_search_indexes volumes"
+).split()
+
+
+def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, str] | None = None) -> Bundle:
+    """The bundle in folder `root`, resolved for `target` (by default the bundle's default target).
+
+    Reads `databricks.yml` and its includes, merges the target's overrides, and resolves every reference in
+    `resources`. A variable's value is the one in `variables`, else in the process environment as
+    `BUNDLE_VAR_<name>`, else in `.databricks/bundle/<target>/variable-overrides.json`, else the target's,
+    else its default; a lookup stands for the name that it looks up.
+
+    On a laptop nothing is deployed: names are as they are written, without the prefix of development mode;
+    `${resources.<type>.<key>.id}` is the resource's key; the workspace's user is the machine's and its
+    paths are `root`.
+
+    Raises BundleError, in one line with file and key, for anything wrong in the files, and UnknownNameError
+    for a target or a variable that does not exist.
+    """
+    root = root.absolute()
+    tree = _with_includes(root)
+    targets = _mapping(tree, "targets")
+    chosen = _choose_target(targets, target)
+    overrides = _mapping(targets, chosen, "targets")
+    for key in overrides.keys() - {"mode", "default", "variables"}:
+        merged = merge(tree.get(key), overrides[key], key) if key in tree else overrides[key]
+        tree.put(key, merged, overrides.marks[key])
+    values = _variables(tree, overrides, chosen, root, variables or {})
+    resolver = Resolver(tree, values, chosen, root)
+    _check_resources(_mapping(tree, "resources"))
+    resources = resolver.resolve(_mapping(tree, "resources"), "resources", tree.mark)
+    presets = resolver.resolve(_mapping(tree, "presets"), "presets", tree.mark)
+    pipelines = pipeline_specs(resources, presets, in_development=overrides.get("mode") == "development")
+    return Bundle(
+        name=_bundle_name(tree),
+        target=chosen,
+        root=root,
+        variables={
+            name: plain(resolver.resolve(value, f"variables.{name}", where))
+            for name, (value, where) in values.items()
+        },
+        pipelines=pipelines,
+        jobs=job_specs(resources, presets, pipelines),
+        resources=plain(resources),
+    )
+
+
+def bundle_name(root: Path) -> str:
+    """The name of the bundle in folder `root`; BundleError where it has none."""
+    return _bundle_name(_root_file(root.absolute()))
+
+
+def _root_file(root: Path) -> YamlMap:
+    for name in ROOT_FILES:
+        if (root / name).is_file():
+            return read_yaml(root / name, root)
+    raise BundleError(f"There is no {ROOT_FILES[0]} in {root}. Run this in the bundle's folder.")
+
+
+def _with_includes(root: Path) -> YamlMap:
+    """databricks.yml with every included file merged into it."""
+    tree = _root_file(root)
+    seen = dict(_resource_keys(tree))
+    for path in _included_files(tree, root):
+        included = read_yaml(path, root)
+        for key, mark in _resource_keys(included):
+            if key in seen:
+                raise BundleError(f"{mark}: resources: '{key}' is already defined in {seen[key]}")
+            seen[key] = mark
+        tree = merge(tree, included)
+    return tree
+
+
+def _included_files(tree: YamlMap, root: Path) -> list[Path]:
+    patterns = tree.get("include")
+    if patterns is None:
+        return []
+    if not isinstance(patterns, YamlList):
+        raise BundleError(f"{tree.marks['include']}: include: a list is expected, not {kind_of(patterns)}")
+    files: list[Path] = []
+    for pattern, mark in zip(patterns, patterns.marks, strict=True):
+        if not isinstance(pattern, str) or not pattern or Path(pattern).is_absolute():
+            raise BundleError(f"{mark}: include: a path relative to the bundle is expected, not '{pattern}'")
+        found = sorted(path for path in root.glob(pattern.removeprefix("./")) if path.is_file())
+        if not found and not any(letter in pattern for letter in "*?["):
+            raise BundleError(f"{mark}: include: there is no file '{pattern}'")
+        files += [path for path in found if path not in files and path.name not in ROOT_FILES]
+    return files
+
+
+def _resource_keys(tree: YamlMap) -> Iterator[tuple[str, Mark]]:
+    """Every resource's key; one bundle has each only once, whatever the type."""
+    resources = _mapping(tree, "resources")
+    for kind in resources:
+        yield from _mapping(resources, kind, "resources").marks.items()
+
+
+def _choose_target(targets: YamlMap, target: str | None) -> str:
+    if not targets and target in (None, "default"):
+        return "default"
+    if target is not None:
+        if target not in targets:
+            raise UnknownNameError("target", target, targets)
+        return target
+    defaults = [name for name in targets if _mapping(targets, name, "targets").get("default") is True]
+    if len(defaults) > 1:
+        raise BundleError(
+            f"{targets.marks[defaults[1]]}: targets: more than one default: {', '.join(defaults)}"
+        )
+    if defaults or len(targets) == 1:
+        return defaults[0] if defaults else next(iter(targets))
+    raise BundleError(f"{targets.mark}: targets: none is the default; name one of: {', '.join(targets)}")
+
+
+def _variables(
+    tree: YamlMap, overrides: YamlMap, target: str, root: Path, given: Mapping[str, str]
+) -> dict[str, tuple[Any, Mark]]:
+    """Each variable's value, not yet resolved, with the place it comes from."""
+    declared = _mapping(tree, "variables")
+    of_target = _mapping(overrides, "variables", f"targets.{target}")
+    file = root / ".databricks" / "bundle" / target / "variable-overrides.json"
+    of_file = read_yaml(file, root) if file.is_file() else YamlMap(declared.mark)
+    for name in given:
+        if name not in declared:
+            raise UnknownNameError("variable", name, declared)
+    for assigned in (of_target, of_file):
+        for name, mark in assigned.marks.items():
+            if name not in declared:
+                raise BundleError(f"{mark}: variables: {UnknownNameError('variable', name, declared)}")
+    values: dict[str, tuple[Any, Mark]] = {}
+    for name, mark in declared.marks.items():
+        definition = _definition(declared, name, of_target)
+        if (text := given.get(name, os.environ.get(f"BUNDLE_VAR_{name}"))) is not None:
+            values[name] = (text, mark)
+        elif name in of_file:
+            values[name] = (of_file[name], of_file.marks[name])
+        elif definition.get("default") is not None:
+            values[name] = (definition["default"], definition.marks["default"])
+        elif lookup := _mapping(definition, "lookup", f"variables.{name}"):
+            kind, looked_up = next(iter(lookup.items()))
+            values[name] = (looked_up, lookup.marks[kind])
+        else:
+            raise BundleError(
+                f"{mark}: variables.{name}: it has no value for target '{target}'; set BUNDLE_VAR_{name}, "
+                f"or give it one in targets.{target}.variables"
+            )
+    return values
+
+
+def _definition(declared: YamlMap, name: str, of_target: YamlMap) -> YamlMap:
+    """A variable's definition with the target's value as its default."""
+    definition = _mapping(declared, name, "variables")
+    if name not in of_target:
+        return definition
+    value, mark = of_target[name], of_target.marks[name]
+    if isinstance(value, YamlMap) and value and value.keys() <= VARIABLE_KEYS:
+        override = value
+    else:
+        override = YamlMap(mark)
+        override.put("default", value, mark)
+    merged = YamlMap(definition.mark)
+    for source in (definition, override):
+        for key, item in source.items():
+            merged.put(key, item, source.marks[key])
+    if "lookup" in override:
+        merged.pop("default", None)
+    return merged
+
+
+def _check_resources(resources: YamlMap) -> None:
+    for kind, mark in resources.marks.items():
+        if kind not in RESOURCE_TYPES:
+            raise BundleError(
+                f"{mark}: resources: {UnknownNameError('type of resource', kind, RESOURCE_TYPES)}"
+            )
+        for key in _mapping(resources, kind, "resources"):
+            _mapping(resources[kind], key, f"resources.{kind}")
+
+
+def _bundle_name(tree: YamlMap) -> str:
+    name = _mapping(tree, "bundle").get("name")
+    if not isinstance(name, str) or not name:
+        raise BundleError(f"{tree.mark}: bundle.name: the bundle needs a name")
+    return name
+
+
+def _mapping(parent: YamlMap, key: str, path: str = "") -> YamlMap:
+    """The mapping under `key`; an empty one where there is nothing."""
+    value = parent.get(key)
+    if value is None:
+        return YamlMap(parent.marks.get(key, parent.mark))
+    if not isinstance(value, YamlMap):
+        where = f"{path}.{key}" if path else key
+        raise BundleError(f"{parent.marks[key]}: {where}: a mapping is expected, not {kind_of(value)}")
+    return value

@@ -1,0 +1,102 @@
+"""What the laptop needs of a bundle: its pipelines and jobs, every name and reference resolved."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from lakerun.errors import UnknownNameError
+from lakerun.tables.storage import TableName
+
+# Databricks calls the schema `schema`; pydantic warns because a deprecated method of its own has that name.
+warnings.filterwarnings("ignore", message='Field name "schema" in "PipelineSpec"', category=UserWarning)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PipelineSpec(_Frozen):
+    """One pipeline. `source_files` are the Python files that its libraries name, sorted.
+
+    `configuration` is what the pipeline's code reads from Spark conf; `event_log` the table in which the
+    event log is published, None where it is not.
+    """
+
+    key: str
+    name: str
+    catalog: str
+    schema: str  # type: ignore[assignment]
+    configuration: dict[str, str]
+    source_files: tuple[Path, ...]
+    root_path: Path | None
+    event_log: TableName | None
+    serverless: bool
+    development: bool
+    continuous: bool
+
+
+class TaskSpec(_Frozen):
+    """One task of a job. `kind` is its type without `_task`: python_wheel, pipeline, run_job, ...
+
+    `payload` holds the type's own settings, with `{{...}}` references as written; `pipeline_id` and
+    `job_id` in it are text: keys of the bundle, or ids in a workspace. `outcomes` are what the condition
+    tasks among `depends_on` have to come out as, "true" or "false". `max_retries` of -1 has no end; a
+    timeout of 0 is none. `wheels` are the wheel files of the task's environment and libraries. A for_each
+    task has in `each` the task that it repeats.
+    """
+
+    key: str
+    kind: str
+    payload: dict[str, Any]
+    depends_on: tuple[str, ...] = ()
+    outcomes: dict[str, str] = {}
+    run_if: str = "ALL_SUCCESS"
+    max_retries: int = 0
+    min_retry_interval_millis: int = 0
+    retry_on_timeout: bool = False
+    timeout_seconds: int = 0
+    disabled: bool = False
+    wheels: tuple[str, ...] = ()
+    each: TaskSpec | None = None
+
+
+class JobSpec(_Frozen):
+    """One job. `parameters` are its job parameters with their defaults; tasks are as the file orders them.
+
+    `key` is its key in the bundle, or its id in a workspace.
+    """
+
+    key: str
+    name: str
+    parameters: dict[str, str]
+    tasks: tuple[TaskSpec, ...]
+    schedule: dict[str, Any] | None = None
+    queue: bool = False
+    max_concurrent_runs: int = 1
+    timeout_seconds: int = 0
+
+
+class Bundle(_Frozen):
+    """A bundle resolved for one target. `resources` holds every resource, by type and key, resolved."""
+
+    name: str
+    target: str
+    root: Path
+    variables: dict[str, Any]
+    pipelines: dict[str, PipelineSpec]
+    jobs: dict[str, JobSpec]
+    resources: dict[str, dict[str, dict[str, Any]]]
+
+    def find(self, name: str) -> PipelineSpec | JobSpec:
+        """The pipeline or job with this key or name; UnknownNameError lists what there is."""
+        found: dict[str, PipelineSpec | JobSpec] = {**self.pipelines, **self.jobs}
+        if name in found:
+            return found[name]
+        for spec in found.values():
+            if spec.name == name:
+                return spec
+        raise UnknownNameError("job or pipeline", name, found)

@@ -1,0 +1,129 @@
+"""Mappings that a user wrote, in YAML or as JSON: `Section` reads values of one type each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lakerun.bundles.references import as_text
+from lakerun.bundles.yaml_tree import Mark, YamlList, YamlMap, kind_of
+from lakerun.errors import BundleError, LakehouseError, SettingsError
+
+
+@dataclass(frozen=True)
+class Section:
+    """A mapping and the path under which it is written.
+
+    What is wrong is a BundleError with file and line where the mapping is the bundle's YAML, else a
+    SettingsError that names the field.
+    """
+
+    values: Mapping[str, Any]
+    path: str = ""
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A scalar as text; an error where it is missing and has no default."""
+        value = self.values.get(key)
+        if value is None:
+            if default is None:
+                raise self.error(key, "it is missing")
+            return default
+        if isinstance(value, (dict, list)):
+            raise self.error(key, f"text is expected, not {kind_of(value)}")
+        return as_text(value)
+
+    def choice(self, key: str, valid: tuple[str, ...], default: str | None = None) -> str:
+        """Text that is one of `valid`."""
+        text = self.text(key, default)
+        if text not in valid:
+            raise self.error(key, f"one of {', '.join(valid)} is expected, not '{text}'")
+        return text
+
+    def flag(self, key: str, default: bool) -> bool:
+        """A boolean, or the words that a variable may give for one."""
+        value = self.values.get(key)
+        if value is None:
+            return default
+        if isinstance(value, bool):
+            return value
+        if value in ("true", "false"):
+            return bool(value == "true")
+        raise self.error(key, f"true or false is expected, not {kind_of(value)}")
+
+    def number(self, key: str, default: int, *, least: int = 0) -> int:
+        """A whole number from `least` on, or text that is one."""
+        text = self.text(key, str(default))
+        try:
+            number = int(text)
+        except ValueError:
+            raise self.error(key, f"a whole number is expected, not '{text}'") from None
+        if number < least:
+            raise self.error(key, f"a whole number from {least} on is expected, not {number}")
+        return number
+
+    def section(self, key: str) -> Section:
+        """The mapping under `key`, empty where there is none."""
+        value = self.values.get(key)
+        if value is None:
+            return Section(YamlMap(mark) if (mark := self.mark(key)) else {}, self.field(key))
+        if not isinstance(value, dict):
+            raise self.error(key, f"a mapping is expected, not {kind_of(value)}")
+        return Section(value, self.field(key))
+
+    def sections(self, key: str) -> list[Section]:
+        """The mappings in the list under `key`."""
+        found = []
+        for position, item in enumerate(self._list(key)):
+            field = f"{self.field(key)}[{position}]"
+            if not isinstance(item, dict):
+                raise self._error_at(
+                    field, self._item_mark(key, position), f"a mapping is expected, not {kind_of(item)}"
+                )
+            found.append(Section(item, field))
+        return found
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The scalars in the list under `key`, as text."""
+        for position, item in enumerate(self._list(key)):
+            if item is None or isinstance(item, (dict, list)):
+                raise self._error_at(
+                    f"{self.field(key)}[{position}]",
+                    self._item_mark(key, position),
+                    f"text is expected, not {kind_of(item)}",
+                )
+        return tuple(as_text(item) for item in self._list(key))
+
+    def text_map(self, key: str) -> dict[str, str]:
+        """The mapping under `key`, its values scalars as text."""
+        found = self.section(key)
+        return {name: found.text(name, "") for name in found.values}
+
+    def field(self, key: str) -> str:
+        """The full name of the field `key`."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def mark(self, key: str) -> Mark | None:
+        """Where the value under `key` is written; None outside of YAML."""
+        if not isinstance(self.values, YamlMap):
+            return None
+        return self.values.marks.get(key, self.values.mark)
+
+    def error(self, key: str, problem: str) -> LakehouseError:
+        """An error about the value under `key`."""
+        return self._error_at(self.field(key), self.mark(key), problem)
+
+    def _list(self, key: str) -> list[Any]:
+        value = self.values.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.error(key, f"a list is expected, not {kind_of(value)}")
+        return value
+
+    def _item_mark(self, key: str, position: int) -> Mark | None:
+        value = self.values[key]
+        return value.marks[position] if isinstance(value, YamlList) else None
+
+    def _error_at(self, field: str, mark: Mark | None, problem: str) -> LakehouseError:
+        return BundleError(f"{mark}: {field}: {problem}") if mark else SettingsError(field, problem)

@@ -1,0 +1,131 @@
+"""The bundle as the command line finds and resolves it, and the environment whose settings apply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakerun.plugins import Environment, Plugin, loaded_plugins
+
+if TYPE_CHECKING:
+    from lakerun.bundles.model import Bundle
+
+
+def project_root() -> Path:
+    """The nearest folder with `databricks.yml`: the working directory or one above it."""
+    from lakerun.errors import BundleError
+
+    if (found := _project_root()) is not None:
+        return found
+    raise BundleError(
+        f"There is no databricks.yml in {Path.cwd()} or above it. Run this in the project's folder."
+    )
+
+
+def project_plugin() -> Plugin | None:
+    """The plugin of the bundle here; outside of any bundle that of the only project installed."""
+    loaded = loaded_plugins()
+    if not loaded.plugins:
+        return None
+    root = _project_root()
+    if root is None:
+        return loaded.of_bundle(None)
+    from lakerun.bundles.load import bundle_name
+
+    return loaded.of_bundle(bundle_name(root))
+
+
+def environment_here(name: str | None = None) -> Environment | None:
+    """The environment of that name, by default the project's default; None where a project has none.
+
+    Raises LakehouseError for a name where there are none; what the project raises for an unknown one.
+    """
+    plugin = project_plugin()
+    if plugin is not None and plugin.environments is not None:
+        return plugin.environments.settings(name or plugin.environments.default)
+    if name is None:
+        return None
+    from lakerun.errors import LakehouseError
+
+    raise LakehouseError(f"--env {name}: this bundle has no environments. Choose a target with --target.")
+
+
+def default_names(environment: str | None = None) -> tuple[str | None, str | None]:
+    """Catalog and schema of a table that is named without them; None where a project has no environments."""
+    found = environment_here(environment)
+    return (found.catalog, found.schema) if found else (None, None)
+
+
+def table_layers() -> tuple[str, ...]:
+    """Prefixes by which tables are grouped, in order: the project's, then the event logs."""
+    plugin = project_plugin()
+    return (*(plugin.layers if plugin else ()), "event_log")
+
+
+def load_project(environment: str | None = None, target: str | None = None) -> Bundle:
+    """The project's bundle for a target, with the environment's values for its variables.
+
+    Raises BundleError or UnknownNameError for the bundle, and what the project raises for an environment.
+    """
+    from lakerun.bundles.load import load_bundle
+
+    root = project_root()
+    found = environment_here(environment)
+    return load_bundle(root, target, found.variables if found else {})
+
+
+def complete_runnable(incomplete: str) -> list[str]:
+    """Jobs and pipelines whose name starts with what was typed."""
+    try:
+        bundle = load_project()
+    except Exception:
+        return []  # a completion has nowhere to show an error
+    return [name for name in (*bundle.jobs, *bundle.pipelines) if name.startswith(incomplete)]
+
+
+def complete_pipeline(incomplete: str) -> list[str]:
+    """Pipelines whose name starts with what was typed."""
+    try:
+        return [name for name in load_project().pipelines if name.startswith(incomplete)]
+    except Exception:
+        return []
+
+
+def complete_table(incomplete: str) -> list[str]:
+    """Tables whose name starts with what was typed."""
+    from lakerun.tables.storage import Storage
+
+    return [table.table for table in Storage.default().tables() if table.table.startswith(incomplete)]
+
+
+def complete_environment(incomplete: str) -> list[str]:
+    """Environments whose name starts with what was typed."""
+    plugin = project_plugin()
+    names = plugin.environments.names if plugin and plugin.environments else ()
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _project_root() -> Path | None:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "databricks.yml").is_file() or (folder / "databricks.yaml").is_file():
+            return folder
+    return None
+
+
+EnvironmentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        help="Environment whose settings apply: {environments}.",
+        autocompletion=complete_environment,
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option("--target", "-t", help="The bundle's target; by default its default target."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]

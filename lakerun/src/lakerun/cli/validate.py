@@ -1,0 +1,45 @@
+"""`lakerun validate`: everything that is wrong in the project, before anything runs."""
+
+from __future__ import annotations
+
+import typer
+
+from lakerun.cli.project import EnvironmentOption, JsonOption
+
+NAME = "validate"
+EXAMPLES = "Examples:\n\n{program} validate\n\n{program} validate --env prod --json"
+
+
+def command(env: EnvironmentOption = None, as_json: JsonOption = False) -> None:
+    """Check the bundle, every pipeline, rule and dashboard; list all problems with file and line."""
+    from dataclasses import asdict
+
+    from rich.markup import escape
+
+    from lakerun.cli.app import FAILED, fail
+    from lakerun.cli.output import console, new_table, plural, print_json
+    from lakerun.cli.project import environment_here, project_plugin, project_root
+    from lakerun.cli.quiet import output_to
+    from lakerun.pipelines.validation import validate
+    from lakerun.spark.session import get_session
+    from lakerun.tables.storage import Storage
+
+    root, plugin, found = project_root(), project_plugin(), environment_here(env)
+    name = env or (plugin.environments.default if plugin and plugin.environments else "")
+    rules = plugin.validator(name) if plugin and plugin.validator else None
+    out = console()  # made before the output is redirected
+    log = Storage.default().log_path("validate")
+    with output_to(log):
+        get_session(log)
+        problems = validate(root, found.variables if found else {}, rules)
+    if as_json:
+        print_json([asdict(problem) for problem in problems])
+    elif problems:
+        table = new_table("Where", "Problem")
+        for problem in problems:
+            table.add_row(escape(problem.location), escape(problem.message))
+        out.print(table)
+    else:
+        out.print("Nothing is wrong in the bundle, the pipelines, the rules and the dashboards.")
+    if problems:
+        raise typer.Exit(fail(f"{plural(len(problems), 'problem')} found.", FAILED))

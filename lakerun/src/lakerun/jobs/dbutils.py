@@ -1,0 +1,225 @@
+"""`dbutils` on a laptop: widgets, notebooks, task values, secrets and files of volumes: `DbUtils`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import types
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.tables.storage import Storage
+
+SecretProvider = Callable[[str, str], str | None]
+"""The secret with a scope and a key; None where there is none."""
+
+MAX_VALUE_BYTES = 48 * 1024  # of a task value, as Databricks limits it
+_missing: Any = object()
+
+
+class NotebookExit(BaseException):
+    """`dbutils.notebook.exit` was called; `except Exception` in a notebook must not keep it."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+def environment_secret(scope: str, key: str) -> str | None:
+    """A secret from the environment variable `<SCOPE>_<KEY>`, in capitals, anything but letters as _."""
+    return os.environ.get(re.sub(r"\W", "_", f"{scope}_{key}").upper())
+
+
+class FileInfo(NamedTuple):
+    """A file or folder as `dbutils.fs.ls` lists it; a folder's name ends in a slash. Time in ms."""
+
+    path: str
+    name: str
+    size: int
+    modificationTime: int  # noqa: N815 - Databricks' name
+
+
+@dataclass
+class Widgets:
+    """`dbutils.widgets`: values that a job gave, else the defaults that the notebook declares."""
+
+    given: Mapping[str, str]
+    _defaults: dict[str, str] = field(default_factory=dict)
+
+    def text(self, name: str, defaultValue: str, label: str | None = None) -> None:  # noqa: N803
+        self._defaults.setdefault(name, str(defaultValue))
+
+    def dropdown(self, name: str, defaultValue: str, choices: Any, label: str | None = None) -> None:  # noqa: N803
+        self.text(name, defaultValue)
+
+    combobox = dropdown
+    multiselect = dropdown
+
+    def get(self, name: str) -> str:
+        """The widget's value; UnknownNameError for one that is neither given nor declared."""
+        values = self.getAll()
+        if name not in values:
+            raise UnknownNameError("widget", name, values)
+        return values[name]
+
+    getArgument = get  # noqa: N815
+
+    def getAll(self) -> dict[str, str]:  # noqa: N802
+        return {**self._defaults, **self.given}
+
+    def remove(self, name: str) -> None:
+        self._defaults.pop(name, None)
+
+    def removeAll(self) -> None:  # noqa: N802
+        self._defaults.clear()
+
+
+@dataclass
+class TaskValues:
+    """`dbutils.jobs.taskValues`: what tasks of one run tell later ones. `own` are those of this task."""
+
+    others: Mapping[str, Mapping[str, Any]]
+    own: dict[str, Any] = field(default_factory=dict)
+
+    def set(self, key: str, value: Any) -> None:
+        """Set a value that JSON can hold, 48 KiB at most."""
+        try:
+            size = len(json.dumps(value).encode())
+        except (TypeError, ValueError):
+            raise LakehouseError(
+                f"Task value '{key}' cannot be kept: JSON has no {type(value).__name__}."
+            ) from None
+        if size > MAX_VALUE_BYTES:
+            raise LakehouseError(f"Task value '{key}' has {size} bytes; {MAX_VALUE_BYTES} at most are kept.")
+        self.own[key] = value
+
+    def get(self, taskKey: str, key: str, default: Any = _missing, debugValue: Any = None) -> Any:  # noqa: N803
+        values = self.others.get(taskKey, {})
+        if key in values:
+            return values[key]
+        if default is not _missing:
+            return default
+        if taskKey not in self.others:
+            raise UnknownNameError("task with values", taskKey, self.others)
+        raise UnknownNameError(f"value of task {taskKey}", key, values)
+
+
+@dataclass
+class _Jobs:
+    taskValues: TaskValues  # noqa: N815
+
+
+@dataclass
+class _Notebook:
+    run_notebook: Callable[[str, Mapping[str, str]], str | None]
+
+    def exit(self, value: Any = "") -> None:
+        raise NotebookExit(str(value))
+
+    def run(self, path: str, timeout_seconds: int = 0, arguments: Mapping[str, Any] | None = None) -> str:
+        """Run another notebook and return what it exits with. The task's own time limit applies."""
+        return self.run_notebook(path, {k: str(v) for k, v in (arguments or {}).items()}) or ""
+
+
+@dataclass
+class _Secrets:
+    provider: SecretProvider
+
+    def get(self, scope: str, key: str) -> str:
+        value = self.provider(scope, key)
+        if value is None:
+            raise LakehouseError(f"There is no secret '{key}' in scope '{scope}'.")
+        return value
+
+    def getBytes(self, scope: str, key: str) -> bytes:  # noqa: N802
+        return self.get(scope, key).encode()
+
+
+@dataclass
+class _Files:
+    storage: Storage
+
+    def ls(self, path: str) -> list[FileInfo]:
+        """The files and folders in a folder of a volume."""
+        folder = self._local(path)
+        if not folder.exists():
+            raise LakehouseError(f"There is no file or folder {path}.")
+        found = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+        return [self._info(file) for file in found]
+
+    def head(self, path: str, max_bytes: int = 65536) -> str:
+        """The first bytes of a file, as UTF-8."""
+        file = self._local(path)
+        if not file.is_file():
+            raise LakehouseError(f"There is no file {path}.")
+        with file.open("rb") as content:
+            return content.read(max_bytes).decode("utf-8", "replace")
+
+    def _local(self, path: str) -> Path:
+        root = self.storage.volumes_root.resolve()
+        bare = path.removeprefix("dbfs:")
+        local = (root / bare.removeprefix("/Volumes").lstrip("/")).resolve()
+        if bare.startswith(str(root)):
+            local = Path(bare).resolve()
+        elif not bare.startswith("/Volumes"):
+            raise LakehouseError(f"{path} is in no volume: write /Volumes/<catalog>/<schema>/<volume>/...")
+        if not local.is_relative_to(root):
+            raise LakehouseError(f"{path} leads out of the volumes.")
+        return local
+
+    def _info(self, file: Path) -> FileInfo:
+        stat = file.stat()
+        slash = "/" if file.is_dir() else ""
+        relative = file.relative_to(self.storage.volumes_root.resolve()).as_posix()
+        size = 0 if slash else stat.st_size
+        path = f"dbfs:/Volumes/{relative}{slash}"
+        return FileInfo(path, file.name + slash, size, int(stat.st_mtime * 1000))
+
+
+class DbUtils:
+    """What a task may use of `dbutils`."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        task_values: Mapping[str, Mapping[str, Any]] | None = None,
+        secrets: SecretProvider = environment_secret,
+        run_notebook: Callable[[str, Mapping[str, str]], str | None] | None = None,
+    ) -> None:
+        self.widgets = Widgets(dict(parameters or {}))
+        self.jobs = _Jobs(TaskValues(task_values or {}))
+        self.secrets = _Secrets(secrets)
+        self.fs = _Files(storage)
+        self.notebook = _Notebook(run_notebook or _no_notebooks)
+
+
+current_dbutils: ContextVar[DbUtils | None] = ContextVar("dbutils", default=None)
+
+
+def install_dbutils_module() -> None:
+    """Let wheels and scripts write `from pyspark.dbutils import DBUtils`, which open-source Spark lacks."""
+    if "pyspark.dbutils" in sys.modules:
+        return
+
+    def DBUtils(spark: Any = None) -> DbUtils:  # noqa: N802 - Databricks' name
+        """The task's own `dbutils`."""
+        found = current_dbutils.get()
+        if found is None:
+            raise LakehouseError("There is a dbutils only within a task of a job.")
+        return found
+
+    module = types.ModuleType("pyspark.dbutils", "Stands for Databricks' module within tasks on a laptop.")
+    module.DBUtils = DBUtils  # type: ignore[attr-defined]
+    sys.modules["pyspark.dbutils"] = module
+
+
+def _no_notebooks(path: str, arguments: Mapping[str, str]) -> str | None:
+    raise LakehouseError("dbutils.notebook.run works in notebooks alone.")

@@ -1,0 +1,365 @@
+"""Runs tasks in this process, on one warm Spark session: `LocalExecutor`."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.jobs.dbutils import (
+    DbUtils,
+    SecretProvider,
+    current_dbutils,
+    environment_secret,
+    install_dbutils_module,
+)
+from lakerun.jobs.notebooks import notebook_file, run_notebook
+from lakerun.jobs.output import TaskOutput, captured
+from lakerun.jobs.task_runs import one_line
+from lakerun.jobs.tasks import TaskCall, TaskOutcome
+from lakerun.pipelines.results import Event
+from lakerun.spark.lazy_session import session_on_demand
+from lakerun.spark.task_tables import lakehouse_tables
+from lakerun.tables.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+logger = logging.getLogger(__name__)
+logger.addHandler(logging.NullHandler())  # without a log file to go to, a trace must not reach the console
+
+SessionProvider = Callable[[], "SparkSession | None"]
+"""Gives the process's Spark session, starting it at the first call; None where tasks run without Spark."""
+
+OutputListener = Callable[[TaskCall, str], None]
+"""Hears each line that a task prints, as it is printed."""
+
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.1
+# Updates share the import path and Spark's decorators while their files load, and all of Spark's cores.
+_one_update = threading.Lock()
+
+
+class TaskCanceled(BaseException):
+    """Raised within a task's code when it has to stop."""
+
+
+class LocalExecutor:
+    """Runs attempts of tasks in threads of this process.
+
+    Tasks run side by side on one Spark session; updates of pipelines wait for each other. Each task has its
+    own output and arguments; the working directory, environment variables, `sys.path` and imported modules
+    are the process's. To stop a task its Spark jobs are canceled and TaskCanceled is raised in its code; code
+    that hears of neither, as in a long sleep, is left behind after `stop_seconds`. Updates stop by
+    themselves. `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first asks for it.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        get_session: SessionProvider,
+        *,
+        secrets: SecretProvider = environment_secret,
+        stop_seconds: float = STOP_SECONDS,
+        on_output: OutputListener = lambda call, line: None,
+    ) -> None:
+        self._storage = storage
+        self._get_session = get_session
+        self._secrets = secrets
+        self._stop_seconds = stop_seconds
+        self.on_output = on_output
+        self.started = False
+        self._starting = threading.Lock()
+
+    def execute(
+        self, call: TaskCall, on_event: Callable[[Event], None], canceled: threading.Event
+    ) -> TaskOutcome:
+        """Run one attempt to its end; a task that fails is an outcome, not an exception."""
+        attempt = _Attempt(self, call, on_event, canceled)
+        return attempt.to_end(self._stop_seconds)
+
+    def session(self) -> SparkSession | None:
+        """The Spark session, made the active one of this thread."""
+        from lakerun.spark.session import activate
+
+        with self._starting:
+            session = self._get_session()
+        self.started = True
+        if session is not None:
+            activate(session)
+        return session
+
+    def dbutils(self, call: TaskCall, folder: Path | None = None) -> DbUtils:
+        """What the task finds as `dbutils`."""
+        return DbUtils(
+            self._storage,
+            parameters=call.payload.get("base_parameters"),
+            task_values=call.task_values,
+            secrets=self._secrets,
+        )
+
+    @property
+    def storage(self) -> Storage:
+        return self._storage
+
+
+class _Attempt:
+    """One attempt: its code runs in a thread of its own, while this one waits and watches for a stop."""
+
+    def __init__(
+        self,
+        executor: LocalExecutor,
+        call: TaskCall,
+        on_event: Callable[[Event], None],
+        canceled: threading.Event,
+    ) -> None:
+        self._executor, self._call, self._on_event, self._canceled = executor, call, on_event, canceled
+        self._tag = f"task-{call.task_run_id}"
+        self._spark: SparkSession | None = None
+        self._outcome: TaskOutcome | None = None
+        self._error: BaseException | None = None
+        self._done = threading.Event()
+        self._leave = ExitStack()
+        self._dbutils = executor.dbutils(call)
+        self._output = TaskOutput(*_name_and_arguments(call), lambda line: executor.on_output(call, line))
+
+    def to_end(self, stop_seconds: float) -> TaskOutcome:
+        thread = threading.Thread(target=self._body, name=self._tag, daemon=True)
+        thread.start()
+        waited = 0.0
+        while not self._done.wait(POLL_SECONDS):
+            if not self._canceled.is_set() or self._call.kind == "pipeline":
+                continue
+            if waited > stop_seconds:
+                logger.warning("task %s did not stop and is left behind", self._call.task_key)
+                break
+            # Again and again: code may catch the exception, or start another Spark job.
+            if round(waited / POLL_SECONDS) % 5 == 0:
+                self._interrupt(thread)
+            waited += POLL_SECONDS
+        if self._error is not None:
+            logger.error("task %s failed", self._call.task_key, exc_info=self._error)
+        outcome = self._outcome
+        if outcome is None or (self._canceled.is_set() and outcome.error is not None):
+            trace = outcome.trace if outcome else None
+            return self._ended(
+                error="canceled", trace=trace, canceled=True, update=outcome and outcome.update
+            )
+        return outcome
+
+    def _interrupt(self, thread: threading.Thread) -> None:
+        if self._spark is not None:
+            with suppress(Exception):  # a session that stops at this moment
+                self._spark.sparkContext.cancelJobsWithTag(self._tag)
+        if thread.ident is not None and not self._done.is_set():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(TaskCanceled)
+            )
+
+    def _body(self) -> None:
+        # An interruption may arrive at any point, even after the task's end: what counts is the outcome.
+        with suppress(TaskCanceled):
+            try:
+                token = current_dbutils.set(self._dbutils)
+                with captured(self._output):
+                    try:
+                        self._outcome = self._run()
+                    finally:
+                        current_dbutils.reset(token)
+            finally:
+                self._done.set()
+
+    def _run(self) -> TaskOutcome:
+        try:
+            match self._call.kind:
+                case "python_wheel":
+                    return self._python_wheel()
+                case "spark_python":
+                    return self._spark_python()
+                case "notebook":
+                    return self._notebook()
+                case "pipeline":
+                    return self._pipeline()
+            raise LakehouseError(f"A {self._call.kind}_task is not run here.")
+        except SystemExit as exit_:
+            return self._ended(error=_exit_error(exit_, self._output.last_line))
+        except TaskCanceled:
+            return self._ended(error="canceled", canceled=True)
+        except BaseException as error:
+            self._error = error
+            trace = user_trace(error)
+            print(trace, file=sys.stderr, end="")
+            return self._ended(error=one_line(error), trace=trace)
+
+    def _python_wheel(self) -> TaskOutcome:
+        payload = self._call.payload
+        add_wheels(self._call.wheels)
+        function = entry_point(payload["package_name"], payload["entry_point"])
+        with self._in_spark(start=True):
+            function()
+        return self._ended()
+
+    def _spark_python(self) -> TaskOutcome:
+        path = self._call.payload["python_file"]
+        file = Path(path)
+        if not file.is_file():
+            raise LakehouseError(f"spark_python_task.python_file: there is no file '{path}'.")
+        add_wheels(self._call.wheels)
+        code = compile(file.read_text(encoding="utf-8"), str(file), "exec", dont_inherit=True)
+        with _importable(file.parent), self._in_spark(start=True):
+            exec(code, {"__name__": "__main__", "__file__": str(file), "__builtins__": __builtins__})
+        return self._ended()
+
+    def _notebook(self) -> TaskOutcome:
+        add_wheels(self._call.wheels)
+        file = notebook_file(self._call.payload["notebook_path"])
+        with self._in_spark(start=False):
+            result = self._run_notebook(file, self._dbutils, 0)
+        return self._ended(result=result)
+
+    def _run_notebook(self, file: Path, dbutils: DbUtils, depth: int) -> str | None:
+        def other(path: str, arguments: Mapping[str, str]) -> str | None:
+            inner = self._executor.dbutils(self._call)
+            inner.widgets.given = arguments
+            inner.jobs = dbutils.jobs
+            return self._run_notebook(notebook_file(path, file.parent), inner, depth + 1)
+
+        dbutils.notebook.run_notebook = other
+        with _importable(file.parent):
+            return run_notebook(file, dbutils, self._start_spark, depth)
+
+    def _pipeline(self) -> TaskOutcome:
+        from lakerun.pipelines.update import Selection, run_update
+
+        payload, spec = self._call.payload, self._call.pipeline
+        assert spec is not None
+        while not _one_update.acquire(timeout=POLL_SECONDS):
+            if self._canceled.is_set():
+                return self._ended(error="canceled", canceled=True)
+        try:
+            self._executor.session()
+            update = run_update(
+                spec,
+                storage=self._executor.storage,
+                selection=Selection(
+                    refresh=tuple(payload.get("refresh_selection") or ()),
+                    full_refresh=tuple(payload.get("full_refresh_selection") or ()),
+                    full_refresh_all=payload.get("full_refresh") in (True, "true"),
+                    validate_only=bool(payload.get("validate_only")),
+                    cause=payload.get("cause") or "JOB_TASK",
+                ),
+                update_id=payload.get("update_id"),
+                on_event=self._on_event,
+                stop=self._canceled,
+            )
+        finally:
+            _one_update.release()
+        error = None if update.state == "COMPLETED" else update.error or f"the update ended as {update.state}"
+        return self._ended(error=error, canceled=update.state == "CANCELED", update=update)
+
+    @contextmanager
+    def _in_spark(self, *, start: bool) -> Iterator[None]:
+        """Within, the task may use Spark; it starts when the task first asks for it."""
+        install_dbutils_module()
+        with self._leave:
+            if start and self._executor.started:
+                self._start_spark()
+            elif start:
+                self._leave.enter_context(session_on_demand(self._start_spark))
+            yield
+
+    def _start_spark(self) -> SparkSession | None:
+        """From here on Spark's jobs carry the task's tag, and tables are those of the lakehouse."""
+        if self._spark is None and (session := self._executor.session()) is not None:
+            self._spark = session
+            session.sparkContext.addJobTag(self._tag)
+            self._leave.callback(session.sparkContext.removeJobTag, self._tag)
+            self._leave.enter_context(lakehouse_tables(self._executor.storage))
+        return self._spark
+
+    def _ended(self, **values: Any) -> TaskOutcome:
+        self._output.finish()
+        return TaskOutcome(
+            message=values.get("result") or self._output.last_line,
+            logs=self._output.text,
+            task_values=dict(self._dbutils.jobs.taskValues.own),
+            **values,
+        )
+
+
+def add_wheels(wheels: tuple[str, ...]) -> None:
+    """Make wheels importable, after what is installed; LakehouseError for one that does not exist."""
+    for wheel in wheels:
+        if not Path(wheel).is_file():
+            raise LakehouseError(f"Wheel '{wheel}' does not exist.")
+        if wheel not in sys.path:
+            sys.path.append(wheel)
+            importlib.invalidate_caches()
+
+
+def entry_point(package: str, name: str) -> Callable[[], object]:
+    """What a wheel task runs: the package's entry point of that name, in any group, else its function."""
+    try:
+        found = metadata.distribution(package).entry_points
+    except metadata.PackageNotFoundError:
+        raise LakehouseError(f"Package '{package}' is not installed in this environment.") from None
+    for point in found:
+        if point.name == name:
+            function: Callable[[], object] = point.load()
+            return function
+    try:
+        function = getattr(importlib.import_module(package.replace("-", "_")), name)
+    except (ImportError, AttributeError):
+        raise UnknownNameError(f"entry point of {package}", name, found.names) from None
+    return function
+
+
+def user_trace(error: BaseException) -> str:
+    """The error's trace without the frames of this package's machinery that led to the task's code."""
+    here = Path(__file__).parent
+    start = error.__traceback__
+    while start and Path(start.tb_frame.f_code.co_filename).parent == here:
+        start = start.tb_next
+    return "".join(traceback.format_exception(type(error), error, start or error.__traceback__))
+
+
+def _name_and_arguments(call: TaskCall) -> tuple[str, list[str]]:
+    """What the task's lines in the log start with, and its `sys.argv`."""
+    payload = call.payload
+    given = [str(value) for value in payload.get("parameters") or []]
+    if call.kind == "python_wheel":
+        named = payload.get("named_parameters") or {}
+        name = payload["entry_point"]
+        return name, [name, *(f"--{key}={value}" for key, value in named.items()), *given]
+    if call.kind == "spark_python":
+        return call.task_key, [payload["python_file"], *given]
+    return call.task_key, [call.task_key]
+
+
+def _exit_error(exit_: SystemExit, last_line: str) -> str | None:
+    """Why an exit is a failure; None for `sys.exit()` and `sys.exit(0)`."""
+    if exit_.code is None or exit_.code == 0:
+        return None
+    if isinstance(exit_.code, str):
+        return exit_.code.strip().split("\n")[0]
+    return f"exit code {exit_.code}" + (f": {last_line}" if last_line else "")
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let a script or notebook import its neighbours."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(str(folder))

@@ -1,0 +1,209 @@
+"""Notebooks as Databricks exports them, cell by cell: `read_notebook`, `run_notebook`."""
+
+from __future__ import annotations
+
+import ast
+import json
+import linecache
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakerun.errors import LakehouseError
+from lakerun.jobs.dbutils import DbUtils, NotebookExit
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+HEADERS = {"# Databricks notebook source": "python", "-- Databricks notebook source": "sql"}
+COMMENTS = {"python": "#", "sql": "--"}
+IGNORED = ("md", "md-sandbox")
+INSTALLERS = ("pip", "conda", "restart_python")
+SUFFIXES = (".py", ".ipynb", ".sql")
+MAGIC = re.compile(r"\s*%([\w-]+)[ \t]*(.*)", re.DOTALL)
+MAX_DEPTH = 20
+MAX_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its language or magic, its text without magic, and the file's line at which it starts."""
+
+    language: str
+    text: str
+    line: int
+
+
+def notebook_file(path: str, folder: Path | None = None) -> Path:
+    """The file of a notebook, whose path may lack the suffix; LakehouseError where there is none."""
+    start = Path(path)
+    if not start.is_absolute() and folder is not None:
+        start = folder / start
+    for candidate in (start, *(start.with_name(f"{start.name}{suffix}") for suffix in SUFFIXES)):
+        if candidate.is_file():
+            return candidate.resolve()
+    raise LakehouseError(f"Notebook '{path}' does not exist.")
+
+
+def read_notebook(file: Path) -> list[Cell]:
+    """The cells of a `.py` or `.sql` file in Databricks' source format, or of an `.ipynb` file.
+
+    A file without the header is one cell, as for a script. Raises LakehouseError for what is no notebook.
+    """
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".ipynb":
+        return list(_jupyter_cells(text, file))
+    lines = text.splitlines()
+    language = HEADERS.get(lines[0].strip()) if lines else None
+    if language is None:
+        return [Cell("sql" if file.suffix == ".sql" else "python", text, 1)]
+    comment = COMMENTS[language]
+    cells: list[Cell] = []
+    start = 1
+    for number in range(1, len(lines) + 1):
+        if number == len(lines) or lines[number].strip() == f"{comment} COMMAND ----------":
+            cells.append(_source_cell(lines[start:number], start + 1, language, comment))
+            start = number + 1
+    return [cell for cell in cells if cell.text.strip() or cell.language == "run"]
+
+
+def run_notebook(
+    file: Path, dbutils: DbUtils, spark: Callable[[], SparkSession | None], depth: int = 0
+) -> str | None:
+    """Run every cell; what the notebook exits with, None if it just ends. `spark` gives the session.
+
+    What its code raises is raised. `%pip` installs nothing: the project's environment is what it runs in.
+    """
+    run = _NotebookRun(dbutils, spark, depth)
+    try:
+        run.cells(file)
+    except NotebookExit as exit_:
+        return exit_.value
+    return None
+
+
+class _Namespace(dict[str, Any]):
+    """A notebook's names. Spark starts when `spark` is first used: not every notebook needs it."""
+
+    def __init__(self, spark: Callable[[], SparkSession | None]) -> None:
+        super().__init__()
+        self._spark = spark
+
+    def __missing__(self, name: str) -> Any:
+        if name == "spark":
+            self[name] = self._spark()
+            return self[name]
+        if name == "sc":
+            return self["spark"].sparkContext
+        raise KeyError(name)
+
+
+class _NotebookRun:
+    def __init__(self, dbutils: DbUtils, spark: Callable[[], SparkSession | None], depth: int) -> None:
+        self._dbutils = dbutils
+        self._depth = depth
+        self._names = _Namespace(spark)
+        self._names.update(__name__="__main__", dbutils=dbutils, display=display, displayHTML=display)
+
+    def cells(self, file: Path) -> None:
+        """Run a notebook's cells in these names: the notebook itself, and what it includes by `%run`."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise LakehouseError(f"Notebooks include each other more than {MAX_DEPTH} deep: {file.name}.")
+        self._names["__file__"] = str(file)
+        for cell in read_notebook(file):
+            self._cell(cell, file)
+        self._depth -= 1
+
+    def _cell(self, cell: Cell, file: Path) -> None:
+        if cell.language == "python":
+            self._python(cell, file)
+        elif cell.language == "sql":
+            self._sql(cell)
+        elif cell.language == "run":
+            path, _, arguments = cell.text.strip().partition(" ")
+            if arguments.strip():
+                raise LakehouseError(f"{file.name}:{cell.line}: %run with arguments is not supported here.")
+            self.cells(notebook_file(path.strip("'\""), file.parent))
+        elif cell.language in INSTALLERS:
+            print(
+                f"%{cell.language} {cell.text.strip()}: ignored, the project's environment is used".rstrip()
+            )
+        elif cell.language not in IGNORED:
+            raise LakehouseError(f"{file.name}:{cell.line}: %{cell.language} cells are not run here.")
+
+    def _python(self, cell: Cell, file: Path) -> None:
+        # Empty lines before it, so that a trace names the line of the file.
+        source = "\n" * (cell.line - 1) + cell.text
+        name = str(file) if file.suffix == ".py" else f"{file}:{cell.line}"
+        if file.suffix != ".py":
+            source = cell.text
+            linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        tree = ast.parse(source, filename=name)
+        exec(compile(tree, name, "exec", dont_inherit=True), self._names)
+
+    def _sql(self, cell: Cell) -> None:
+        import sqlglot
+
+        from lakerun.sql.databricks_sql import SqlError
+
+        spark = self._names["spark"]
+        try:
+            statements = sqlglot.tokenize(cell.text, read="databricks")
+        except sqlglot.errors.SqlglotError as error:
+            raise SqlError(f"SQL: {str(error).splitlines()[0]}") from None
+        ends = [token.start for token in statements if token.token_type.name == "SEMICOLON"]
+        start = 0
+        for end in [*ends, len(cell.text)]:
+            statement = cell.text[start:end].strip()
+            start = end + 1
+            if statement and sqlglot.tokenize(statement, read="databricks"):
+                rows = spark.sql(statement)
+                self._names["_sqldf"] = rows
+                display(rows)
+
+
+def display(value: Any = None, *_: Any, **__: Any) -> None:
+    """Print rows as a table, at most 1000 of them, and anything else as text."""
+    if hasattr(value, "toPandas") and hasattr(value, "limit"):
+        if getattr(value, "isStreaming", False):
+            raise LakehouseError("display of a stream does not end; write it to a table.")
+        if not value.columns:
+            return
+        value = value.limit(MAX_ROWS).toPandas()
+    if hasattr(value, "to_string"):
+        value = (
+            value.to_string(index=False) if len(value) else f"no rows: {', '.join(map(str, value.columns))}"
+        )
+    print(value)
+
+
+def _source_cell(lines: list[str], line: int, language: str, comment: str) -> Cell:
+    magic = f"{comment} MAGIC"
+    first = next((text for text in lines if text.strip() and not text.startswith(f"{comment} DBTITLE")), "")
+    if not first.startswith(magic):
+        kept = [text if not text.startswith(f"{magic} %") else "" for text in lines]
+        return Cell(language, "\n".join(kept), line)
+    bare = [text[len(magic) :].removeprefix(" ") for text in lines if text.startswith(magic)]
+    return _magic_cell("\n".join(bare), line + lines.index(first), language)
+
+
+def _magic_cell(text: str, line: int, language: str) -> Cell:
+    found = MAGIC.match(text)
+    return Cell(found[1], found[2], line) if found else Cell(language, text, line)
+
+
+def _jupyter_cells(text: str, file: Path) -> Iterator[Cell]:
+    try:
+        content: Mapping[str, Any] = json.loads(text)
+        cells = content["cells"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise LakehouseError(f"Notebook '{file.name}' is no Jupyter notebook.") from None
+    for number, cell in enumerate(cells, 1):
+        if cell.get("cell_type") == "code":
+            source = cell.get("source", "")
+            code = source if isinstance(source, str) else "".join(source)
+            if code.strip():
+                yield _magic_cell(code, number, "python")

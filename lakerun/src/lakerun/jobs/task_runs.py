@@ -1,0 +1,349 @@
+"""Runs one task of a job's run: its attempts, their time limits, and what each kind of task comes to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from lakerun.bundles.model import JobSpec, PipelineSpec, TaskSpec
+from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.jobs.dynamic_values import input_values, substitute
+from lakerun.jobs.results import JobResult, TaskListener, TaskResult, TaskState, TaskUpdate
+from lakerun.jobs.run_conditions import FAILURES, condition_holds
+from lakerun.jobs.tasks import TaskCall, TaskExecutor, TaskOutcome
+from lakerun.pipelines.results import Listener
+
+logger = logging.getLogger(__name__)
+
+RunNested = Callable[[str, Mapping[str, str], str, str, threading.Event], JobResult]
+"""Runs a job for a run-job task: job id, parameters, id of the task's run, id for the new run, and an event
+that tells it to stop. An error that it raises fails the task."""
+
+RUN_JOB_SETTINGS = {"job_id", "job_parameters"}
+PIPELINE_SETTINGS = {"pipeline_id", "full_refresh", "refresh_selection", "full_refresh_selection"}
+
+
+@dataclass
+class _Attempt:
+    """An attempt in progress. `within` is the for-each task's attempt that an iteration belongs to."""
+
+    stop: threading.Event
+    deadline: float | None
+    within: _Attempt | None
+    timed_out: bool = False
+
+
+@dataclass
+class _Place:
+    """Which task runs here: `key` as listeners know it, and what belongs to an iteration of a for-each."""
+
+    task: TaskSpec
+    key: str
+    values: Mapping[str, Any]
+    within: _Attempt | None = None
+    parent: str | None = None
+    iteration: int | None = None
+
+
+@dataclass
+class _Ended:
+    """What a task comes to, whatever its kind."""
+
+    outcome: TaskOutcome
+    job: JobResult | None = None
+    nested_run_id: str | None = None
+
+
+@dataclass
+class TaskRun:
+    """Runs the tasks of one run of a job, each in a thread of its own.
+
+    `outcomes` are the results of condition tasks that have ended, "true" or "false".
+    """
+
+    job: JobSpec
+    run_id: str
+    parameters: Mapping[str, str]
+    values: Mapping[str, Any]
+    pipelines: Mapping[str, PipelineSpec]
+    jobs: Mapping[str, JobSpec]
+    executor: TaskExecutor
+    on_task: TaskListener
+    on_event: Listener
+    stop: threading.Event
+    new_id: Callable[[], str]
+    run_nested: RunNested
+    outcomes: dict[str, str] = field(default_factory=dict)
+    _task_values: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _ids: dict[tuple[str, int], str] = field(default_factory=dict)
+    _attempts: list[_Attempt] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def task_run_id(self, key: str, attempt: int = 0) -> str:
+        """The id of an attempt's own run."""
+        with self._lock:
+            if (key, attempt) not in self._ids:
+                self._ids[key, attempt] = self.new_id()
+            return self._ids[key, attempt]
+
+    def run(self, task: TaskSpec, before: Mapping[str, TaskResult]) -> TaskResult:
+        """Run a task to its end, retries included; `before` are the tasks that have ended."""
+        return self._run(_Place(task, task.key, {**self.values, **self._values_of(before)}))
+
+    def stop_late_attempts(self) -> None:
+        """Tell attempts to stop whose time is over, or whose run has to stop."""
+        now = time.monotonic()
+        with self._lock:
+            for attempt in self._attempts:
+                if attempt.deadline and now > attempt.deadline and not attempt.stop.is_set():
+                    attempt.timed_out = True
+                    attempt.stop.set()
+                if self.stop.is_set() or (attempt.within and attempt.within.stop.is_set()):
+                    attempt.stop.set()
+
+    def _run(self, place: _Place) -> TaskResult:
+        task = place.task
+        clock = time.monotonic()
+        number = 0
+        while True:
+            attempt_clock = time.monotonic()
+            state, ended = self._attempt(place, number)
+            retries_left = task.max_retries < 0 or number < task.max_retries
+            may_retry = state == "FAILED" or (state == "TIMEDOUT" and task.retry_on_timeout)
+            stopped = self.stop.is_set() or (place.within is not None and place.within.stop.is_set())
+            retry = may_retry and retries_left and not stopped and task.kind != "condition"
+            self._tell_end(place, number, state, ended, attempt_clock, retry)
+            if not retry:
+                break
+            # The interval is between the starts of two attempts.
+            self.stop.wait(attempt_clock + task.min_retry_interval_millis / 1000 - time.monotonic())
+            if self.stop.is_set():
+                break
+            number += 1
+        outcome = ended.outcome
+        error = outcome.error if state != "SUCCESS" else None
+        seconds = time.monotonic() - clock
+        return TaskResult(task.key, state, seconds, error, outcome.update, ended.job, number + 1)
+
+    def _attempt(self, place: _Place, number: int) -> tuple[TaskState, _Ended]:
+        task = place.task
+        limit = time.monotonic() + task.timeout_seconds if task.timeout_seconds else None
+        attempt = _Attempt(threading.Event(), limit, place.within)
+        started = datetime.now(UTC)
+        with self._lock:
+            self._attempts.append(attempt)
+        try:
+            task_run_id = self.task_run_id(place.key, number)
+            update = replace(self._update(place, number, "RUNNING"), started=started)
+            try:
+                payload = self._payload(place, number, task_run_id)
+                nested_id = self.new_id() if task.kind == "run_job" else None
+                self.on_task(replace(update, payload=payload, nested_run_id=nested_id))
+                ended = self._execute(place, number, attempt, payload, nested_id)
+            except Exception as error:
+                logger.exception("job %s, task %s failed", self.job.key, place.key)
+                ended = _Ended(TaskOutcome(error=one_line(error)))
+        finally:
+            with self._lock:
+                self._attempts.remove(attempt)
+        if place.iteration is None:
+            self._task_values[task.key] = {**self._task_values.get(task.key, {}), **ended.outcome.task_values}
+        return self._judge(task, attempt, ended)
+
+    def _judge(self, task: TaskSpec, attempt: _Attempt, ended: _Ended) -> tuple[TaskState, _Ended]:
+        outcome = ended.outcome
+        if outcome.error is None and not outcome.canceled:
+            return "SUCCESS", ended
+        if attempt.timed_out:
+            reason = f"the task took longer than its timeout of {task.timeout_seconds} s"
+            return "TIMEDOUT", replace(ended, outcome=replace(outcome, error=reason))
+        if outcome.canceled or attempt.stop.is_set():
+            return "CANCELED", replace(ended, outcome=replace(outcome, error=outcome.error or "canceled"))
+        return "FAILED", ended
+
+    def _execute(
+        self, place: _Place, number: int, attempt: _Attempt, payload: Mapping[str, Any], nested_id: str | None
+    ) -> _Ended:
+        task = place.task
+        task_run_id = self.task_run_id(place.key, number)
+        match task.kind:
+            case "condition":
+                holds = condition_holds(payload["op"], payload["left"], payload["right"])
+                self.outcomes[task.key] = "true" if holds else "false"
+                text = f"{payload['left']} {payload['op']} {payload['right']}: {self.outcomes[task.key]}"
+                return _Ended(TaskOutcome(message=text, result=self.outcomes[task.key]))
+            case "run_job":
+                return self._nested(payload, task_run_id, str(nested_id), attempt)
+            case "for_each":
+                return self._iterate(place, payload, attempt)
+        pipeline = None
+        if task.kind == "pipeline":
+            _refuse_others(payload, "pipeline_task", PIPELINE_SETTINGS)
+            if payload["pipeline_id"] not in self.pipelines:
+                raise UnknownNameError("pipeline", payload["pipeline_id"], self.pipelines)
+            pipeline = self.pipelines[payload["pipeline_id"]]
+        call = TaskCall(
+            run_id=self.run_id,
+            task_run_id=task_run_id,
+            task_key=place.key,
+            attempt=number,
+            kind=task.kind,
+            payload=payload,
+            parameters=self.parameters,
+            task_values=dict(self._task_values),
+            wheels=task.wheels,
+            pipeline=pipeline,
+        )
+        return _Ended(self.executor.execute(call, self.on_event, attempt.stop))
+
+    def _nested(
+        self, payload: Mapping[str, Any], task_run_id: str, nested_id: str, attempt: _Attempt
+    ) -> _Ended:
+        _refuse_others(payload, "run_job_task", RUN_JOB_SETTINGS)
+        parameters = payload.get("job_parameters") or {}
+        result = self.run_nested(payload["job_id"], parameters, task_run_id, nested_id, attempt.stop)
+        error = None
+        if result.state not in ("SUCCESS", "SUCCESS_WITH_FAILURES"):
+            failed = next((task for task in result.tasks if task.state in FAILURES), None)
+            error = f"{result.job}.{failed.key}: {failed.error}" if failed else result.error
+            error = error or f"job {result.job} ended as {result.state}"
+        outcome = TaskOutcome(error=error, canceled=result.state == "CANCELED")
+        return _Ended(outcome, result, nested_id)
+
+    def _iterate(self, place: _Place, payload: Mapping[str, Any], attempt: _Attempt) -> _Ended:
+        """Run a for-each task's task once for each of its inputs; each may fail without the others."""
+        each = place.task.each
+        assert each is not None
+        items = _inputs(payload["inputs"])
+        places = [
+            _Place(
+                each,
+                f"{place.key}[{number}]",
+                {**place.values, **input_values(item)},
+                within=attempt,
+                parent=place.key,
+                iteration=number,
+            )
+            for number, item in enumerate(items)
+        ]
+
+        def run(one: _Place) -> TaskResult | None:
+            return None if attempt.stop.is_set() else self._run(one)
+
+        with ThreadPoolExecutor(max_workers=payload["concurrency"]) as pool:
+            results = list(pool.map(run, places))
+        done = [result for result in results if result]
+        failed = [n for n, result in enumerate(results) if result and result.state in FAILURES]
+        message = f"{len(done) - len(failed)} of {len(items)} iterations succeeded"
+        if failed or len(done) < len(items):
+            first = next((r.error for r in done if r.state in FAILURES), "stopped")
+            where = f": iteration {failed[0]}: {first}" if failed else ""
+            return _Ended(TaskOutcome(message=message, error=message + where))
+        return _Ended(TaskOutcome(message=message))
+
+    def _payload(self, place: _Place, number: int, task_run_id: str) -> dict[str, Any]:
+        """The task's settings with references replaced, and job parameters pushed down to it.
+
+        Databricks pushes them down to tasks with named parameters, where they win over the task's own.
+        """
+        task = place.task
+        values = {
+            **place.values,
+            "task.name": place.key,
+            "task.run_id": task_run_id,
+            "task.execution_count": str(number + 1),
+            "task.retry_count": str(number),
+            "task.notebook_path": str(task.payload.get("notebook_path", "")),
+        }
+        scalars_only = task.kind == "condition"
+        payload: dict[str, Any] = substitute(task.payload, values, scalars_only=scalars_only)
+        if task.kind == "notebook":
+            payload["base_parameters"] = {**(payload.get("base_parameters") or {}), **self.parameters}
+        elif task.kind == "python_wheel" and payload.get("named_parameters"):
+            payload["named_parameters"] = {**payload["named_parameters"], **self.parameters}
+        elif task.kind == "run_job" and payload["job_id"] in self.jobs:
+            known = self.jobs[payload["job_id"]].parameters
+            pushed = {name: value for name, value in self.parameters.items() if name in known}
+            payload["job_parameters"] = {**(payload.get("job_parameters") or {}), **pushed}
+        return payload
+
+    def _values_of(self, before: Mapping[str, TaskResult]) -> dict[str, Any]:
+        """What references to other tasks stand for."""
+        values: dict[str, Any] = {}
+        payloads = {task.key: task.payload for task in self.job.tasks}
+        for key, result in before.items():
+            values |= {
+                f"tasks.{key}.run_id": self.task_run_id(key, max(0, result.attempts - 1)),
+                f"tasks.{key}.result_state": result.state.lower(),
+                f"tasks.{key}.error_code": "" if result.state not in FAILURES else "RunExecutionError",
+                f"tasks.{key}.execution_count": str(result.attempts),
+                f"tasks.{key}.notebook_path": str(payloads[key].get("notebook_path", "")),
+            }
+            if key in self.outcomes:
+                values[f"tasks.{key}.outcome"] = self.outcomes[key]
+            found = self._task_values.get(key, {})
+            values |= {f"tasks.{key}.values.{name}": value for name, value in found.items()}
+        return values
+
+    def _tell_end(
+        self, place: _Place, number: int, state: TaskState, ended: _Ended, clock: float, retry: bool
+    ) -> None:
+        seconds = time.monotonic() - clock
+        now = datetime.now(UTC)
+        outcome = ended.outcome
+        self.on_task(
+            replace(
+                self._update(place, number, state),
+                seconds=seconds,
+                message=(outcome.message if state == "SUCCESS" else outcome.error) or "",
+                started=datetime.fromtimestamp(now.timestamp() - seconds, UTC),
+                ended=now,
+                outcome=outcome,
+                will_retry=retry,
+                nested_run_id=ended.nested_run_id,
+            )
+        )
+
+    def _update(self, place: _Place, number: int, state: TaskState) -> TaskUpdate:
+        return TaskUpdate(
+            self.job.key,
+            place.key,
+            state,
+            run_id=self.run_id,
+            task_run_id=self.task_run_id(place.key, number),
+            attempt=number,
+            parent=place.parent,
+            iteration=place.iteration,
+        )
+
+
+def one_line(error: BaseException) -> str:
+    """An error's first line, after its type unless the message is meant for users."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    if isinstance(error, LakehouseError) or hasattr(error, "exit_code"):  # or a project's own
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _inputs(text: str) -> Sequence[Any]:
+    try:
+        items = json.loads(text)
+    except json.JSONDecodeError:
+        items = None
+    if not isinstance(items, list):
+        raise LakehouseError(f"for_each_task.inputs: a JSON array is expected, not '{text[:100]}'.")
+    return items
+
+
+def _refuse_others(payload: Mapping[str, Any], kind: str, known: set[str]) -> None:
+    for key in payload.keys() - known:
+        if payload[key]:
+            raise LakehouseError(f"'{key}' of a {kind} is not supported on a laptop yet.")

@@ -1,0 +1,67 @@
+"""The narrow interface between a job's run and whatever executes its tasks: `TaskExecutor`.
+
+The runner in `jobs.py` decides what runs when, resolves references, retries and waits. An executor runs one
+attempt of one task: in this process for `lakehouse run`, in a worker process for the local workspace.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lakerun.bundles.model import PipelineSpec
+from lakerun.pipelines.results import Event, UpdateResult
+
+
+@dataclass(frozen=True)
+class TaskCall:
+    """One attempt of one task, every `{{...}}` reference resolved.
+
+    `kind` is python_wheel, spark_python, notebook or pipeline; condition and run-job tasks need no executor.
+    `parameters` are the run's job parameters, which a notebook reads as widgets. `task_values` are those
+    that earlier tasks of the run have set: {task key: {key: value}}. `wheels` are the files that the task's
+    environment names. A pipeline task carries its `pipeline`.
+    """
+
+    run_id: str
+    task_run_id: str
+    task_key: str
+    attempt: int
+    kind: str
+    payload: Mapping[str, Any]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    task_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    wheels: tuple[str, ...] = ()
+    pipeline: PipelineSpec | None = None
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """What an attempt leaves behind; a failed one has its one-line `error` and its `trace`.
+
+    `message` is the last line of output, `logs` the output itself (its end, where it is long), `result` what
+    a notebook gave to `dbutils.notebook.exit`, `task_values` what the task has set.
+    """
+
+    message: str = ""
+    logs: str = ""
+    result: str | None = None
+    error: str | None = None
+    trace: str | None = None
+    canceled: bool = False
+    task_values: Mapping[str, Any] = field(default_factory=dict)
+    update: UpdateResult | None = None
+
+
+class TaskExecutor(Protocol):
+    """Runs tasks. Several threads may call it at once."""
+
+    def execute(
+        self, call: TaskCall, on_event: Callable[[Event], None], canceled: threading.Event
+    ) -> TaskOutcome:
+        """Run one attempt to its end; a task that fails is an outcome, not an exception.
+
+        `on_event` hears a pipeline's events. Once `canceled` is set, the attempt ends soon, as canceled.
+        """

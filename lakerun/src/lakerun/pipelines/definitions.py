@@ -1,0 +1,328 @@
+"""Loads pipeline source files as Lakeflow does: what the `dp` decorators declare becomes `Definitions`.
+
+Spark's own `pyspark.pipelines` decorators register tables and flows; this module adds to them, while files
+load, what Databricks has and open-source Spark lacks: `expect*`, expectations on streaming tables, and the
+whole of `create_auto_cdc_flow`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import runpy
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lakerun.errors import GraphError, LakehouseError
+from lakerun.pipelines import expectations as ex
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, SparkSession
+
+DatasetKind = Literal["STREAMING_TABLE", "MATERIALIZED_VIEW", "VIEW"]
+
+
+@dataclass(frozen=True)
+class DatasetDefinition:
+    """A streaming table, materialized view or temporary view, as declared."""
+
+    name: str
+    kind: DatasetKind
+    comment: str
+    location: str
+    table_properties: Mapping[str, str] = field(default_factory=dict)
+    partition_cols: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
+    schema: str | None = None
+    expectations: tuple[ex.Expectation, ...] = ()
+
+
+@dataclass(frozen=True)
+class AutoCdc:
+    """How an auto CDC flow applies changes: see `create_auto_cdc_flow`."""
+
+    source: str
+    keys: tuple[str, ...]
+    sequence_by: str | Column
+    apply_as_deletes: str | Column | None = None
+    ignore_null_updates: bool = False
+    column_list: tuple[str, ...] | None = None
+    except_column_list: tuple[str, ...] = ()
+    track_history: tuple[str, ...] | None = None
+    track_history_except: tuple[str, ...] = ()
+    scd_type: Literal[1, 2] = 1
+
+
+@dataclass(frozen=True)
+class FlowDefinition:
+    """A query that writes to a dataset: a function that returns a DataFrame, or changes to apply."""
+
+    name: str
+    target: str
+    location: str
+    query: Callable[[], Any] | None
+    cdc: AutoCdc | None = None
+    spark_conf: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Definitions:
+    """Everything that a pipeline's source files declare, in order, and what they printed."""
+
+    datasets: dict[str, DatasetDefinition] = field(default_factory=dict)
+    flows: dict[str, FlowDefinition] = field(default_factory=dict)
+    printed: list[str] = field(default_factory=list)
+
+    def add_dataset(self, dataset: DatasetDefinition) -> None:
+        if dataset.name in self.datasets:
+            first = self.datasets[dataset.name].location
+            raise GraphError(f"Dataset '{dataset.name}' is declared twice: {first} and {dataset.location}.")
+        self.datasets[dataset.name] = dataset
+
+    def add_flow(self, flow: FlowDefinition) -> None:
+        if flow.name in self.flows:
+            first = self.flows[flow.name].location
+            raise GraphError(f"Flow '{flow.name}' is declared twice: {first} and {flow.location}.")
+        self.flows[flow.name] = flow
+
+
+def load_definitions(
+    source_files: Sequence[Path], session: SparkSession, import_root: Path | None = None
+) -> Definitions:
+    """Run the source files in order and collect what they declare.
+
+    Raises GraphError or LakehouseError in one line with file and line.
+    """
+    from pyspark.pipelines.graph_element_registry import graph_element_registration_context
+
+    definitions = Definitions()
+    registry = _registry(definitions)
+    printed = io.StringIO()
+    with _extended_dp(definitions), _importable(import_root), graph_element_registration_context(registry):
+        for file in source_files:
+            try:
+                with contextlib.redirect_stdout(printed):
+                    runpy.run_path(str(file), init_globals={"spark": session}, run_name=file.stem)
+            except LakehouseError:
+                raise
+            except Exception as error:
+                raise LakehouseError(f"{_place(error, file)}: {_first_line(error)}") from error
+    definitions.printed = printed.getvalue().splitlines()
+    return definitions
+
+
+def _registry(definitions: Definitions) -> Any:
+    from pyspark.pipelines import output as out
+    from pyspark.pipelines.flow import AutoCdcFlow, Flow
+    from pyspark.pipelines.graph_element_registry import GraphElementRegistry
+
+    class Registry(GraphElementRegistry):
+        def register_output(self, output: out.Output) -> None:
+            place = output.source_code_location
+            location = f"{Path(place.filename).name}:{place.line_number}"
+            if isinstance(output, out.TemporaryView):
+                definitions.add_dataset(
+                    DatasetDefinition(output.name, "VIEW", output.comment or "", location)
+                )
+                return
+            if not isinstance(output, out.Table):
+                raise GraphError(f"{location}: sink '{output.name}' cannot be run on a laptop.")
+            kind: DatasetKind = (
+                "MATERIALIZED_VIEW" if isinstance(output, out.MaterializedView) else "STREAMING_TABLE"
+            )
+            schema = output.schema
+            definitions.add_dataset(
+                DatasetDefinition(
+                    name=output.name,
+                    kind=kind,
+                    comment=output.comment or "",
+                    location=location,
+                    table_properties=dict(output.table_properties),
+                    partition_cols=tuple(output.partition_cols or ()),
+                    cluster_by=tuple(output.cluster_by or ()),
+                    schema=schema if schema is None or isinstance(schema, str) else _ddl(schema),
+                )
+            )
+
+        def register_flow(self, flow: Flow) -> None:
+            place = flow.source_code_location
+            definitions.add_flow(
+                FlowDefinition(
+                    name=flow.name,
+                    target=flow.target,
+                    location=f"{Path(place.filename).name}:{place.line_number}",
+                    query=flow.func,
+                    spark_conf=dict(flow.spark_conf),
+                )
+            )
+
+        def register_auto_cdc_flow(self, flow: AutoCdcFlow) -> None:
+            raise AssertionError("create_auto_cdc_flow is replaced while files load")
+
+        def register_sql(self, sql_text: str, file_path: Path) -> None:
+            raise GraphError(f"{file_path.name}: SQL source files cannot be run on a laptop.")
+
+    return Registry()
+
+
+@contextlib.contextmanager
+def _extended_dp(definitions: Definitions) -> Iterator[None]:
+    """Give the `pyspark.pipelines` module what Databricks' has, for as long as files load."""
+    from pyspark import pipelines as dp
+
+    plain_create_streaming_table = dp.create_streaming_table
+
+    def create_streaming_table(
+        name: str,
+        *,
+        expect_all: Mapping[str, str] | None = None,
+        expect_all_or_drop: Mapping[str, str] | None = None,
+        expect_all_or_fail: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        plain_create_streaming_table(name, **options)
+        actions: tuple[tuple[Mapping[str, str] | None, Literal["ALLOW", "DROP", "FAIL"]], ...] = (
+            (expect_all, "ALLOW"),
+            (expect_all_or_drop, "DROP"),
+            (expect_all_or_fail, "FAIL"),
+        )
+        declared = tuple(
+            ex.Expectation(key, constraint, action)
+            for group, action in actions
+            for key, constraint in (group or {}).items()
+        )
+        if declared:
+            from dataclasses import replace
+
+            definitions.datasets[name] = replace(definitions.datasets[name], expectations=declared)
+
+    def create_auto_cdc_flow(
+        target: str,
+        source: str,
+        keys: Sequence[str | Column],
+        sequence_by: str | Column,
+        ignore_null_updates: bool = False,
+        apply_as_deletes: str | Column | None = None,
+        apply_as_truncates: str | Column | None = None,
+        column_list: Sequence[str | Column] | None = None,
+        except_column_list: Sequence[str | Column] | None = None,
+        stored_as_scd_type: int | str = 1,
+        track_history_column_list: Sequence[str | Column] | None = None,
+        track_history_except_column_list: Sequence[str | Column] | None = None,
+        name: str | None = None,
+        once: bool = False,
+    ) -> None:
+        location = _caller()
+        problem = None
+        if not keys:
+            problem = "needs at least one key"
+        elif apply_as_truncates is not None or once:
+            problem = "cannot run with apply_as_truncates or once on a laptop"
+        elif str(stored_as_scd_type) not in ("1", "2"):
+            problem = f"stored_as_scd_type is 1 or 2, not {stored_as_scd_type!r}"
+        elif column_list and except_column_list:
+            problem = "takes column_list or except_column_list, not both"
+        elif track_history_column_list and track_history_except_column_list:
+            problem = "takes one of the track_history lists, not both"
+        if problem:
+            raise GraphError(f"{location}: the auto CDC flow into '{target}' {problem}.")
+        definitions.add_flow(
+            FlowDefinition(
+                name=name or target,
+                target=target,
+                location=location,
+                query=None,
+                cdc=AutoCdc(
+                    source=source,
+                    keys=_names(keys) or (),
+                    sequence_by=sequence_by,
+                    apply_as_deletes=apply_as_deletes,
+                    ignore_null_updates=ignore_null_updates,
+                    column_list=_names(column_list),
+                    except_column_list=_names(except_column_list) or (),
+                    track_history=_names(track_history_column_list),
+                    track_history_except=_names(track_history_except_column_list) or (),
+                    scd_type=2 if str(stored_as_scd_type) == "2" else 1,
+                ),
+            )
+        )
+
+    added: dict[str, Any] = {name: getattr(ex, name) for name in EXPECTATION_DECORATORS}
+    added |= {"create_streaming_table": create_streaming_table, "create_auto_cdc_flow": create_auto_cdc_flow}
+    missing = object()
+    saved = {name: getattr(dp, name, missing) for name in added}
+    for name, value in added.items():
+        setattr(dp, name, value)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            if value is missing:
+                delattr(dp, name)
+            else:
+                setattr(dp, name, value)
+
+
+EXPECTATION_DECORATORS = (
+    "expect",
+    "expect_or_drop",
+    "expect_or_fail",
+    "expect_all",
+    "expect_all_or_drop",
+    "expect_all_or_fail",
+)
+
+
+@contextlib.contextmanager
+def _importable(root: Path | None) -> Iterator[None]:
+    """Let source files import their neighbours, as a pipeline's root path does on Databricks."""
+    if root is None:
+        yield
+        return
+    sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(str(root))
+
+
+def _names(columns: Sequence[str | Column] | None) -> tuple[str, ...] | None:
+    if columns is None:
+        return None
+    return tuple(column if isinstance(column, str) else _column_name(column) for column in columns)
+
+
+def _column_name(column: Column) -> str:
+    return str(column._jc.toString())  # type: ignore[operator]
+
+
+def _ddl(schema: Any) -> str:
+    return ", ".join(
+        f"`{item.name}` {item.dataType.simpleString()}{'' if item.nullable else ' NOT NULL'}"
+        for item in schema
+    )
+
+
+def _caller() -> str:
+    frame = sys._getframe(2)
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def _place(error: Exception, file: Path) -> str:
+    """The deepest place within the pipeline's source file."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"{Path(error.filename or file).name}:{error.lineno}"
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
+    ]
+    return f"{file.name}:{lines[-1]}" if lines else file.name
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -1,0 +1,478 @@
+"""From definitions to a graph: what each dataset reads, its schema, and the order in which to run.
+
+Every query function is called once against empty tables of the right schemas, so that a wrong name, column
+or type is found before anything runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakerun.errors import GraphError, LakehouseError, UnknownNameError
+from lakerun.pipelines import expectations as ex
+from lakerun.pipelines.definitions import DatasetDefinition, Definitions, FlowDefinition
+from lakerun.spark.empty_rows import empty_rows
+from lakerun.spark.reads import reading_directly, reading_through
+from lakerun.tables.storage import Storage, TableName
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+# Hash of a query changes when the way in which the engine runs it does.
+DEFINITION_FORMAT = "1"
+VOLATILE = re.compile(r"\b(current_timestamp|current_date|now|rand|randn|uuid)\(")
+START_AT, END_AT = "__START_AT", "__END_AT"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow whose inputs are known."""
+
+    definition: FlowDefinition
+    reads: frozenset[TableName]
+    streams: frozenset[TableName]
+    reads_files: bool
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A table of the graph: its declaration, flows, output schema, and the tables of the graph it needs."""
+
+    name: TableName
+    definition: DatasetDefinition
+    flows: tuple[Flow, ...]
+    schema: StructType
+    upstream: frozenset[TableName]
+    fingerprint: str | None
+
+    @property
+    def is_materialized_view(self) -> bool:
+        return self.definition.kind == "MATERIALIZED_VIEW"
+
+
+class Graph:
+    """The tables of a pipeline in an order in which they can run, and its views."""
+
+    def __init__(self, datasets: dict[TableName, Dataset], names: Names) -> None:
+        self.datasets = datasets
+        self.names = names
+
+    def select(self, names: tuple[str, ...]) -> set[TableName]:
+        """The tables that a user names, in full or by their last part; UnknownNameError otherwise."""
+        chosen = set()
+        for name in names:
+            parts = tuple(name.split("."))
+            found = [t for t in self.datasets if (t.catalog, t.schema, t.table)[-len(parts) :] == parts]
+            if len(found) != 1:
+                raise UnknownNameError("dataset", name, [t.table for t in self.datasets])
+            chosen.add(found[0])
+        return chosen
+
+    def streaming_consumers(self, tables: set[TableName]) -> set[TableName]:
+        """`tables` and every streaming table that streams from one of them, however far down."""
+        found = set(tables)
+        grown = True
+        while grown:
+            more = {
+                name
+                for name, dataset in self.datasets.items()
+                if name not in found and any(flow.streams & found for flow in dataset.flows)
+            }
+            found |= more
+            grown = bool(more)
+        return found
+
+
+class Names:
+    """Names as pipelines write them: a view by its own name, a table in one, two or three parts."""
+
+    def __init__(self, definitions: Definitions, catalog: str, schema: str) -> None:
+        self.catalog, self.schema = catalog, schema
+        self.views = {d.name: d for d in definitions.datasets.values() if d.kind == "VIEW"}
+        self.tables = {self.table(d.name): d for d in definitions.datasets.values() if d.kind != "VIEW"}
+        self.flows: dict[str, list[FlowDefinition]] = {name: [] for name in self.views}
+        self.table_flows: dict[TableName, list[FlowDefinition]] = {name: [] for name in self.tables}
+        for flow in definitions.flows.values():
+            if flow.target in self.views:
+                self.flows[flow.target].append(flow)
+            elif self.table(flow.target) in self.tables:
+                self.table_flows[self.table(flow.target)].append(flow)
+            else:
+                valid = [d.name for d in definitions.datasets.values()]
+                raise GraphError(
+                    f"{flow.location}: flow '{flow.name}' writes to an unknown dataset. "
+                    f"{UnknownNameError('dataset', flow.target, valid)}"
+                )
+
+    def table(self, name: str) -> TableName:
+        """The full name of a table."""
+        parts = name.replace("`", "").split(".")
+        if len(parts) > 3 or not all(parts):
+            raise GraphError(f"'{name}' is no table name.")
+        if parts[0] == "spark_catalog" and len(parts) == 3:
+            parts = parts[1:]
+        return TableName(*([self.catalog, self.schema][: 3 - len(parts)] + parts))
+
+
+# Told of a problem instead of an exception: the definition that it is in, and what is wrong.
+Report = Callable[[DatasetDefinition, ex.Expectation | None, str], None]
+
+
+class _UpstreamError(LakehouseError):
+    """A dataset reads another one that cannot be resolved, which has been reported."""
+
+
+Leaf = Callable[[TableName, Any, bool], "DataFrame"]
+Apply = Callable[["DataFrame", str, tuple[ex.Expectation, ...]], "DataFrame"]
+
+
+class QueryReader:
+    """Builds the DataFrame of one flow and notes what it reads.
+
+    `leaf` gives a table's DataFrame; `apply` puts a dataset's expectations on its rows; `nothing` is an
+    empty folder to stream in place of one that does not exist yet.
+    """
+
+    def __init__(
+        self, names: Names, session: SparkSession, leaf: Leaf, apply: Apply, nothing: Path | None = None
+    ) -> None:
+        self._nothing = nothing
+        self.reads: set[TableName] = set()
+        self.streams: set[TableName] = set()
+        self.reads_files = False
+        self._names, self._session, self._leaf, self._apply = names, session, leaf, apply
+        self._views_in_progress: list[str] = []
+
+    def build(self, flow: FlowDefinition, dataset: DatasetDefinition, target: str) -> DataFrame:
+        """The rows that the flow gives to its dataset, with the dataset's expectations on them."""
+        with reading_through(self):
+            rows = self._session.readStream.table(flow.cdc.source) if flow.cdc else _call(flow)
+        expectations = dataset.expectations + (ex.of_function(flow.query) if flow.query else ())
+        return self._apply(rows, target, ex.checked(expectations, target))
+
+    def build_view(self, name: str) -> DataFrame:
+        """The rows of a temporary view, with its expectations on them."""
+        with reading_through(self):
+            return self._view(name)
+
+    def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
+        """Answer a read within the flow's query."""
+        if name in self._names.views:
+            rows = self._view(name)
+            if rows.isStreaming != streaming:
+                kind = "a stream" if rows.isStreaming else "not a stream"
+                raise GraphError(
+                    f"View '{name}' is {kind}: read it with spark.{_verb(rows.isStreaming)}.table."
+                )
+            return rows
+        table = self._names.table(name)
+        self.reads.add(table)
+        if streaming:
+            self.streams.add(table)
+        with reading_directly():
+            return self._leaf(table, reader, streaming)
+
+    def files(self, path: str) -> str:
+        """The query streams files."""
+        self.reads_files = True
+        return str(self._nothing) if self._nothing and not Path(path).is_dir() else path
+
+    def _view(self, name: str) -> DataFrame:
+        if name in self._views_in_progress:
+            raise GraphError(f"Views read each other: {' -> '.join([*self._views_in_progress, name])}.")
+        (flow,) = self._names.flows[name]
+        self._views_in_progress.append(name)
+        try:
+            rows = _call(flow)
+        finally:
+            self._views_in_progress.pop()
+        return self._apply(rows, name, ex.checked(ex.of_function(flow.query or (lambda: None)), name))
+
+
+def resolve(
+    definitions: Definitions,
+    session: SparkSession,
+    storage: Storage,
+    catalog: str,
+    schema: str,
+    *,
+    elsewhere: Mapping[TableName, StructType] | None = None,
+    report: Report | None = None,
+) -> Graph:
+    """The pipeline's graph. Raises GraphError, in one line with file and line, for what cannot run.
+
+    `elsewhere` has the schemas of tables that other pipelines will have made. With `report` every problem of
+    a dataset or an expectation is told to it, and the graph is what remains.
+    """
+    names = Names(definitions, catalog, schema)
+    if not names.tables:
+        raise GraphError("The pipeline declares no table.")
+    done: dict[TableName, Dataset] = {}
+    in_progress: list[TableName] = []
+    empty = storage.home / "scratch" / "empty"
+    empty.mkdir(parents=True, exist_ok=True)
+    nothing = empty if report else None  # where problems are looked for, nothing need have arrived
+    failed: set[TableName] = set()
+
+    def visit(table: TableName) -> Dataset:
+        if table in done:
+            return done[table]
+        if table in failed:
+            raise _UpstreamError(f"'{table}' cannot be resolved.")
+        if table in in_progress:
+            cycle = [*in_progress[in_progress.index(table) :], table]
+            raise GraphError(f"Datasets read each other: {' -> '.join(item.table for item in cycle)}.")
+        in_progress.append(table)
+        try:
+            done[table] = _resolve_dataset(table, names, session, leaf, nothing, report)
+        except LakehouseError as error:
+            failed.add(table)
+            if report is None:
+                raise
+            if not isinstance(error, _UpstreamError):
+                report(names.tables[table], None, str(error))
+            raise _UpstreamError(f"'{table}' cannot be resolved.") from error
+        finally:
+            in_progress.pop()
+        return done[table]
+
+    def leaf(table: TableName, reader: Any, streaming: bool) -> DataFrame:
+        if table in names.tables:
+            return empty_rows(session, visit(table).schema, empty, streaming)
+        if elsewhere is not None and table in elsewhere:
+            return empty_rows(session, elsewhere[table], empty, streaming)
+        # Through Delta: the plan, and so the definition's fingerprint, has to name the table.
+        return read_delta(storage, table, reader, [str(name) for name in names.tables] + [*names.views])
+
+    for table in names.tables:
+        with _reported_already(report):
+            visit(table)
+    for view, definition in names.views.items():  # a view that nothing reads is checked, too
+        with _reported_already(report):
+            try:
+                checker = _checker(definition, report)
+                QueryReader(names, session, leaf, checker, nothing).build_view(view)
+            except _UpstreamError:
+                raise
+            except Exception as error:
+                if report is None:
+                    raise
+                report(definition, None, _reason(error))
+    return Graph(done, names)
+
+
+def read_delta(
+    storage: Storage, table: TableName, reader: Any, known: list[str], *, as_files: bool = False
+) -> DataFrame:
+    """A table of the data folder; UnknownNameError where there is none."""
+    path = storage.table_path(table)
+    if not (path / "_delta_log").is_dir():
+        raise UnknownNameError("table", str(table), [*known, *map(str, storage.tables())])
+    if as_files:
+        from lakerun.tables.delta_files import read_table
+
+        return read_table(reader, path)
+    rows: DataFrame = reader.format("delta").load(str(path))
+    return rows
+
+
+def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
+    """The columns of an auto CDC flow's source that reach its target."""
+    assert flow.cdc is not None
+    wanted = list(flow.cdc.column_list) if flow.cdc.column_list else columns
+    missing = [c for c in (*flow.cdc.keys, *wanted, *flow.cdc.except_column_list) if c not in columns]
+    if missing:
+        raise GraphError(
+            f"{flow.location}: auto CDC flow '{flow.name}': {UnknownNameError('column', missing[0], columns)}"
+        )
+    return [column for column in wanted if column not in flow.cdc.except_column_list]
+
+
+def _resolve_dataset(
+    table: TableName,
+    names: Names,
+    session: SparkSession,
+    leaf: Leaf,
+    nothing: Path | None,
+    report: Report | None,
+) -> Dataset:
+    from pyspark.sql.types import StructField, StructType
+
+    definition = names.tables[table]
+    flows: list[Flow] = []
+    schema: StructType | None = None
+    plans: list[str] = []
+    expectations: list[tuple[str, str, str, str]] = []
+
+    def apply(rows: DataFrame, dataset: str, declared: tuple[ex.Expectation, ...]) -> DataFrame:
+        expectations.extend((dataset, e.name, e.constraint, e.action) for e in declared)
+        return _checker(definition, report)(rows, dataset, declared)
+
+    if not names.table_flows[table]:
+        raise GraphError(f"{definition.location}: no flow writes to streaming table '{table}'.")
+    for flow in names.table_flows[table]:
+        reader = QueryReader(names, session, leaf, apply, nothing)
+        try:
+            rows = reader.build(flow, definition, str(table))
+        except LakehouseError:
+            raise
+        except Exception as error:
+            raise GraphError(f"{flow.location}: dataset '{table}': {_reason(error)}") from error
+        if rows.isStreaming == (definition.kind == "MATERIALIZED_VIEW"):
+            raise GraphError(
+                f"{flow.location}: '{table}' is a materialized view over a stream; use @dp.table."
+                if rows.isStreaming
+                else f"{flow.location}: '{table}' is a streaming table over a batch query; "
+                "use @dp.materialized_view, or spark.readStream."
+            )
+        flows.append(Flow(flow, frozenset(reader.reads), frozenset(reader.streams), reader.reads_files))
+        found = rows.schema
+        if flow.cdc:
+            found = StructType([found[name] for name in output_columns(flow, rows.columns)])
+            sequence = rows.select(sequence_column(flow)).schema[0].dataType
+            if flow.cdc.scd_type == 2:
+                ends = [StructField(START_AT, sequence), StructField(END_AT, sequence)]
+                found = StructType([*found, *ends])
+        schema = schema or found
+        if definition.kind == "MATERIALIZED_VIEW":
+            plans.append(_plan_text(rows))
+    assert schema is not None
+    if definition.schema:
+        schema = declared_schema(definition.schema, session)
+    upstream = frozenset(read for flow in flows for read in flow.reads if read in names.tables)
+    return Dataset(
+        table, definition, tuple(flows), schema, upstream, _fingerprint(definition, plans, expectations)
+    )
+
+
+def sequence_column(flow: FlowDefinition) -> Any:
+    """The expression that orders an auto CDC flow's changes."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    assert flow.cdc is not None
+    by = flow.cdc.sequence_by
+    return (F.expr(by) if isinstance(by, str) else by).alias("__sequence")
+
+
+CONSTRAINT = re.compile(
+    r",?\s*CONSTRAINT\s+\w+\s+(PRIMARY|FOREIGN)\s+KEY\s*\([^)]*\)(\s*(NOT ENFORCED|RELY|NORELY))*", re.I
+)
+
+
+def declared_schema(ddl: str, session: SparkSession) -> StructType:
+    """A declared schema; key constraints, which only Unity Catalog keeps, are left out."""
+    from pyspark.sql.types import StructType
+
+    schema = StructType.fromDDL(CONSTRAINT.sub("", ddl))
+    assert isinstance(schema, StructType)
+    return schema
+
+
+def declared_constraints(ddl: str | None) -> list[str]:
+    """The key constraints of a declared schema, as written."""
+    return [found.group(0).lstrip(", \n\t") for found in CONSTRAINT.finditer(ddl or "")]
+
+
+def _call(flow: FlowDefinition) -> DataFrame:
+    from pyspark.sql import DataFrame
+
+    assert flow.query is not None
+    rows = flow.query()
+    if not isinstance(rows, DataFrame):
+        raise GraphError(f"{flow.location}: '{flow.name}' returned {type(rows).__name__}, not a DataFrame.")
+    return rows
+
+
+def _verb(streaming: bool) -> str:
+    return "readStream" if streaming else "read"
+
+
+def _checker(definition: DatasetDefinition, report: Report | None) -> Apply:
+    """Checks that constraints are expressions over the rows; the rows stay as they are."""
+
+    def check(rows: DataFrame, dataset: str, declared: tuple[ex.Expectation, ...]) -> DataFrame:
+        from pyspark.sql import functions as F  # noqa: N812
+
+        if not declared:
+            return rows
+        if report is None:
+            try:
+                _ = rows.select(*[F.expr(item.constraint) for item in declared]).schema
+            except Exception:
+                pass  # which one is it?
+            else:
+                return rows
+        for item in declared:
+            try:
+                asked = rows.select(F.expr(item.constraint))
+                _ = asked.schema
+            except Exception as error:
+                if report is None:
+                    raise GraphError(
+                        f"Dataset '{dataset}', expectation '{item.name}': {_reason(error)}"
+                    ) from error
+                report(definition, item, _reason(error))
+            else:
+                if report and not _is_deterministic(asked):
+                    report(definition, item, "it depends on chance or on the row's place")
+        return rows
+
+    return check
+
+
+@contextlib.contextmanager
+def _reported_already(report: Report | None) -> Iterator[None]:
+    try:
+        yield
+    except _UpstreamError:
+        if report is None:
+            raise
+
+
+def _is_deterministic(asked: DataFrame) -> bool:
+    """Whether the one expression that is asked of some rows gives the same for the same row."""
+    projection: Any = asked._jdf.queryExecution().analyzed()
+    return bool(projection.expressions().head().deterministic())
+
+
+def _plan_text(rows: DataFrame) -> str:
+    """The analysed plan without the numbers that Spark gives anew each time."""
+    text = str(rows._jdf.queryExecution().analyzed().toString())
+    numbered = r"(#|Delta\[version=|plan_id=|\b[xyz]_)\d+L?"  # x_, y_, z_: the variables of lambdas
+    return re.sub(numbered, r"\1", text)
+
+
+def _fingerprint(
+    definition: DatasetDefinition, plans: list[str], expectations: list[tuple[str, str, str, str]]
+) -> str | None:
+    """A hash of all that decides a materialized view's rows; None where the clock or chance does, too."""
+    if not plans or any(VOLATILE.search(plan) for plan in plans):
+        return None
+    parts: Mapping[str, Any] = {
+        "format": DEFINITION_FORMAT,
+        "plans": plans,
+        "expectations": expectations,
+        "schema": definition.schema,
+        "comment": definition.comment,
+        "properties": dict(definition.table_properties),
+        "layout": [definition.partition_cols, definition.cluster_by],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, without Spark's trace."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0][:500] if lines else type(error).__name__

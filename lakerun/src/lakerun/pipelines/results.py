@@ -1,0 +1,73 @@
+"""What an update of a pipeline reports: events while it goes on, its result when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Level = Literal["METRICS", "INFO", "WARN", "ERROR"]
+FlowStatus = Literal["QUEUED", "STARTING", "RUNNING", "COMPLETED", "FAILED", "SKIPPED", "STOPPED", "EXCLUDED"]
+UpdateState = Literal["COMPLETED", "FAILED", "CANCELED"]
+Action = Literal["ALLOW", "DROP", "FAIL"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row of the pipeline event log. `origin` holds pipeline, update, dataset and flow names and ids."""
+
+    id: str
+    sequence: int
+    timestamp: datetime
+    level: Level
+    event_type: str
+    message: str
+    origin: Mapping[str, str]
+    details: Mapping[str, Any]
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ExpectationResult:
+    """Exact counts of one expectation in one update."""
+
+    name: str
+    action: Action
+    passed: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class DatasetResult:
+    """What one update did to one dataset. `name` is the table's full name; rows and seconds are sums.
+
+    `kind`: streaming table, materialized view. `status`: COMPLETED, FAILED, SKIPPED (nothing new, or
+    something upstream failed: see `note`).
+    """
+
+    name: str
+    kind: str
+    status: FlowStatus
+    rows_written: int = 0
+    rows_dropped: int = 0
+    seconds: float = 0.0
+    expectations: tuple[ExpectationResult, ...] = ()
+    note: str = ""
+    metrics: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """How an update of a pipeline ended."""
+
+    pipeline: str
+    update_id: str
+    state: UpdateState
+    datasets: tuple[DatasetResult, ...]
+    seconds: float
+    error: str | None = None
+
+
+Listener = Callable[[Event], None]
+"""Called for every event as it happens, from the thread in which it happens."""

@@ -1,0 +1,417 @@
+"""Runs the datasets of a graph, each after what it reads, independent ones side by side."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakerun.errors import LakehouseError
+from lakerun.pipelines import expectations as ex
+from lakerun.pipelines.event_log import EventLog, error_of
+from lakerun.pipelines.executor import (
+    BatchReport,
+    Executor,
+    ExpectationFailedError,
+    Query,
+    RefreshRun,
+    StreamRun,
+)
+from lakerun.pipelines.expectations import ExpectationCounts, Observe
+from lakerun.pipelines.graph import Dataset, Flow, Graph, QueryReader, read_delta
+from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level
+from lakerun.pipelines.state import FlowProgress, Refreshed, State
+from lakerun.spark.session import activate
+from lakerun.tables.storage import Storage, TableName, data_changed_since, table_version
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+PUBLISH_EVERY_SECONDS = 2.0
+STOP_POLL_SECONDS = 0.25
+STOPPED = "the update was canceled"
+KINDS = {"STREAMING_TABLE": "streaming table", "MATERIALIZED_VIEW": "materialized view"}
+
+
+@dataclass
+class _Tally:
+    """What the flows of one dataset have done so far in this update."""
+
+    rows: int = 0
+    dropped: int = 0
+    expectations: dict[tuple[str, str], ExpectationResult] = field(default_factory=dict)
+    metrics: dict[str, int] = field(default_factory=dict)
+
+    def add(self, report: BatchReport) -> None:
+        self.rows += report.rows_written
+        self.dropped += report.rows_dropped
+        self.add_counts(report.expectations)
+        for key, value in report.metrics.items():
+            self.metrics[key] = self.metrics.get(key, 0) + value
+
+    def add_counts(self, counts: tuple[ExpectationCounts, ...]) -> None:
+        for item in counts:
+            for result in item.results:
+                key = (item.dataset, result.name)
+                before = self.expectations.get(key)
+                self.expectations[key] = ExpectationResult(
+                    result.name,
+                    result.action,
+                    result.passed + (before.passed if before else 0),
+                    result.failed + (before.failed if before else 0),
+                )
+
+
+class GraphRun:
+    """One run of the chosen datasets of a graph."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        chosen: set[TableName],
+        storage: Storage,
+        pipeline: str,
+        state: State,
+        log: EventLog,
+        executor: Executor,
+        session: SparkSession,
+        stop: threading.Event,
+    ) -> None:
+        self._stop = stop
+        self._graph, self._chosen, self._storage, self._pipeline = graph, chosen, storage, pipeline
+        self._state, self._log, self._executor, self._session = state, log, executor, session
+        self._results: dict[TableName, DatasetResult] = {}
+        self._published = time.monotonic()
+
+    def run(self) -> list[DatasetResult]:
+        """Run them all; results in the order of the graph. A failure skips what depends on it.
+
+        Once the update is told to stop, streams end where they are and datasets that wait do not start.
+        """
+        waiting = [name for name in self._graph.datasets if name in self._chosen]
+        for name in waiting:
+            for flow in self._graph.datasets[name].flows:
+                self._flow_event(name, flow, "QUEUED")
+        running: dict[Future[DatasetResult], TableName] = {}
+        # One thread more than cores: one of them usually waits for the driver, not for a core.
+        with ThreadPoolExecutor(max_workers=(os.cpu_count() or 2) + 1) as pool:
+            try:
+                while waiting or running:
+                    if self._stop.is_set():
+                        self._stop_streams()
+                    for name in [n for n in waiting if self._stop.is_set() or self._ready(n)]:
+                        waiting.remove(name)
+                        if self._stop.is_set():
+                            self._results[name] = self._not_started(name)
+                        elif blocked := self._failed_upstream(name):
+                            self._skip_after_failure(name, blocked)
+                        else:
+                            running[pool.submit(self._run_dataset, name)] = name
+                    if running:
+                        finished, _ = wait(running, STOP_POLL_SECONDS, return_when=FIRST_COMPLETED)
+                        for future in finished:
+                            self._results[running.pop(future)] = future.result()
+                        self._publish_sometimes()
+            except BaseException:
+                self._stop_streams()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return [self._results[name] for name in self._graph.datasets if name in self._results]
+
+    def _stop_streams(self) -> None:
+        """Stop what streams now: every batch is whole or not there, however it ends."""
+        for query in self._session.streams.active:
+            query.stop()
+
+    def _not_started(self, name: TableName) -> DatasetResult:
+        dataset = self._graph.datasets[name]
+        for flow in dataset.flows:
+            self._flow_event(name, flow, "STOPPED", message=STOPPED)
+        return DatasetResult(str(name), KINDS[dataset.definition.kind], "STOPPED", note=STOPPED)
+
+    def _ready(self, name: TableName) -> bool:
+        return all(n in self._results for n in self._graph.datasets[name].upstream if n in self._chosen)
+
+    def _failed_upstream(self, name: TableName) -> TableName | None:
+        for upstream in sorted(self._graph.datasets[name].upstream, key=str):
+            result = self._results.get(upstream)
+            if result and (result.status == "FAILED" or result.note.startswith("upstream")):
+                return upstream
+        return None
+
+    def _skip_after_failure(self, name: TableName, upstream: TableName) -> None:
+        dataset = self._graph.datasets[name]
+        note = f"upstream {upstream.table} failed"
+        for flow in dataset.flows:
+            self._flow_event(name, flow, "SKIPPED", level="WARN", message=note)
+        kind = KINDS[dataset.definition.kind]
+        self._results[name] = DatasetResult(str(name), kind, "SKIPPED", note=note)
+
+    def _run_dataset(self, name: TableName) -> DatasetResult:
+        activate(self._session)
+        dataset = self._graph.datasets[name]
+        kind = KINDS[dataset.definition.kind]
+        started = time.monotonic()
+        tally = _Tally()
+        did_something = False
+        status: FlowStatus = "COMPLETED"
+        note = ""
+        for flow in dataset.flows:
+            if self._stop.is_set():
+                self._flow_event(name, flow, "STOPPED", message=STOPPED)
+                status, note = "STOPPED", STOPPED
+                continue
+            try:
+                did_something |= self._run_flow(dataset, flow, tally)
+            except _StoppedError:
+                status, note = "STOPPED", STOPPED
+            except Exception as error:
+                status, note = "FAILED", self._failed(dataset, flow, tally, error)
+        if not did_something and status == "COMPLETED":
+            status, note = "SKIPPED", "up to date"
+        return DatasetResult(
+            name=str(name),
+            kind=kind,
+            status=status,
+            rows_written=tally.rows,
+            rows_dropped=tally.dropped,
+            seconds=time.monotonic() - started,
+            expectations=tuple(tally.expectations.values()),
+            note=note,
+            metrics=tally.metrics,
+        )
+
+    def _run_flow(self, dataset: Dataset, flow: Flow, tally: _Tally) -> bool:
+        """Run one flow; False where there was nothing to do."""
+        if dataset.is_materialized_view:
+            return self._refresh(dataset, flow, tally)
+        return self._stream(dataset, flow, tally)
+
+    # Materialized views ---------------------------------------------------------------------------------
+
+    def _refresh(self, dataset: Dataset, flow: Flow, tally: _Tally) -> bool:
+        table = self._storage.table_path(dataset.name)
+        if self._is_fresh(dataset, flow, table):
+            self._flow_event(dataset.name, flow, "SKIPPED", message="up to date")
+            return False
+        self._flow_event(dataset.name, flow, "STARTING")
+        inputs = self._versions(flow.reads)
+        report = self._executor.refresh(RefreshRun(dataset, flow, self._query(dataset, flow), table))
+        tally.add(report)
+        assert report.version is not None
+        refreshed = Refreshed(dataset.fingerprint or "", inputs, report.version)
+        self._flow_event(
+            dataset.name, flow, "COMPLETED", report=report, dataset=(str(dataset.name), refreshed)
+        )
+        return True
+
+    def _is_fresh(self, dataset: Dataset, flow: Flow, table: Path) -> bool:
+        last = self._state.dataset(str(dataset.name))
+        if last is None or dataset.fingerprint is None or last.definition != dataset.fingerprint:
+            return False
+        if set(last.inputs) != {str(name) for name in flow.reads} or data_changed_since(table, last.version):
+            return False
+        return not any(
+            data_changed_since(self._storage.table_path(name), last.inputs[str(name)]) for name in flow.reads
+        )
+
+    # Streams --------------------------------------------------------------------------------------------
+
+    def _stream(self, dataset: Dataset, flow: Flow, tally: _Tally) -> bool:
+        progress = self._state.flow(flow.name)
+        table = self._storage.table_path(dataset.name)
+        if progress and progress.last_batch >= 0 and table_version(table) is None:
+            raise LakehouseError(
+                f"Table {dataset.name} is gone but its flow has progress: run again with "
+                f"--full-refresh {dataset.name.table}."
+            )
+        if progress and self._nothing_new(flow, progress):
+            self._flow_event(dataset.name, flow, "SKIPPED", message="up to date")
+            return False
+        if progress is None:
+            progress = FlowProgress(uuid.uuid4().hex, -1, None)
+            self._state.put_flow(flow.name, progress)
+        self._flow_event(dataset.name, flow, "STARTING")
+        inputs = self._versions(flow.streams)
+        current = progress
+        batches = 0
+
+        def on_batch(report: BatchReport) -> None:
+            nonlocal current, batches
+            batches += 1
+            tally.add(report)
+            current = FlowProgress(progress.epoch, report.batch_id, None)
+            self._flow_event(dataset.name, flow, "RUNNING", report=report, flow_progress=current)
+
+        root = self._storage.pipeline_path(self._pipeline) / "checkpoints" / flow.name
+        run = StreamRun(
+            dataset=dataset,
+            flow=flow,
+            query=self._query(dataset, flow),
+            table=table,
+            checkpoint=root / progress.epoch,
+            epoch=progress.epoch,
+            last_batch=progress.last_batch,
+            on_batch=on_batch,
+        )
+        try:
+            if flow.definition.cdc:
+                self._executor.apply_changes(run)
+            else:
+                self._executor.append(run)
+        except Exception:
+            if not self._stop.is_set():
+                raise
+        if self._stop.is_set():
+            # Stopped or just done: which of them, the next update finds out.
+            self._flow_event(dataset.name, flow, "STOPPED", message=STOPPED)
+            raise _StoppedError
+        done = FlowProgress(current.epoch, current.last_batch, inputs)
+        self._flow_event(dataset.name, flow, "COMPLETED" if batches else "SKIPPED", flow_progress=done)
+        return batches > 0
+
+    def _nothing_new(self, flow: Flow, progress: FlowProgress) -> bool:
+        """Whether all that the flow streams are tables without new rows since it last completed."""
+        if progress.inputs is None or flow.reads_files or not flow.streams:
+            return False
+        return set(progress.inputs) == {str(name) for name in flow.streams} and not any(
+            data_changed_since(self._storage.table_path(name), progress.inputs[str(name)])
+            for name in flow.streams
+        )
+
+    # Shared ---------------------------------------------------------------------------------------------
+
+    def _versions(self, names: frozenset[TableName]) -> dict[str, int]:
+        """The versions of tables before a flow reads them: at least these it will have seen."""
+        found = {str(name): table_version(self._storage.table_path(name)) for name in names}
+        return {name: version for name, version in found.items() if version is not None}
+
+    def _query(self, dataset: Dataset, flow: Flow) -> Query:
+        metrics: dict[str, tuple[str, tuple[ex.Expectation, ...]]] = {}
+
+        def build(observe: Observe, fail: bool) -> DataFrame:
+            metrics.clear()
+
+            def apply(rows: DataFrame, name: str, declared: tuple[ex.Expectation, ...]) -> DataFrame:
+                if not declared:
+                    return rows
+                metric = f"expectations_{len(metrics)}"
+                metrics[metric] = (name, declared)
+                return ex.enforce(rows, declared, metric, observe, fail=fail)
+
+            def leaf(table: TableName, reader: Any, streaming: bool) -> DataFrame:
+                known = [str(n) for n in self._graph.datasets]
+                return read_delta(self._storage, table, reader, known, as_files=not streaming)
+
+            reader = QueryReader(self._graph.names, self._session, leaf, apply)
+            return reader.build(flow.definition, dataset.definition, str(dataset.name))
+
+        def counts(observed: Mapping[str, Mapping[str, object]]) -> tuple[ExpectationCounts, ...]:
+            return tuple(
+                ExpectationCounts.of(name, declared, observed.get(metric, {}))
+                for metric, (name, declared) in metrics.items()
+            )
+
+        return Query(build, counts)
+
+    def _failed(self, dataset: Dataset, flow: Flow, tally: _Tally, error: Exception) -> str:
+        """Record a flow's failure; returns the line that a user reads."""
+        report = None
+        if isinstance(error, ExpectationFailedError):
+            message = str(error)
+            tally.add_counts(error.counts)
+            report = BatchReport(-1, 0, error.counts)
+        elif isinstance(error, LakehouseError):
+            message = str(error)
+        else:
+            message = f"Flow '{flow.name}' failed: {_root_cause(error)}"
+        logger.error("%s", message, exc_info=error)
+        self._flow_event(
+            dataset.name, flow, "FAILED", level="ERROR", message=message, report=report, error=error_of(error)
+        )
+        return message
+
+    def _flow_event(
+        self,
+        name: TableName,
+        flow: Flow,
+        status: FlowStatus,
+        *,
+        level: Level = "INFO",
+        message: str = "",
+        report: BatchReport | None = None,
+        error: Mapping[str, Any] | None = None,
+        flow_progress: FlowProgress | None = None,
+        dataset: tuple[str, Refreshed] | None = None,
+    ) -> None:
+        details: dict[str, Any] = {"status": status}
+        if report is not None:
+            details["metrics"] = {
+                "num_output_rows": report.rows_written,
+                "num_output_bytes": report.bytes_written,
+                **report.metrics,
+            }
+            expectations = [
+                {
+                    "name": result.name,
+                    "dataset": item.dataset,
+                    "passed_records": result.passed,
+                    "failed_records": result.failed,
+                }
+                for item in report.expectations
+                for result in item.results
+            ]
+            if expectations:
+                details["data_quality"] = {
+                    "dropped_records": report.rows_dropped,
+                    "expectations": expectations,
+                }
+            if level == "INFO" and any(item["failed_records"] for item in expectations):
+                level = "WARN"
+        text = f"Flow '{flow.name}' is {status}."
+        self._log.emit(
+            "flow_progress",
+            f"{text} {message}" if message else text,
+            {"flow_progress": details},
+            level=level,
+            origin={
+                "dataset_name": str(name),
+                "flow_name": flow.name,
+                **({"batch_id": str(report.batch_id)} if report and report.batch_id >= 0 else {}),
+            },
+            error=error,
+            flow=(flow.name, flow_progress) if flow_progress else None,
+            dataset=dataset,
+        )
+
+    def _publish_sometimes(self) -> None:
+        if time.monotonic() - self._published > PUBLISH_EVERY_SECONDS:
+            self._log.publish()
+            self._published = time.monotonic()
+
+
+class _StoppedError(Exception):
+    """The update was told to stop while a flow ran."""
+
+
+WRAPPERS = ("STREAM_FAILED", "FOREACH_BATCH_USER_FUNCTION_ERROR", "FOREACH_USER_FUNCTION_ERROR")
+
+
+def _root_cause(error: Exception) -> str:
+    """The innermost of Spark's messages, in one line."""
+    text = str(error).split("=== Streaming Query ===")[0]
+    found = [
+        line for kind, line in re.findall(r"(?:\[([A-Z0-9_.]+)\]) ([^\n]+)", text) if kind not in WRAPPERS
+    ]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    cause = found[-1] if found else lines[-1] if lines else type(error).__name__
+    return re.sub(r"( SQLSTATE: \w+.*)$", "", cause)[:500]

@@ -1,0 +1,202 @@
+"""Everything that is wrong in the project before anything runs, all at once: `validate`.
+
+The bundle for each of its targets, the graph of every pipeline with all expectations, the dashboards'
+queries, and the project's registry of rules, where it has one. Nothing is written, and no data is read: every
+table is empty, of its right schema.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakerun.bundles.load import Bundle, load_bundle
+from lakerun.bundles.model import PipelineSpec
+from lakerun.bundles.yaml_tree import read_yaml
+from lakerun.errors import LakehouseError
+from lakerun.pipelines.definitions import DatasetDefinition, Definitions, load_definitions
+from lakerun.pipelines.expectations import Expectation
+from lakerun.pipelines.graph import resolve
+from lakerun.plugins import Problem, RuleValidator
+from lakerun.spark.session import session_with
+from lakerun.tables.storage import Storage, TableName
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+Schemas = dict[TableName, "StructType"]
+DASHBOARDS = Path("src") / "dashboards"
+
+
+def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | None = None) -> list[Problem]:
+    """All problems of the project in folder `root`, sorted by place; empty where it can run.
+
+    Locations are relative to the project. `variables` are the bundle's, for its default target; `rules`
+    checks the project's registry of rules. Needs Spark, started by `get_session` before.
+    """
+    found = _bundle_problems(root, variables)
+    found += rules.registry_problems() if rules else ()
+    try:
+        bundle = load_bundle(root, None, variables)
+    except LakehouseError:
+        return _tidy(found, root)  # reported above; without a bundle there are no pipelines
+    with rules.loading() if rules else contextlib.nullcontext():
+        schemas, more, declared = _pipeline_problems(bundle, rules)
+        found += more
+        if rules:
+            columns = {table.table: schema.names for table, schema in schemas.items()}
+            found += rules.table_problems({table.table: columns.get(table.table, []) for table in declared})
+    if (root / DASHBOARDS).is_dir():
+        from lakerun.sql.dashboard_queries import dashboard_problems
+
+        of_dashboards = dashboard_problems(root / DASHBOARDS, _with_logs(bundle, schemas))
+        found += [Problem(*problem) for problem in of_dashboards]
+    return _tidy(found, root)
+
+
+def _bundle_problems(root: Path, variables: Mapping[str, str]) -> list[Problem]:
+    found: list[Problem] = []
+    targets: list[str | None] = [None]
+    with contextlib.suppress(LakehouseError):  # the default target meets the same problem
+        targets += list(read_yaml(root / "databricks.yml", root).get("targets", {}))
+    for target in targets:
+        try:
+            load_bundle(root, target, variables if target is None else {})
+        except LakehouseError as error:
+            location, message = _split(str(error), "databricks.yml")
+            found.append(Problem(location, message))
+    return found
+
+
+# Pipelines --------------------------------------------------------------------------------------------------
+
+
+def _pipeline_problems(
+    bundle: Bundle, rules: RuleValidator | None
+) -> tuple[Schemas, list[Problem], dict[TableName, str]]:
+    """The tables' schemas, what is wrong in the pipelines, and every declared table with its pipeline."""
+    found: list[Problem] = []
+    loaded: dict[str, Definitions] = {}
+    owners: dict[TableName, str] = {}
+    for key, spec in bundle.pipelines.items():
+        with session_with(spec.configuration) as session:
+            try:
+                loaded[key] = load_definitions(spec.source_files, session, spec.root_path)
+            except LakehouseError as error:
+                location, message = _split(str(error), key)
+                found.append(Problem(_full(location, spec), message))
+                continue
+        for definition in loaded[key].datasets.values():
+            if definition.kind == "VIEW":
+                continue
+            table = _table_name(definition.name, spec)
+            if table in owners:
+                other = f"'{table.table}' belongs to {owners[table]} and to {key}"
+                found.append(Problem(_full(definition.location, spec), other))
+            owners[table] = key
+    schemas: Schemas = {}
+    waiting = list(loaded)
+    while waiting:
+        # A pipeline that reads tables of another comes after it; of those that wait for each other, any.
+        for key in [*waiting, waiting[0]]:
+            elsewhere = _Elsewhere(schemas, {table for table, owner in owners.items() if owner in waiting})
+            resolved, problems = _resolve(bundle.pipelines[key], loaded[key], elsewhere, rules)
+            if not elsewhere.missed:
+                break
+        waiting.remove(key)
+        schemas |= resolved
+        found += problems
+    return schemas, found, owners
+
+
+class _Elsewhere(dict[TableName, "StructType"]):
+    """Schemas of the tables of other pipelines; notes when one is asked for that is not known yet."""
+
+    def __init__(self, schemas: Schemas, awaited: set[TableName]) -> None:
+        super().__init__(schemas)
+        self._awaited = awaited
+        self.missed: set[TableName] = set()
+
+    def __contains__(self, table: object) -> bool:
+        return super().__contains__(table) or table in self._awaited
+
+    def __missing__(self, table: TableName) -> StructType:
+        self.missed.add(table)
+        raise LakehouseError(f"Table '{table}' is of a pipeline that cannot be resolved before this one.")
+
+
+def _resolve(
+    spec: PipelineSpec, definitions: Definitions, elsewhere: Schemas, rules: RuleValidator | None
+) -> tuple[Schemas, list[Problem]]:
+    found: list[Problem] = []
+
+    def report(definition: DatasetDefinition, item: Expectation | None, reason: str) -> None:
+        if item is None:
+            location, message = _split(reason, definition.location)
+            found.append(Problem(_full(location, spec), message))
+            return
+        where = (rules and rules.location_of(item.name, item.constraint)) or _full(definition.location, spec)
+        found.append(Problem(where, f"rule '{item.name}' of '{definition.name}': {reason}"))
+
+    with session_with(spec.configuration) as session:
+        try:
+            graph = resolve(
+                definitions,
+                session,
+                Storage.default(),
+                spec.catalog,
+                spec.schema,
+                elsewhere=elsewhere,
+                report=report,
+            )
+        except LakehouseError as error:
+            location, message = _split(str(error), spec.key)
+            return {}, [*found, Problem(_full(location, spec), message)]
+    for definition in definitions.datasets.values():
+        for item in definition.expectations:
+            for what in rules.nondeterminism(item.constraint) if rules else ():
+                report(definition, item, f"'{what}' is not the row's alone")
+    return {name: dataset.schema for name, dataset in graph.datasets.items()}, found
+
+
+def _with_logs(bundle: Bundle, schemas: Schemas) -> dict[str, StructType]:
+    """The schemas by plain name, with those of the published event logs."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    from lakerun.pipelines.event_log import arrow_schema
+
+    log = from_arrow_schema(arrow_schema())
+    logs = {spec.event_log.table: log for spec in bundle.pipelines.values() if spec.event_log}
+    return {table.table: schema for table, schema in schemas.items()} | logs
+
+
+def _table_name(name: str, spec: PipelineSpec) -> TableName:
+    parts = name.replace("`", "").split(".")
+    return TableName(*([spec.catalog, spec.schema][: 3 - len(parts)] + parts))
+
+
+# Places -----------------------------------------------------------------------------------------------------
+
+
+def _split(text: str, otherwise: str) -> tuple[str, str]:
+    """`file:line: message` in its two parts."""
+    location, separator, message = text.partition(": ")
+    name = location.rpartition(":")[0] or location
+    if separator and " " not in location and Path(name).suffix in (".py", ".yml", ".yaml", ".json"):
+        return location, message
+    return otherwise, text
+
+
+def _full(location: str, spec: PipelineSpec) -> str:
+    """The location with the whole path of the pipeline's source file."""
+    name, _, line = location.partition(":")
+    paths = [str(path) for path in spec.source_files if path.name == name]
+    return f"{paths[0]}:{line}" if len(paths) == 1 else location
+
+
+def _tidy(found: list[Problem], root: Path) -> list[Problem]:
+    base = f"{root.absolute()}/"
+    one_line = [Problem(each.location.removeprefix(base), " ".join(each.message.split())) for each in found]
+    return sorted(set(one_line))

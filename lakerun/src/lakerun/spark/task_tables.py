@@ -1,0 +1,110 @@
+"""Lets a task's code name the lakehouse's tables as on Databricks: `lakehouse_tables`.
+
+Locally a table is a Delta directory that Spark's catalog does not know. Within a task `spark.table`,
+`spark.read.table` and `spark.sql` find it by its three-part name, and `SHOW TABLES IN` lists a schema's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from lakerun.spark.reads import reading_through
+from lakerun.tables.storage import Storage, TableName, table_version
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SHOW_TABLES = re.compile(
+    r"\s*SHOW\s+TABLES\s+(?:IN|FROM)\s+`?([\w-]+)`?\.`?([\w-]+)`?\s*;?\s*", re.IGNORECASE
+)
+
+_PART = r"(?:`[\w-]+`|[^\W\d]\w*+)"
+# A name of three parts; or what must be skipped, since it may hold what looks like one.
+NAME_OR_OTHER = re.compile(
+    rf"""(?<![\w.`])(?P<name>{_PART}\.{_PART}\.{_PART})(?![\w.`(])"""
+    r"""|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/""",
+    re.DOTALL,
+)
+
+_storage: ContextVar[Storage | None] = ContextVar("lakehouse_storage", default=None)
+
+
+@contextmanager
+def lakehouse_tables(storage: Storage) -> Iterator[None]:
+    """Within, this thread's code finds the tables of `storage` by their names."""
+    _install()
+    token = _storage.set(storage)
+    try:
+        with reading_through(_Tables(storage)):
+            yield
+    finally:
+        _storage.reset(token)
+
+
+class _Tables:
+    """Answers reads by name; what is no table of the lakehouse is Spark's to find."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
+        from lakerun.spark.reads import reading_directly
+
+        parts = [part.strip("`") for part in name.split(".")]
+        found = TableName(*parts) if len(parts) == 3 else None
+        with reading_directly():
+            if found and table_version(self._storage.table_path(found)) is not None:
+                rows: DataFrame = reader.format("delta").load(str(self._storage.table_path(found)))
+            else:
+                rows = reader.table(name)
+        return rows
+
+    def files(self, path: str) -> str:
+        return path
+
+
+def with_paths(statement: str, storage: Storage) -> str:
+    """A statement with the lakehouse's tables, named in three parts, as paths; the rest as it is written.
+
+    It need not be parsed for that, which no parser but Spark's can do for OPTIMIZE, VACUUM and the like.
+    """
+
+    def place(found: re.Match[str]) -> str:
+        if found["name"] is None:
+            return found[0]
+        path = storage.table_path(TableName(*re.findall(r"[^`.]+", found["name"])))
+        return f"delta.`{path}`" if table_version(path) is not None else found[0]
+
+    return NAME_OR_OTHER.sub(place, statement)
+
+
+_installed = False
+
+
+def _install() -> None:
+    """Put a hook on `SparkSession.sql`, once; outside of `lakehouse_tables` it changes nothing."""
+    global _installed
+    if _installed:
+        return
+    from pyspark.sql import SparkSession
+
+    SparkSession.sql = _hooked(SparkSession.sql)  # type: ignore[method-assign]
+    _installed = True
+
+
+def _hooked(original: Callable[..., Any]) -> Any:
+    def sql(self: Any, sqlQuery: str, args: Any = None, **kwargs: Any) -> Any:  # noqa: N803
+        storage = _storage.get()
+        if storage is None or not isinstance(sqlQuery, str):
+            return original(self, sqlQuery, args, **kwargs)
+        if found := SHOW_TABLES.fullmatch(sqlQuery):
+            tables = [table for table in storage.tables() if (table.catalog, table.schema) == found.groups()]
+            rows = [(table.schema, table.table, False) for table in tables]
+            return self.createDataFrame(rows, "database string, tableName string, isTemporary boolean")
+        return original(self, with_paths(sqlQuery, storage), args, **kwargs)
+
+    return sql

@@ -1,0 +1,75 @@
+"""Queries in local Spark, for what the quick way of `query` does not know: `query_in_spark`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from lakerun.sql.databricks_sql import SqlError, parse_statement, stored_tables
+from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.table_info import find_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+
+def query_in_spark(
+    sql: str,
+    storage: Storage,
+    spark: SparkSession,
+    *,
+    catalog: str | None = None,
+    schema: str | None = None,
+    limit: int | None = None,
+) -> pa.Table:
+    """The rows of one statement that reads, computed by Spark; tables are named as in `query`.
+
+    Raises SqlError in one line for what Spark refuses, UnknownNameError for a table that does not exist.
+    """
+    from pyspark.errors import PySparkException
+
+    text = sql.strip().rstrip(";")
+    tree = parse_statement(text)
+    if not isinstance(tree, exp.Query):
+        raise SqlError("In Spark only queries can be run here: SELECT or WITH.")
+    views: dict[TableName, str] = {}
+    text = _with_views(text, tree, storage, spark, (catalog, schema), views)
+    try:
+        rows = spark.sql(text)
+        return (rows if limit is None else rows.limit(limit)).toArrow()
+    except PySparkException as error:
+        raise SqlError(f"SQL: {_first_line(error)}") from None
+    finally:
+        for view in views.values():
+            spark.catalog.dropTempView(view)
+
+
+def _with_views(
+    sql: str,
+    tree: exp.Expr,
+    storage: Storage,
+    spark: SparkSession,
+    default: tuple[str | None, str | None],
+    views: dict[TableName, str],
+) -> str:
+    """The statement as it was written, but for the names of tables, which become temporary views."""
+    spans: list[tuple[int, int, str]] = []
+    for node in stored_tables(tree):
+        if not isinstance(node.this, exp.Identifier):
+            continue  # a table function
+        name = find_table(storage, ".".join(part.name for part in node.parts), *default)
+        if name not in views:
+            views[name] = name.table if name.table not in views.values() else f"{name.schema}_{name.table}"
+            path = str(storage.table_path(name))
+            spark.read.format("delta").load(path).createOrReplaceTempView(views[name])
+        first, last = node.parts[0].meta, node.parts[-1].meta
+        spans.append((first["start"], last["end"] + 1, views[name]))
+    for start, end, view in sorted(spans, reverse=True):
+        sql = f"{sql[:start]}`{view}`{sql[end:]}"
+    return sql
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,54 @@
+"""SHOW TABLES, SHOW SCHEMAS, SHOW CATALOGS and what DESCRIBE EXTENDED adds, over the data folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from lakerun.sql.databricks_sql import show_of
+from lakerun.tables.storage import Storage, TableName
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+Columns = dict[str, tuple[str, list[Any]]]  # DuckDB's type and the values, by the column's name
+
+
+def show(tree: exp.Command, storage: Storage) -> Columns:
+    """What the statement lists, sorted. Only what has tables is listed."""
+    kind, scope = show_of(tree) or ("tables", "")
+    within = scope.split(".") if scope else []
+    found = [
+        t
+        for t in storage.tables()
+        if not within
+        or (kind == "schemas" and [t.catalog.lower()] == within)
+        or (kind == "tables" and [t.catalog.lower(), t.schema.lower()][-len(within) :] == within)
+    ]
+    if kind == "catalogs":
+        return {"catalog": ("VARCHAR", sorted({t.catalog for t in found}))}
+    if kind == "schemas":
+        return {"databaseName": ("VARCHAR", sorted({t.schema for t in found}))}
+    return {
+        "catalog": ("VARCHAR", [t.catalog for t in found]),
+        "database": ("VARCHAR", [t.schema for t in found]),
+        "tableName": ("VARCHAR", [t.table for t in found]),
+    }
+
+
+def detailed(name: TableName, table: DeltaTable, storage: Storage) -> list[tuple[str, str, str]]:
+    """The rows that DESCRIBE EXTENDED has after the columns."""
+    metadata = table.metadata()
+    properties = ",".join(f"{key}={value}" for key, value in sorted(metadata.configuration.items()))
+    facts = {
+        "Catalog": name.catalog,
+        "Database": name.schema,
+        "Table": name.table,
+        "Comment": metadata.description or "",
+        "Location": storage.table_path(name).resolve().as_uri(),
+        "Provider": "delta",
+        "Partition Columns": ", ".join(metadata.partition_columns),
+        "Table Properties": f"[{properties}]",
+    }
+    return [("", "", ""), ("# Detailed Table Information", "", ""), *((k, v, "") for k, v in facts.items())]

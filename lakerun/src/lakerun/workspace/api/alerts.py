@@ -1,0 +1,44 @@
+"""`/api/2.0/alerts`: alerts of version 2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, BackgroundTasks
+
+if TYPE_CHECKING:
+    from lakerun.workspace.services import Services
+
+
+def router(services: Services) -> APIRouter:
+    alerts = services.alerts
+    routes = APIRouter(prefix="/api/2.0/alerts")
+
+    @routes.post("")
+    def create(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+        with services.store.transaction():
+            made = alerts.create(body)
+            services.creations.note("alert", made["id"])
+        after.add_task(services.creations.answered, "alert", made["id"])
+        return made
+
+    @routes.get("")
+    def list_alerts(page_size: int | None = None, page_token: str | None = None) -> dict[str, Any]:
+        found, following = alerts.page(page_size, page_token)
+        return {"alerts": found} | ({"next_page_token": following} if following else {})
+
+    @routes.get("/{id}")
+    def get(id: str) -> dict[str, Any]:
+        return alerts.get(id)
+
+    @routes.patch("/{id}")
+    def update(id: str, body: dict[str, Any], update_mask: str = "*") -> dict[str, Any]:
+        return alerts.update(id, body, update_mask)
+
+    @routes.delete("/{id}")
+    def trash(id: str, purge: bool = False) -> dict[str, Any]:
+        alerts.trash(id, purge)
+        services.permissions.forget("alertsv2", id)
+        return {}
+
+    return routes

@@ -1,0 +1,80 @@
+"""`/api/2.0/lakeview/dashboards`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, BackgroundTasks, Request
+
+if TYPE_CHECKING:
+    from lakerun.workspace.services import Services
+
+
+# The CLI knows a dashboard only once it has created and published it; one that a deployment left in between
+# keeps its name from the next deployment.
+DEPLOYMENT = "cmd/bundle_deploy"
+
+
+def router(services: Services) -> APIRouter:
+    dashboards = services.dashboards
+    routes = APIRouter(prefix="/api/2.0/lakeview/dashboards")
+
+    @routes.post("")
+    def create(
+        request: Request,
+        body: dict[str, Any],
+        after: BackgroundTasks,
+        dataset_catalog: str | None = None,
+        dataset_schema: str | None = None,
+    ) -> dict[str, Any]:
+        with services.store.transaction():
+            made = dashboards.create(body, dataset_catalog, dataset_schema)
+            services.creations.note("dashboard", made["dashboard_id"])
+        if DEPLOYMENT not in request.headers.get("user-agent", ""):
+            after.add_task(services.creations.answered, "dashboard", made["dashboard_id"])
+        return made
+
+    @routes.get("")
+    def list_dashboards(
+        page_size: int | None = None, page_token: str | None = None, show_trashed: bool = False
+    ) -> dict[str, Any]:
+        found, following = dashboards.page(page_size, page_token, show_trashed)
+        return {"dashboards": found} | ({"next_page_token": following} if following else {})
+
+    @routes.get("/{id}")
+    def get(id: str) -> dict[str, Any]:
+        return dashboards.get(id)
+
+    @routes.patch("/{id}")
+    def update(
+        id: str,
+        body: dict[str, Any],
+        dataset_catalog: str | None = None,
+        dataset_schema: str | None = None,
+    ) -> dict[str, Any]:
+        return dashboards.update(id, body, dataset_catalog, dataset_schema)
+
+    @routes.delete("/{id}")
+    def trash(id: str) -> dict[str, Any]:
+        with services.store.transaction():
+            dashboards.trash(id)
+            services.permissions.forget("dashboards", id)
+            services.creations.answered("dashboard", id)
+        return {}
+
+    @routes.post("/{id}/published")
+    def publish(id: str, body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+        published = dashboards.publish(id, body)
+        after.add_task(services.creations.answered, "dashboard", id)
+        return published
+
+    @routes.get("/{id}/published")
+    def published(id: str) -> dict[str, Any]:
+        return dashboards.published(id)
+
+    @routes.delete("/{id}/published")
+    def unpublish(id: str) -> dict[str, Any]:
+        dashboards.unpublish(id)
+        return {}
+
+    return routes

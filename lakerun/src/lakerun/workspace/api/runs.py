@@ -1,0 +1,93 @@
+"""Runs of jobs: `/api/2.x/jobs/run-now` and `/api/2.x/jobs/runs/...`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel
+
+from lakerun.workspace.services.jobs.run_requests import RunNow
+
+if TYPE_CHECKING:
+    from lakerun.workspace.services import Services
+
+VERSIONS = ("2.0", "2.1", "2.2")
+
+
+class _RunId(BaseModel):
+    run_id: int
+
+
+class _CancelAll(BaseModel):
+    job_id: int | None = None
+    all_queued_runs: bool = False
+
+
+def router(services: Services) -> APIRouter:
+    """Start, list, read, cancel and delete runs. The versions of the API differ in nothing that is here."""
+    routes = APIRouter()
+    runs, history = services.runs, services.run_history
+
+    def run_now(request: RunNow) -> dict[str, Any]:
+        return runs.run_now(request)
+
+    def submit(body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        return runs.submit(body)
+
+    def get(
+        run_id: int, include_history: bool = False, include_resolved_values: bool = False
+    ) -> dict[str, Any]:
+        return history.get(run_id)
+
+    def list_runs(
+        job_id: int | None = None,
+        active_only: bool = False,
+        completed_only: bool = False,
+        expand_tasks: bool = False,
+        limit: int = 20,
+        offset: int = 0,
+        page_token: str | None = None,
+        run_type: str | None = None,
+        start_time_from: int | None = None,
+        start_time_to: int | None = None,
+    ) -> dict[str, Any]:
+        return history.list(
+            job_id=job_id,
+            active_only=active_only,
+            completed_only=completed_only,
+            expand_tasks=expand_tasks,
+            limit=limit,
+            offset=offset,
+            page_token=page_token,
+            run_type=run_type,
+            start_time_from=start_time_from,
+            start_time_to=start_time_to,
+        )
+
+    def output(run_id: int) -> dict[str, Any]:
+        return history.output(run_id)
+
+    def cancel(request: _RunId) -> dict[str, Any]:
+        runs.cancel(request.run_id)
+        return {}
+
+    def cancel_all(request: _CancelAll) -> dict[str, Any]:
+        runs.cancel_all(request.job_id, request.all_queued_runs)
+        return {}
+
+    def delete(request: _RunId) -> dict[str, Any]:
+        runs.delete(request.run_id)
+        return {}
+
+    for version in VERSIONS:
+        jobs = f"/api/{version}/jobs"
+        routes.post(f"{jobs}/run-now")(run_now)
+        routes.post(f"{jobs}/runs/submit")(submit)
+        routes.get(f"{jobs}/runs/get")(get)
+        routes.get(f"{jobs}/runs/list")(list_runs)
+        routes.get(f"{jobs}/runs/get-output")(output)
+        routes.post(f"{jobs}/runs/cancel")(cancel)
+        routes.post(f"{jobs}/runs/cancel-all")(cancel_all)
+        routes.post(f"{jobs}/runs/delete")(delete)
+    return routes

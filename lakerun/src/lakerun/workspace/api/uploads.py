@@ -1,0 +1,38 @@
+"""Request bodies that may be large: written to disk as they come, and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import Request
+
+from lakerun.workspace.errors import ApiError
+
+
+@asynccontextmanager
+async def uploaded(request: Request, new_file: Callable[[], Path], limit: int) -> AsyncIterator[Path]:
+    """The request's body in a file of its own, which is gone afterwards unless it was moved.
+
+    REQUEST_TOO_LARGE above `limit` bytes: by its Content-Length before anything is read, else while it comes.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large(limit)
+    file = new_file()
+    try:
+        size = 0
+        with file.open("wb") as target:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large(limit)
+                target.write(chunk)
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def too_large(limit: int) -> ApiError:
+    return ApiError("REQUEST_TOO_LARGE", f"The request's body is larger than {limit:,} bytes.")

@@ -1,0 +1,93 @@
+"""The Files API on volumes: `/api/2.0/fs/files` and `/api/2.0/fs/directories`; DBFS itself is not there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+
+from lakerun.workspace.errors import ApiError, invalid
+
+if TYPE_CHECKING:
+    from lakerun.workspace.services import Services
+
+# What a workspace answers whose administrator has not allowed presigned URLs: clients then use the Files API.
+NO_PRESIGNED_URLS = "FILES_API_API_IS_NOT_ENABLED"
+
+
+def router(services: Services) -> APIRouter:
+    files = services.volume_files
+    routes = APIRouter(prefix="/api/2.0")
+
+    @routes.api_route("/fs/files/{path:path}", methods=["GET", "HEAD"])
+    def read(path: str, request: Request) -> FileResponse:
+        file = files.file(f"/{path}")
+        since = request.headers.get("If-Unmodified-Since")
+        if since and _changed_since(file.stat().st_mtime, since):
+            raise ApiError("BAD_REQUEST", "The file has changed since it was first read.", status=412)
+        return FileResponse(file, media_type="application/octet-stream")
+
+    @routes.put("/fs/files/{path:path}", status_code=204)
+    async def write(path: str, request: Request, overwrite: bool = True) -> Response:
+        length = request.headers.get("Content-Length")
+        await files.write(f"/{path}", request.stream(), overwrite, int(length) if length else None)
+        return Response(status_code=204)
+
+    @routes.post("/fs/files/{path:path}")
+    def initiate(path: str, action: str) -> dict[str, Any]:
+        if action != "initiate-upload":
+            raise ApiError("NOT_IMPLEMENTED", f"action={action} is not part of the local workspace.")
+        return {"multipart_upload": {"session_token": "none"}}
+
+    @routes.delete("/fs/files/{path:path}", status_code=204)
+    def delete(path: str) -> Response:
+        files.delete_file(f"/{path}")
+        return Response(status_code=204)
+
+    @routes.get("/fs/directories/{path:path}")
+    def entries(path: str, page_size: int | None = None, page_token: str | None = None) -> dict[str, Any]:
+        listed, following = files.entries(f"/{path}", page_size, page_token)
+        contents = [{k: v for k, v in asdict(entry).items() if v is not None} for entry in listed]
+        return {"contents": contents} | ({"next_page_token": following} if following else {})
+
+    @routes.head("/fs/directories/{path:path}")
+    def directory(path: str) -> Response:
+        files.directory(f"/{path}")
+        return Response(status_code=200)
+
+    @routes.put("/fs/directories/{path:path}", status_code=204)
+    def make_directory(path: str) -> Response:
+        files.make_directory(f"/{path}")
+        return Response(status_code=204)
+
+    @routes.delete("/fs/directories/{path:path}", status_code=204)
+    def delete_directory(path: str) -> Response:
+        files.delete_directory(f"/{path}")
+        return Response(status_code=204)
+
+    @routes.post("/fs/create-upload-part-urls")
+    @routes.post("/fs/create-abort-upload-url")
+    @routes.post("/fs/create-resumable-upload-url")
+    @routes.post("/fs/create-download-url")
+    def presigned() -> None:
+        message = "Presigned URLs are not part of the local workspace; use the Files API."
+        raise ApiError("PERMISSION_DENIED", message, reason=NO_PRESIGNED_URLS)
+
+    @routes.api_route("/dbfs/{call}", methods=["GET", "POST"])
+    def dbfs(call: str) -> None:
+        raise ApiError(
+            "PERMISSION_DENIED",
+            "Public DBFS root is disabled. Use a volume: dbfs:/Volumes/<catalog>/<schema>/<volume>/...",
+        )
+
+    return routes
+
+
+def _changed_since(modified: float, since: str) -> bool:
+    try:
+        return int(modified) > parsedate_to_datetime(since).timestamp()
+    except ValueError:
+        raise invalid(f"If-Unmodified-Since: '{since}' is no HTTP date.") from None

@@ -1,0 +1,109 @@
+"""The workspace as a web application: `create_app`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from lakerun.workspace import pages
+from lakerun.workspace.api import routers
+from lakerun.workspace.errors import ApiError, missing
+from lakerun.workspace.middleware import BodyTooLarge, Gate, body_too_large
+
+if TYPE_CHECKING:
+    from lakerun.workspace.services import Services
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(services: Services) -> FastAPI:
+    """Every API group over `services`; each call needs the token, and each error has Databricks' shape.
+
+    The services recover before the first request, and are closed after the last.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(services.recover)
+        await run_in_threadpool(services.start)
+        yield
+        await run_in_threadpool(services.close)
+
+    app = FastAPI(
+        title="Local Databricks workspace",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,  # clients send JSON without saying so
+        lifespan=lifespan,
+    )
+    app.state.navigation = pages.navigation(services.plugins)
+    app.add_middleware(pages.PageGate, settings=services.settings)
+    app.add_middleware(Gate, token=services.settings.token)
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _internal_error)
+
+    @app.get("/health")
+    def health() -> dict[str, str | int]:
+        return {"status": "ok", "pid": os.getpid()}
+
+    for router in routers(services):
+        app.include_router(router)
+    app.include_router(pages.router(services))
+    return app
+
+
+def _answer(request: Request, error: ApiError) -> Response:
+    """The error as whoever asked reads it: a page in a browser, else Databricks' JSON."""
+    if pages.is_page(request.url.path):
+        return pages.error_page(request, error)
+    return JSONResponse(error.body(), error.status)
+
+
+def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _answer(request, error)
+
+
+def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        problem = ApiError("MALFORMED_REQUEST", f"The request is not JSON: {first['ctx']['error']}.")
+    else:
+        field = ".".join(str(part) for part in first["loc"][1:])  # the first says where: body, query, path
+        problem = ApiError("INVALID_PARAMETER_VALUE", f"{field or 'The request'}: {first['msg']}.")
+    return _answer(request, problem)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    """The framework's own errors: no such route, a body that cannot be read."""
+    assert isinstance(error, HTTPException)
+    endpoint = f"{request.method} {request.url.path}"
+    if isinstance(error, BodyTooLarge):
+        problem = body_too_large()
+    elif error.status_code == 404 and pages.is_page(request.url.path):
+        problem = missing("Page", request.url.path)
+    elif error.status_code in (404, 405):
+        problem = ApiError("NOT_IMPLEMENTED", f"{endpoint} is not part of the local workspace.")
+    else:
+        problem = ApiError("MALFORMED_REQUEST", f"{endpoint}: {error.detail}.", error.status_code)
+    return _answer(request, problem)
+
+
+def _internal_error(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    problem = ApiError("INTERNAL_ERROR", f"{type(error).__name__}; the server's log has the trace.")
+    return _answer(request, problem)

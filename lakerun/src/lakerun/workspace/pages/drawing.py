@@ -1,0 +1,68 @@
+"""A graph as a page draws it: boxes with a state each, and lines between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lakerun.workspace.pages.layout import Edge, Line, Size, lay_out
+from lakerun.workspace.pages.states import State
+
+LETTER = 7.6  # width of a letter of a box's name, which is set in a monospaced face
+LETTERS = (20, 30)  # the narrowest and the widest box
+PADDING = 28.0  # beside the name
+HEIGHT = 68.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """One node: `caption` is its last line, `warning` stands at that line's end, `title` says all of it."""
+
+    key: str
+    name: str
+    state: State | None = None
+    caption: str = ""
+    warning: str = ""
+    href: str = ""
+    title: str = ""
+    is_outside: bool = False
+
+
+@dataclass(frozen=True)
+class Placed:
+    box: Box
+    x: float
+    y: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Boxes and lines with their places, in pixels."""
+
+    width: float
+    height: float
+    box_width: float
+    box_height: float
+    boxes: tuple[Placed, ...]
+    lines: tuple[Line, ...]
+
+
+def draw(boxes: Sequence[Box], edges: Iterable[Edge]) -> Drawing:
+    """The graph of `boxes`, all as wide as the longest name needs within bounds."""
+    longest = max((len(box.name) for box in boxes), default=0)
+    letters = min(max(longest, LETTERS[0]), LETTERS[1])
+    size = Size(letters * LETTER + PADDING, HEIGHT)
+    layout = lay_out([box.key for box in boxes], edges, size)
+    placed = tuple(Placed(box, *layout.places[box.key], _shortened(box.name, letters)) for box in boxes)
+    # In the order of reading, for who goes through them by keyboard.
+    placed = tuple(sorted(placed, key=lambda each: (each.x, each.y)))
+    return Drawing(layout.width, layout.height, size.width, size.height, placed, layout.lines)
+
+
+def _shortened(name: str, letters: int) -> str:
+    """Cut in the middle: names of one layer begin alike, those of one entity end alike."""
+    if len(name) <= letters:
+        return name
+    tail = letters // 3
+    return f"{name[: letters - tail - 1]}\N{HORIZONTAL ELLIPSIS}{name[-tail:]}"

@@ -1,0 +1,127 @@
+"""`/quarantine`: every line that broke a rule, with all reasons, newest first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from lakerun.errors import LakehouseError
+from lakerun.plugins import Quarantine as Convention
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.table_info import rows_of
+from lakerun.workspace.errors import ApiError, missing
+from lakerun.workspace.pages.paging import LAST_PAGE, Paging
+from lakerun.workspace.pages.render import render
+from lakerun.workspace.pages.tables import table_address
+
+if TYPE_CHECKING:
+    from lakerun.workspace.services import Services
+
+logger = logging.getLogger(__name__)
+PER_PAGE = 25
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """One quarantine table: its rows, the newest one's time, and how many rows broke each rule."""
+
+    name: TableName
+    rows: int
+    newest: datetime | None
+    rules: Mapping[str, int]
+
+    @property
+    def address(self) -> str:
+        return table_address(self.name)
+
+    def link(self, rule: str = "") -> str:
+        """Its rows, of all rules or of one."""
+        chosen = {"table": str(self.name), **({"rule": rule} if rule else {})}
+        return f"/quarantine?{urlencode(chosen)}#rows"
+
+
+def router(services: Services, convention: Convention) -> APIRouter:
+    routes = APIRouter()
+    storage = services.storage
+
+    @routes.get("/quarantine")
+    def quarantine(
+        request: Request, table: str = "", rule: str = "", page: int = Query(1, ge=1, le=LAST_PAGE)
+    ) -> Response:
+        found = [
+            _quarantine(storage, name)
+            for name in storage.tables()
+            if name.table.startswith(convention.prefix)
+        ]
+        tables = [each for each in found if each is not None]
+        chosen = next((each for each in tables if str(each.name) == table), None)
+        if table and chosen is None:
+            raise missing("Quarantine table", table)
+        chosen = chosen or max(tables, key=lambda each: each.rows, default=None)
+        if rule and (chosen is None or rule not in chosen.rules):
+            raise missing("Rule", rule)
+        rows: list[tuple[Any, ...]] = []
+        paging = Paging(page, PER_PAGE)
+        if chosen:
+            rows = _rows(storage, chosen.name, rule, paging.offset)
+            kept = {"table": str(chosen.name), "rule": rule}
+            paging = Paging(page, PER_PAGE, len(rows) > PER_PAGE, kept, "#rows")
+        return render(
+            request,
+            "quarantine.html",
+            tables=tables,
+            total=sum(each.rows for each in tables),
+            chosen=chosen,
+            rule=rule,
+            rows=rows[:PER_PAGE],
+            paging=paging,
+            follow=0,
+        )
+
+    return routes
+
+
+def _quarantine(storage: Storage, name: TableName) -> Quarantine | None:
+    """None for a table that only has such a name, or cannot be read."""
+    source = _quoted(name)
+    try:
+        ((rows, newest),) = rows_of(query(f"SELECT count(*), max(ingested_at) FROM {source}", storage))
+        broken = f"SELECT explode(broken_rules) AS rule FROM {source}"
+        counted = query(
+            f"SELECT rule, count(*) AS n FROM ({broken}) GROUP BY rule ORDER BY n DESC, rule", storage
+        )
+    except LakehouseError as error:
+        logger.warning("%s", error)
+        return None
+    return Quarantine(name, rows, newest, dict(rows_of(counted)))
+
+
+def _rows(storage: Storage, name: TableName, rule: str, offset: int) -> list[tuple[Any, ...]]:
+    """raw text, source file, ingestion time, broken rules: one page, and a row more if there is another."""
+    where = f"WHERE array_contains(broken_rules, {_literal(rule)})" if rule else ""
+    statement = (
+        f"SELECT raw_text, source_file, ingested_at, broken_rules FROM {_quoted(name)} {where} "
+        f"ORDER BY ingested_at DESC, source_file, raw_text LIMIT {PER_PAGE + 1} OFFSET {offset}"
+    )
+    try:
+        return rows_of(query(statement, storage))
+    except LakehouseError as error:
+        raise ApiError("INVALID_STATE", str(error)) from None
+
+
+def _quoted(name: TableName) -> str:
+    return ".".join(f"`{part.replace('`', '``')}`" for part in (name.catalog, name.schema, name.table))
+
+
+def _literal(text: str) -> str:
+    from sqlglot import exp
+
+    return exp.Literal.string(text).sql(dialect="databricks")

@@ -1,0 +1,240 @@
+"""The workspace's server process: `serve` runs it, the rest starts, finds and stops it from another process.
+
+<home>/workspace/token         the token, made once, for its owner alone
+<home>/workspace/server.json   pid, host and port of the last server
+<home>/workspace/lock          held by the server that runs
+<home>/logs/workspace.log      what the server does and what went wrong
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lakerun.errors import LakehouseError
+from lakerun.tables.storage import Storage
+
+DEFAULT_PORT = 8474
+START_SECONDS = 30
+STOP_SECONDS = 15
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """Where a server is, or was."""
+
+    pid: int
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return host_url(self.host, self.port)
+
+
+def host_url(host: str, port: int) -> str:
+    """The address for clients on this machine."""
+    host = ANY_ADDRESS.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can connect to the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def token(storage: Storage) -> str:
+    """The workspace's token; made at the first call, readable for its owner alone."""
+    path = _folder(storage) / "token"
+    if not path.exists():
+        draft = path.with_name(f"token.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(f"dapi{secrets.token_hex(16)}")
+        try:
+            os.link(draft, path)  # the first of two that start at once wins
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="utf-8")
+
+
+def last_server(storage: Storage) -> ServerInfo | None:
+    """What `server.json` says, whether or not that server still runs."""
+    try:
+        return ServerInfo(**json.loads((_folder(storage) / "server.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def running_server(storage: Storage) -> ServerInfo | None:
+    """The server that runs now. One that was killed holds no lock any more, whatever `server.json` says."""
+    lock = _lock(storage)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return last_server(storage)
+    lock.release()
+    return None
+
+
+def start(storage: Storage, host: str, port: int | None) -> ServerInfo:
+    """Start a server in the background and wait until it answers; LakehouseError says why it does not."""
+    log = storage.log_path("workspace")
+    command = [sys.executable, "-m", "lakerun.workspace.server", str(storage.home), host]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, str(choose_port(storage, host, port))],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        info = last_server(storage)
+        if info is not None and info.pid == process.pid and answers(info):
+            return info
+        time.sleep(0.02)
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    raise LakehouseError(
+        f"The workspace did not start: {lines[-1] if lines else 'no reason given'} (log: {log})"
+    )
+
+
+def choose_port(storage: Storage, host: str, port: int | None) -> int:
+    """The given port, else the last server's, else the default; LakehouseError where it is taken."""
+    last = last_server(storage)
+    chosen = port if port is not None else last.port if last else DEFAULT_PORT
+    with bound(host, chosen):
+        return chosen
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket on this address, not yet listening; LakehouseError where it is taken."""
+    address = host.strip("[]") or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # asyncio turns Nagle's delay of 40 ms per answer off only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LakehouseError(
+            f"Cannot listen on {address}:{port}: {reason}. Choose another port with --port."
+        ) from None
+    return listener
+
+
+def answers(info: ServerInfo) -> bool:
+    """Whether this very server answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{info.url}/health", timeout=2) as answer:
+            return bool(json.load(answer)["pid"] == info.pid)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def stop(storage: Storage) -> ServerInfo | None:
+    """Stop the server, with force if it does not end by itself; None where none runs."""
+    info = running_server(storage)
+    if info is None:
+        return None
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signal(info.pid, number)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:
+            if running_server(storage) is None:
+                return info
+            time.sleep(0.05)
+    raise LakehouseError(f"Process {info.pid} does not end.")
+
+
+def serve(storage: Storage, host: str, port: int) -> None:
+    """Run the server in this process until it is told to stop."""
+    import uvicorn
+
+    from lakerun.workspace.app import create_app
+    from lakerun.workspace.services import Services, Settings
+    from lakerun.workspace.store import Store
+
+    lock = _lock(storage)
+    try:
+        lock.acquire(timeout=2)
+    except Timeout:
+        raise LakehouseError(f"A workspace is running already with {storage.home}.") from None
+    with lock, bound(host, port) as listener:
+        port = listener.getsockname()[1]
+        settings = Settings(host_url(host, port), token(storage))
+        services = Services(settings, storage, Store(_folder(storage) / "state.db"))
+        config = uvicorn.Config(
+            create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=5
+        )
+        listener.listen(config.backlog)
+        _write(_folder(storage) / "server.json", ServerInfo(os.getpid(), host, port))
+        logging.getLogger(__name__).info("Serving %s from %s", settings.host_url, storage.home)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _folder(storage: Storage) -> Path:
+    folder = storage.home / "workspace"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _lock(storage: Storage) -> FileLock:
+    return FileLock(_folder(storage) / "lock")
+
+
+def _write(path: Path, info: ServerInfo) -> None:
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(asdict(info)), encoding="utf-8")
+    draft.replace(path)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """To the server, and by force to its workers too, which share the group of a server in the background."""
+    try:
+        if number == signal.SIGKILL and os.getpgid(pid) == pid:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _main() -> None:
+    home, host, port = sys.argv[1:]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        serve(Storage(Path(home)), host, int(port))
+    except LakehouseError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    _main()

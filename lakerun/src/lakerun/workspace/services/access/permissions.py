@@ -1,0 +1,165 @@
+"""Who may do what with an object, as far as the API shows it: the one who has the token may do all."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from lakerun.workspace.errors import invalid, missing
+from lakerun.workspace.services.checks import check
+from lakerun.workspace.store import Document, Store
+
+# By the type in the request's path: the type in the answer, and the kind of document that must be there.
+OBJECT_TYPES: dict[str, tuple[str, str | None]] = {
+    "jobs": ("job", "job"),
+    "pipelines": ("pipelines", "pipeline"),
+    "directories": ("directory", "workspace_object"),
+    "files": ("file", "workspace_object"),
+    "notebooks": ("notebook", "workspace_object"),
+    "dashboards": ("dashboard", "dashboard"),
+    "alertsv2": ("alertv2", "alert"),
+    "sql/warehouses": ("warehouses", None),
+    "sql/alerts": ("alert", None),
+    "sql/queries": ("query", None),
+    "sql/dashboards": ("dashboard", None),
+    "dbsql-dashboards": ("dashboard", None),
+    "queries": ("query", None),
+    "clusters": ("cluster", None),
+    "cluster-policies": ("cluster-policy", None),
+    "instance-pools": ("instance-pool", None),
+    "repos": ("repo", None),
+    "authorization": ("tokens", None),
+}
+OWNED = {"jobs": "job", "pipelines": "pipeline"}
+APPLICATION_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+PRINCIPALS = ("user_name", "group_name", "service_principal_name")
+
+
+class _Entry(BaseModel):
+    user_name: str | None = None
+    group_name: str | None = None
+    service_principal_name: str | None = None
+    permission_level: Annotated[str, Field(pattern="^(IS_OWNER|CAN_[A-Z_]+)$")] | None = None
+
+
+class _Request(BaseModel):
+    access_control_list: list[_Entry] = []
+
+
+class PermissionService:
+    """Access control lists by object, such as `jobs` and its id."""
+
+    def __init__(self, store: Store, user: str) -> None:
+        self._store = store
+        self._user = user
+
+    def get(self, object_type: str, object_id: str) -> Document:
+        """What was set, the creator's ownership before that, and what everyone inherits."""
+        answer_type = self._known(object_type, object_id)
+        return self._answer(object_type, object_id, answer_type, self._entries(object_type, object_id))
+
+    def set(self, object_type: str, object_id: str, body: Document) -> Document:
+        """Replace the list. A job or pipeline has exactly one owner."""
+        with self._store.transaction():
+            self._known(object_type, object_id)
+            return self._write(object_type, object_id, _parsed(body))
+
+    def update(self, object_type: str, object_id: str, body: Document) -> Document:
+        """Change or add the entries of the principals that the body names; the others stay."""
+        with self._store.transaction():
+            self._known(object_type, object_id)
+            entries = {_principal(entry): entry for entry in self._entries(object_type, object_id)}
+            changes = {_principal(entry): entry for entry in _parsed(body)}
+            if any(entry.get("permission_level") == "IS_OWNER" for entry in changes.values()):
+                entries = {k: e for k, e in entries.items() if e.get("permission_level") != "IS_OWNER"}
+            return self._write(object_type, object_id, list((entries | changes).values()))
+
+    def forget(self, object_type: str, object_id: str | int) -> None:
+        """Drop the list of an object that is deleted."""
+        self._store.delete("permission", f"/{object_type}/{object_id}")
+
+    def _known(self, object_type: str, object_id: str) -> str:
+        if object_type not in OBJECT_TYPES:
+            raise invalid(f"request_object_type: '{object_type}' is not one of {', '.join(OBJECT_TYPES)}.")
+        answer_type, kind = OBJECT_TYPES[object_type]
+        if kind == "workspace_object":
+            there = bool(self._store.list(kind, parent=object_id, limit=1))
+        else:
+            there = kind is None or self._store.get(kind, object_id) is not None
+        if not there:
+            raise missing(answer_type.rstrip("s").capitalize(), object_id)
+        return answer_type
+
+    def _home_owner(self, directory_id: str) -> list[Document]:
+        """Who manages a folder because it lies in their own: a service principal's is named by its id."""
+        for folder in self._store.list("workspace_object", parent=directory_id, limit=1):
+            path: str = folder["path"]
+            owner = path.removeprefix("/Users/").partition("/")[0]
+            if path.startswith("/Users/"):
+                key = "service_principal_name" if APPLICATION_ID.fullmatch(owner) else "user_name"
+                return [{key: owner}]
+        return []
+
+    def _entries(self, object_type: str, object_id: str) -> list[Document]:
+        stored = self._store.get("permission", f"/{object_type}/{object_id}")
+        if stored is not None:
+            entries: list[Document] = stored["entries"]
+            return entries
+        if object_type in OWNED:
+            return [{"user_name": self._user, "permission_level": "IS_OWNER"}]
+        return []
+
+    def _write(self, object_type: str, object_id: str, entries: list[Document]) -> Document:
+        owners = [entry for entry in entries if entry.get("permission_level") == "IS_OWNER"]
+        if object_type in OWNED and len(owners) != 1:
+            raise invalid(
+                f"access_control_list: the {OWNED[object_type]} must have exactly one owner; "
+                f"given: {len(owners)}."
+            )
+        by_principal = {_principal(entry): entry for entry in entries}
+        self._store.put(
+            "permission", f"/{object_type}/{object_id}", {"entries": list(by_principal.values())}, object_id
+        )
+        return self._answer(object_type, object_id, OBJECT_TYPES[object_type][0], list(by_principal.values()))
+
+    def _answer(
+        self, object_type: str, object_id: str, answer_type: str, entries: list[Document]
+    ) -> Document:
+        listed = [_shown(entry) for entry in entries]
+        inherited_from = [f"/{object_type}/"]
+        if object_type == "directories":
+            listed += [_inherited(owner, inherited_from) for owner in self._home_owner(object_id)]
+        listed.append(_inherited({"group_name": "admins"}, inherited_from))
+        return {
+            "object_id": f"/{object_type}/{object_id}",
+            "object_type": answer_type,
+            "access_control_list": listed,
+        }
+
+
+def _parsed(body: Document) -> list[Document]:
+    entries = []
+    for number, entry in enumerate(check(_Request, body).access_control_list):
+        given = entry.model_dump(exclude_none=True)
+        if sum(bool(given.get(key)) for key in PRINCIPALS) != 1:
+            raise invalid(f"access_control_list.{number}: give one of {', '.join(PRINCIPALS)}.")
+        entries.append(given)
+    return entries
+
+
+def _principal(entry: Document) -> tuple[str, str]:
+    return next((key, entry[key]) for key in PRINCIPALS if entry.get(key))
+
+
+def _shown(entry: Document) -> Document:
+    key, name = _principal(entry)
+    level = entry.get("permission_level")
+    permissions = [{"permission_level": level, "inherited": False}] if level else []
+    return {key: name, "display_name": name, "all_permissions": permissions}
+
+
+def _inherited(principal: dict[str, Any], origin: list[str]) -> Document:
+    permission = {"permission_level": "CAN_MANAGE", "inherited": True, "inherited_from_object": origin}
+    return {**principal, "all_permissions": [permission]}

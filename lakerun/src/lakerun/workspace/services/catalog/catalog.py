@@ -1,0 +1,255 @@
+"""Unity Catalog's catalogs, schemas and volumes. Their folders are those of the lakehouse on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Collection
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StrictStr
+
+from lakerun.errors import closest_first
+from lakerun.tables.storage import Storage
+from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.services.catalog.grants import GrantService
+from lakerun.workspace.services.checks import check, now_ms, without_none
+from lakerun.workspace.services.creations import CreationService
+from lakerun.workspace.store import Document, Store
+
+METASTORE_ID = "4f6a3c1e-0000-4000-8000-6c6f63616c00"
+CATALOG = {"catalog_type": "MANAGED_CATALOG", "securable_type": "CATALOG"}
+Name = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\s./\\\x00-\x1f\x7f]+$")]
+
+
+class _NewCatalog(BaseModel):
+    name: Name
+    comment: StrictStr | None = None
+    properties: dict[str, StrictStr] | None = None
+    options: dict[str, StrictStr] | None = None
+    storage_root: StrictStr | None = None
+
+
+class _NewSchema(BaseModel):
+    name: Name
+    catalog_name: Name
+    comment: StrictStr | None = None
+    properties: dict[str, StrictStr] | None = None
+    storage_root: StrictStr | None = None
+
+
+class _NewVolume(BaseModel):
+    name: Name
+    catalog_name: Name
+    schema_name: Name
+    volume_type: Literal["MANAGED", "EXTERNAL"]
+    comment: StrictStr | None = None
+    storage_location: StrictStr | None = None
+
+
+class _Change(BaseModel):
+    comment: StrictStr | None = None
+    owner: StrictStr | None = None
+    properties: dict[str, StrictStr] | None = None
+    new_name: Name | None = None
+
+
+class CatalogService:
+    """Documents of kind "catalog", "schema" and "volume" by full name; the parent is what they lie in.
+
+    `catalogs` are there from the start, as on a workspace that someone
+    has set up; any other has to be created first.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        storage: Storage,
+        user: str,
+        grants: GrantService,
+        creations: CreationService,
+        catalogs: Collection[str],
+    ) -> None:
+        self._store = store
+        self._storage = storage
+        self._user = user
+        self._grants = grants
+        self._creations = creations
+        for kind in ("catalog", "schema", "volume"):
+            creations.register(kind, partial(self._take_back, kind))
+        with store.transaction():
+            for name in sorted(catalogs):
+                if store.get("catalog", name) is None:
+                    store.put("catalog", name, self._made({"name": name, "full_name": name, **CATALOG}))
+
+    def create_catalog(self, body: Document) -> Document:
+        given = check(_NewCatalog, body)
+        name = given.name.lower()
+        made = self._made({**body, "name": name, "full_name": name, **CATALOG})
+        return self._create("catalog", made, None)
+
+    def create_schema(self, body: Document) -> Document:
+        given = check(_NewSchema, body)
+        catalog, name = given.catalog_name.lower(), given.name.lower()
+        made = self._made(
+            {
+                **body,
+                "name": name,
+                "catalog_name": catalog,
+                "full_name": f"{catalog}.{name}",
+                "schema_id": str(uuid.uuid4()),
+                "catalog_type": "MANAGED_CATALOG",
+            }
+        )
+        with self._store.transaction():
+            self._in_catalog(catalog)
+            return self._create("schema", made, catalog)
+
+    def create_volume(self, body: Document) -> Document:
+        given = check(_NewVolume, body)
+        if given.volume_type == "EXTERNAL" or given.storage_location:
+            raise invalid(
+                "volume_type: only MANAGED volumes, without a storage_location, are kept on this machine."
+            )
+        catalog, schema, name = given.catalog_name.lower(), given.schema_name.lower(), given.name.lower()
+        location = self._storage.volumes_root / catalog / schema / name
+        made = self._made(
+            {
+                **body,
+                "name": name,
+                "catalog_name": catalog,
+                "schema_name": schema,
+                "full_name": f"{catalog}.{schema}.{name}",
+                "volume_id": str(uuid.uuid4()),
+                "storage_location": location.as_uri(),
+            }
+        )
+        with self._store.transaction():
+            self.get("schema", f"{catalog}.{schema}")
+            made = self._create("volume", made, f"{catalog}.{schema}")
+            location.mkdir(parents=True, exist_ok=True)
+        return made
+
+    def get(self, kind: str, full_name: str) -> Document:
+        """A catalog, schema or volume; `<KIND>_DOES_NOT_EXIST` (404) without one."""
+        found = self._store.get(kind, full_name.lower())
+        if found is None:
+            raise self._absent(kind, full_name)
+        return found
+
+    def list(self, kind: str, parent: str | None = None) -> list[Document]:
+        """By name; of one catalog or schema."""
+        return sorted(self._store.list(kind, parent), key=lambda item: str(item["full_name"]))
+
+    def update(self, kind: str, full_name: str, body: Document) -> Document:
+        """Change comment, owner or properties; a volume's name too."""
+        change = without_none(check(_Change, body).model_dump())
+        new_name = change.pop("new_name", None)
+        if new_name and kind != "volume":
+            raise invalid("new_name: only a volume can be renamed here; make a new one instead.")
+        with self._store.transaction():
+            found = self.get(kind, full_name)
+            found |= {**change, "updated_at": now_ms(), "updated_by": self._user}
+            if new_name and new_name.lower() != found["name"]:
+                return self._rename_volume(found, new_name.lower())
+            self._store.put(kind, found["full_name"], found, _parent(found))
+        return found
+
+    def delete_catalog(self, name: str, *, force: bool) -> None:
+        """With `force` its schemas go too, with all that is in them."""
+        with self._store.transaction():
+            found = self.get("catalog", name)
+            schemas = self.list("schema", found["name"])
+            if schemas and not force:
+                raise ApiError(
+                    "INVALID_STATE", f"Catalog '{name}' is not empty: it has {len(schemas)} schemas."
+                )
+            for schema in schemas:
+                self.delete_schema(schema["full_name"], force=True)
+            self._store.delete("catalog", found["name"])
+            self._grants.forget("catalog", found["name"])
+
+    def delete_schema(self, full_name: str, *, force: bool) -> None:
+        """With `force` its tables and volumes go too, with their files."""
+        with self._store.transaction():
+            found = self.get("schema", full_name)
+            catalog, name = found["catalog_name"], found["name"]
+            volumes = self.list("volume", found["full_name"])
+            tables = [t for t in self._storage.tables() if (t.catalog, t.schema) == (catalog, name)]
+            if not force and (volumes or tables):
+                raise ApiError(
+                    "INVALID_STATE",
+                    f"Schema '{full_name}' is not empty: it has {len(tables)} tables "
+                    f"and {len(volumes)} volumes.",
+                )
+            for volume in volumes:
+                self.delete_volume(volume["full_name"])
+            self._store.delete("schema", found["full_name"])
+            self._grants.forget("schema", found["full_name"])
+        for root in (self._storage.tables_root, self._storage.volumes_root):
+            shutil.rmtree(root / catalog / name, ignore_errors=True)
+
+    def delete_volume(self, full_name: str) -> None:
+        """The volume and its files."""
+        with self._store.transaction():
+            found = self.get("volume", full_name)
+            self._store.delete("volume", found["full_name"])
+            self._grants.forget("volume", found["full_name"])
+        shutil.rmtree(self._storage.volumes_root.joinpath(*found["full_name"].split(".")), ignore_errors=True)
+
+    def _create(self, kind: str, made: Document, parent: str | None) -> Document:
+        full_name = made["full_name"]
+        with self._store.transaction():
+            if self._store.get(kind, full_name) is not None:
+                code = f"{kind.upper()}_ALREADY_EXISTS"
+                raise ApiError(code, f"{kind.capitalize()} '{full_name}' already exists.", 400)
+            self._store.put(kind, full_name, made, parent)
+            self._creations.note(kind, full_name)
+        return made
+
+    def _take_back(self, kind: str, full_name: str) -> None:
+        """Undo a creation alone: what lay in its folder before it stays."""
+        self._store.delete(kind, full_name)
+        self._grants.forget(kind, full_name)
+
+    def _made(self, fields: Document) -> Document:
+        now = now_ms()
+        return {
+            **without_none(fields),
+            "owner": self._user,
+            "metastore_id": METASTORE_ID,
+            "created_at": now,
+            "created_by": self._user,
+            "updated_at": now,
+            "updated_by": self._user,
+        }
+
+    def _rename_volume(self, found: Document, name: str) -> Document:
+        old, parent = found["full_name"], _parent(found)
+        renamed = found | {"name": name, "full_name": f"{parent}.{name}"}
+        if self._store.get("volume", renamed["full_name"]) is not None:
+            raise ApiError("VOLUME_ALREADY_EXISTS", f"Volume '{renamed['full_name']}' already exists.", 400)
+        folder = self._storage.volumes_root.joinpath(*old.split("."))
+        renamed["storage_location"] = folder.with_name(name).as_uri()
+        self._store.delete("volume", old)
+        self._store.put("volume", renamed["full_name"], renamed, parent)
+        self._grants.rename("volume", old, renamed["full_name"])
+        if folder.exists():
+            folder.rename(folder.with_name(name))
+        return renamed
+
+    def _in_catalog(self, name: str) -> None:
+        if self._store.get("catalog", name) is None:
+            raise self._absent("catalog", name)
+
+    def _absent(self, kind: str, full_name: str) -> ApiError:
+        names = [str(item["full_name"]) for item in self._store.list(kind)]
+        valid = ", ".join(closest_first(full_name, names)[:5])
+        code = f"{kind.upper()}_DOES_NOT_EXIST"
+        hint = f" There is: {valid}." if valid else ""
+        return ApiError(code, f"{kind.capitalize()} '{full_name}' does not exist.{hint}", 404)
+
+
+def _parent(found: Document) -> str | None:
+    return found["full_name"].rpartition(".")[0] or None

@@ -1,0 +1,207 @@
+"""Unity Catalog tables: the lakehouse's Delta tables in the shape of `/api/2.1/unity-catalog/tables`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakerun.errors import BusyError, closest_first
+from lakerun.pipelines.state import table_kinds
+from lakerun.tables.storage import Storage, TableName, table_version
+from lakerun.tables.table_info import open_table, type_name
+from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.store import Document
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+    from lakerun.workspace.services import Settings
+
+MAX_PAGE = 50  # a page of whole tables
+MAX_SUMMARIES = 10_000
+# Types of Delta's schema whose name in Unity Catalog is not the same word in capitals.
+_TYPE_NAMES = {"integer": "INT", "long": "LONG", "short": "SHORT", "byte": "BYTE"}
+
+
+class Tables:
+    """Tables as they are on disk: nothing about them is stored anywhere else."""
+
+    def __init__(self, settings: Settings, storage: Storage) -> None:
+        self._user = settings.user
+        self._storage = storage
+
+    def get(self, full_name: str) -> Document:
+        """A table with its columns; TABLE_DOES_NOT_EXIST with the closest name where there is none."""
+        return self._info(self._find(full_name), self._kinds())
+
+    def exists(self, full_name: str) -> bool:
+        return self._known(full_name) is not None
+
+    def in_schema(
+        self,
+        catalog: str,
+        schema: str,
+        *,
+        max_results: int | None = None,
+        page_token: str | None = None,
+        omit_columns: bool = False,
+        omit_properties: bool = False,
+    ) -> tuple[list[Document], str]:
+        """One page of a schema's tables by name, and the token of the next page, empty at the end.
+
+        Without `max_results` every table comes at once; 0 means a page of the server's size.
+        """
+        self._check_schema(catalog, schema)
+        tables = [t for t in self._storage.tables() if (t.catalog, t.schema) == (catalog, schema)]
+        limit = len(tables) if max_results is None else MAX_PAGE
+        page, following = _page(tables, max_results, page_token, limit)
+        omitted = {"columns"} if omit_columns else set()
+        omitted |= {"properties"} if omit_properties else set()
+        kinds = self._kinds()
+        infos = (self._info(name, kinds) for name in page)
+        return [{k: v for k, v in info.items() if k not in omitted} for info in infos], following
+
+    def summaries(
+        self,
+        catalog: str,
+        schema_pattern: str | None = None,
+        table_pattern: str | None = None,
+        *,
+        max_results: int | None = None,
+        page_token: str | None = None,
+    ) -> tuple[list[Document], str]:
+        """Names and types of a catalog's tables; the patterns are those of LIKE."""
+        schemas, names = _like(schema_pattern), _like(table_pattern)
+        found = [
+            t
+            for t in self._storage.tables()
+            if t.catalog == catalog and schemas.fullmatch(t.schema) and names.fullmatch(t.table)
+        ]
+        page, following = _page(found, max_results, page_token, MAX_SUMMARIES)
+        kinds = self._kinds()
+        return [{"full_name": str(t), "table_type": kinds.get(str(t), "MANAGED")} for t in page], following
+
+    def delete(self, full_name: str) -> None:
+        """Its data too. INVALID_STATE while a run holds the data folder."""
+        path = self._storage.table_path(self._find(full_name))
+        trash = self._storage.home / "workspace" / "trash" / uuid.uuid4().hex
+        trash.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._storage.exclusive(f"drop {full_name}"):
+                path.rename(trash)  # gone at once; a kill in the middle leaves no half of a table
+        except BusyError as error:
+            raise ApiError("INVALID_STATE", str(error)) from None
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def _known(self, full_name: str) -> TableName | None:
+        parts = full_name.split(".")
+        if len(parts) != 3 or not all(parts):
+            raise invalid(f"full_name: '{full_name}' is no name of three parts, <catalog>.<schema>.<table>.")
+        # A name from the disk, never one made from the request: no name can lead out of the data folder.
+        names = {str(name).lower(): name for name in self._storage.tables()}
+        return names.get(full_name.lower())
+
+    def _find(self, full_name: str) -> TableName:
+        found = self._known(full_name)
+        if found is None:
+            names = closest_first(full_name, [str(name) for name in self._storage.tables()])
+            hint = f" The closest is '{names[0]}'." if names else ""
+            raise ApiError("TABLE_DOES_NOT_EXIST", f"Table '{full_name}' does not exist.{hint}", 404)
+        return found
+
+    def _check_schema(self, catalog: str, schema: str) -> None:
+        known = {(t.catalog, t.schema) for t in self._storage.tables()}
+        known |= {(path.parent.name, path.name) for path in self._folders()}
+        if (catalog, schema) not in known:
+            names = closest_first(f"{catalog}.{schema}", sorted(".".join(pair) for pair in known))
+            hint = f" The closest is '{names[0]}'." if names else ""
+            raise ApiError("SCHEMA_DOES_NOT_EXIST", f"Schema '{catalog}.{schema}' does not exist.{hint}", 404)
+
+    def _folders(self) -> list[Path]:
+        roots = (self._storage.tables_root, self._storage.volumes_root)
+        return [folder for root in roots for folder in root.glob("*/*") if folder.is_dir()]
+
+    def _kinds(self) -> dict[str, str]:
+        return table_kinds(self._storage.home / "pipelines")
+
+    def _info(self, name: TableName, kinds: dict[str, str]) -> Document:
+        table = open_table(self._storage, name)
+        metadata, protocol = table.metadata(), table.protocol()
+        path = self._storage.table_path(name)
+        version = table_version(path)
+        log = path / "_delta_log" / f"{version or 0:020d}.json"
+        updated = int((log if log.exists() else path).stat().st_mtime * 1000)
+        properties = {
+            "delta.lastCommitTimestamp": str(updated),
+            "delta.lastUpdateVersion": str(table.version()),
+            "delta.minReaderVersion": str(protocol.min_reader_version),
+            "delta.minWriterVersion": str(protocol.min_writer_version),
+        }
+        info: Document = {
+            "name": name.table,
+            "catalog_name": name.catalog,
+            "schema_name": name.schema,
+            "full_name": str(name),
+            "table_type": kinds.get(str(name), "MANAGED"),
+            "data_source_format": "DELTA",
+            "columns": columns(table),
+            "storage_location": path.resolve().as_uri(),
+            "owner": self._user,
+            "properties": dict(metadata.configuration) | properties,
+            "created_at": metadata.created_time or updated,
+            "created_by": self._user,
+            "updated_at": updated,
+            "updated_by": self._user,
+            "table_id": str(metadata.id),
+        }
+        return info | ({"comment": metadata.description} if metadata.description else {})
+
+
+def columns(table: DeltaTable) -> list[Document]:
+    """A table's columns as Unity Catalog describes them."""
+    partitions = list(table.metadata().partition_columns)
+    described = []
+    for position, field in enumerate(json.loads(table.schema().to_json())["fields"]):
+        described.append(
+            {
+                "name": field["name"],
+                "type_text": type_name(field["type"]),
+                "type_json": json.dumps(field, separators=(",", ":")),
+                "position": position,
+                "nullable": field["nullable"],
+                **_type(field["type"]),
+            }
+        )
+        if comment := field["metadata"].get("comment"):
+            described[-1]["comment"] = comment
+        if field["name"] in partitions:
+            described[-1]["partition_index"] = partitions.index(field["name"])
+    return described
+
+
+def _type(kind: Any) -> Document:
+    if not isinstance(kind, str):
+        return {"type_name": kind["type"].upper()}
+    if decimal := re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", kind):
+        precision, scale = map(int, decimal.groups())
+        return {"type_name": "DECIMAL", "type_precision": precision, "type_scale": scale}
+    return {"type_name": _TYPE_NAMES.get(kind, kind.upper())}
+
+
+def _page(
+    names: list[TableName], max_results: int | None, page_token: str | None, largest: int
+) -> tuple[list[TableName], str]:
+    if max_results is not None and max_results < 0:
+        raise invalid("max_results: it cannot be less than 0.")
+    size = min(max_results or largest, largest)
+    left = [name for name in names if not page_token or str(name) > page_token]
+    return left[:size], str(left[size - 1]) if len(left) > size else ""
+
+
+def _like(pattern: str | None) -> re.Pattern[str]:
+    wild = {"%": ".*", "_": "."}
+    return re.compile("".join(wild.get(c, re.escape(c)) for c in pattern or "%"), re.IGNORECASE | re.DOTALL)

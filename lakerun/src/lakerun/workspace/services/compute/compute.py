@@ -1,0 +1,149 @@
+"""Runs tasks in workers, one for each deployed code: `Compute`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+
+from lakerun.errors import LakehouseError
+from lakerun.jobs.tasks import TaskCall, TaskOutcome
+from lakerun.pipelines.results import Event
+from lakerun.tables.storage import Storage
+from lakerun.workspace.services.compute.wheels import Wheels, WheelSet
+from lakerun.workspace.services.compute.worker_process import OnOutput, ReadSecret, WorkerProcess
+
+WORKERS = 2  # each may hold a Java process of a quarter of the machine's memory
+CANCEL_GRACE_SECONDS = 15.0
+
+
+@dataclass
+class _Slot:
+    worker: WorkerProcess
+    busy: int = 0
+    used: float = field(default_factory=time.monotonic)
+
+
+class Compute:
+    """The workspace's compute, a `TaskExecutor`: tasks with the same wheels share a worker and its session.
+
+    An idle worker makes room when another one is needed and its wheels are superseded, or when there are
+    `WORKERS` already. `on_output` hears what tasks print while they run; `read_secret` answers
+    `dbutils.secrets.get`; `environment` is what workers find in their environment variables, without
+    `hidden_variables` of whoever started the server.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        on_output: OnOutput = lambda task_run_id, text: None,
+        read_secret: ReadSecret,
+        environment: Mapping[str, str] | None = None,
+        hidden_variables: Collection[str] = (),
+        grace_seconds: float = CANCEL_GRACE_SECONDS,
+    ) -> None:
+        self._storage = storage
+        self._on_output = on_output
+        self._read_secret = read_secret
+        self._environment = dict(environment or {})
+        self._hidden = frozenset(hidden_variables)
+        self._grace_seconds = grace_seconds
+        self._wheels = Wheels(storage.home / "workspace" / "wheels")
+        self._lock = threading.Lock()
+        self._slots: dict[str, _Slot] = {}
+        self._holders = 0
+        self._held = ExitStack()
+        self._closed = False
+
+    def execute(
+        self, call: TaskCall, on_event: Callable[[Event], None], canceled: threading.Event
+    ) -> TaskOutcome:
+        """Run one attempt of a task in the worker of its wheels."""
+        try:
+            wheels = self._wheels.unpack(call.wheels)
+        except LakehouseError as error:
+            return TaskOutcome(error=str(error))
+        with self._leased(wheels) as worker:
+            unpacked = replace(call, wheels=())  # on the worker's import path
+            return worker.execute(unpacked, on_event, canceled, self._grace_seconds)
+
+    def workers(self) -> list[dict[str, object]]:
+        """The workers that are alive: pid, wheels' packages, tasks going on in each, start in ms."""
+        with self._lock:
+            return [
+                {
+                    "pid": slot.worker.pid,
+                    "packages": sorted(slot.worker.wheels.packages),
+                    "tasks": slot.busy,
+                    "start_time": int(slot.worker.started * 1000),
+                }
+                for slot in self._slots.values()
+                if slot.worker.alive
+            ]
+
+    @contextmanager
+    def data_folder(self, purpose: str) -> Iterator[None]:
+        """Hold the data folder, together with whoever else holds it here.
+
+        Raises BusyError, which says who has it, while a command outside the workspace does.
+        """
+        with self._lock:
+            if self._holders == 0:
+                self._held.enter_context(self._storage.exclusive(purpose))
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0:
+                    self._held.close()
+
+    def close(self) -> None:
+        """Stop every worker; what runs in one fails."""
+        with self._lock:
+            self._closed = True
+            slots, self._slots = list(self._slots.values()), {}
+        for slot in slots:
+            slot.worker.stop()
+
+    @contextmanager
+    def _leased(self, wheels: WheelSet) -> Iterator[WorkerProcess]:
+        with self._lock:
+            if self._closed:
+                raise LakehouseError("The workspace is stopping.")
+            slot = self._slots.get(wheels.key)
+            if slot is None or not slot.worker.alive:
+                self._make_room(wheels)
+                slot = self._slots[wheels.key] = _Slot(self._start(wheels))
+            slot.busy += 1
+        try:
+            yield slot.worker
+        finally:
+            with self._lock:
+                slot.busy -= 1
+                slot.used = time.monotonic()
+
+    def _start(self, wheels: WheelSet) -> WorkerProcess:
+        return WorkerProcess(
+            wheels,
+            home=self._storage.home,
+            log=self._storage.log_path("worker"),
+            environment=self._environment,
+            hidden_variables=self._hidden,
+            on_output=self._on_output,
+            read_secret=self._read_secret,
+        )
+
+    def _make_room(self, wheels: WheelSet) -> None:
+        """Stop idle workers: those whose wheels are superseded, and the longest idle beyond the limit."""
+        self._slots = {key: slot for key, slot in self._slots.items() if slot.worker.alive}
+        idle = sorted((s for s in self._slots.values() if s.busy == 0), key=lambda slot: slot.used)
+        for slot in idle:
+            superseded = bool(slot.worker.wheels.packages & wheels.packages)
+            if superseded or len(self._slots) >= WORKERS:
+                slot.worker.stop()
+                del self._slots[slot.worker.wheels.key]

@@ -1,0 +1,268 @@
+"""Workspace files, notebooks and folders: a real folder tree, and what a file system does not know.
+
+`/Workspace/Users/me` and `/Users/me` are the same folder. What is on disk exists; the store adds object ids
+and, for notebooks, the language. A write is a rename of a finished file, so nobody reads half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.paths import checked_names, file_inside
+from lakerun.workspace.services.access.permissions import PermissionService
+from lakerun.workspace.services.checks import now_ms
+from lakerun.workspace.store import Document, Store
+
+KIND = "workspace_object"
+NOTEBOOK_HEADERS = {
+    ".py": (b"# Databricks notebook source", "PYTHON"),
+    ".sql": (b"-- Databricks notebook source", "SQL"),
+    ".scala": (b"// Databricks notebook source", "SCALA"),
+    ".r": (b"# Databricks notebook source", "R"),
+}
+LANGUAGES = ("PYTHON", "SQL", "SCALA", "R")
+MOUNT = "Workspace"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """How a notebook is stored: its language, and `SOURCE` or `JUPYTER`."""
+
+    language: str
+    format: str = "SOURCE"
+
+
+class WorkspaceFiles:
+    """The tree below `root`, the folder `files`; uploads grow beside it and are renamed into it."""
+
+    def __init__(self, store: Store, root: Path, user: str, permissions: PermissionService) -> None:
+        self._store = store
+        self._root = root / "files"
+        self._uploads = root / "uploads"
+        self._permissions = permissions
+        shutil.rmtree(self._uploads, ignore_errors=True)  # left by a server that was killed
+        self._uploads.mkdir(parents=True)
+        for home in (f"Users/{user}", "Shared", "Repos"):
+            (self._root / home).mkdir(parents=True, exist_ok=True)
+
+    def local_path(self, path: str) -> Path:
+        """The file or folder on disk that a workspace path means, whether or not it exists."""
+        return file_inside(self._root, _names(path))
+
+    def status(self, path: str) -> Document:
+        """What is at a path, as the API describes objects; RESOURCE_DOES_NOT_EXIST where nothing is."""
+        names = _names(path)
+        file = file_inside(self._root, names)
+        if not file.exists():
+            raise _absent(path)
+        return self._info(names, file, _prefix(path))
+
+    def list(self, path: str) -> list[Document]:
+        """A folder's objects by name; for a file, the file itself, as the API does."""
+        names = _names(path)
+        folder = file_inside(self._root, names)
+        if not folder.exists():
+            raise _absent(path)
+        if not folder.is_dir():
+            return [self._info(names, folder, _prefix(path))]
+        children = sorted(child for child in folder.iterdir() if not child.is_symlink())
+        with self._store.transaction():
+            return [self._info((*names, child.name), child, _prefix(path)) for child in children]
+
+    def mkdirs(self, path: str) -> None:
+        """Make a folder and those above it; fine where it is there already."""
+        folder = self.local_path(path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ApiError(
+                "RESOURCE_ALREADY_EXISTS", f"path: a file is where the folder {path} would be."
+            ) from None
+
+    def new_upload(self) -> Path:
+        """Where to write a body before `save` puts it in place."""
+        return self._uploads / uuid.uuid4().hex
+
+    def save(self, path: str, upload: Path, *, overwrite: bool) -> str:
+        """Put an uploaded file at `path`, as what it is: one with a notebook's header loses its extension.
+
+        Returns the path of the object. RESOURCE_DOES_NOT_EXIST (404) without the folder above it,
+        RESOURCE_ALREADY_EXISTS (409) where one is there and `overwrite` is false.
+        """
+        notebook = _sniff(Path(path).suffix.lower(), upload)
+        if notebook:
+            path = path[: -len(Path(path).suffix)]
+        return self._place(path, upload, notebook, overwrite=overwrite)
+
+    def save_notebook(self, path: str, upload: Path, notebook: Notebook, *, overwrite: bool) -> str:
+        """Put an uploaded notebook at exactly `path`."""
+        return self._place(path, upload, notebook, overwrite=overwrite)
+
+    def save_file(self, path: str, upload: Path, *, overwrite: bool) -> str:
+        """Put an uploaded file at exactly `path`, and as a file whatever is in it."""
+        return self._place(path, upload, None, overwrite=overwrite)
+
+    def readable(self, path: str) -> Path:
+        """The file on disk behind a file or notebook; INVALID_PARAMETER_VALUE for a folder."""
+        file = self.local_path(path)
+        if file.is_dir():
+            raise invalid(f"path: {path} is a folder; only files and notebooks can be read.")
+        if not file.exists():
+            raise _absent(path)
+        return file
+
+    def delete(self, path: str, *, recursive: bool) -> None:
+        """Delete an object; a folder that is not empty only with `recursive`, and then at one stroke."""
+        names = _names(path)
+        file = file_inside(self._root, names)
+        if not file.exists():
+            raise _absent(path)
+        if len(names) < 2 or (names[0] == "Users" and len(names) == 2):
+            raise ApiError("PERMISSION_DENIED", f"path: {path} belongs to the workspace and stays.")
+        if file.is_dir() and not recursive and any(file.iterdir()):
+            raise ApiError("DIRECTORY_NOT_EMPTY", f"Folder ({path}) is not empty.", 400)
+        trash = self.new_upload()
+        try:
+            file.rename(trash)
+        except FileNotFoundError:
+            raise _absent(path) from None
+        below = [names]
+        if trash.is_dir():
+            below += [(*names, *found.relative_to(trash).parts) for found in trash.rglob("*")]
+        with self._store.transaction():
+            for gone in below:
+                self._forget(gone)
+        if trash.is_dir():
+            shutil.rmtree(trash)
+        else:
+            trash.unlink()
+
+    def _place(self, path: str, upload: Path, notebook: Notebook | None, *, overwrite: bool) -> str:
+        names = _names(path)
+        target = file_inside(self._root, names)
+        if not names:
+            raise invalid(f"path: {path} is a folder.")
+        if target.is_dir():
+            raise ApiError("RESOURCE_ALREADY_EXISTS", f"path: {path} is a folder.")
+        try:
+            if overwrite:
+                upload.replace(target)
+            else:
+                os.link(upload, target)  # fails where there is one, however many try at once
+                upload.unlink()
+        except FileExistsError:
+            raise ApiError("RESOURCE_ALREADY_EXISTS", f"{path} already exists.", 409) from None
+        except (FileNotFoundError, NotADirectoryError):
+            parent = path.rsplit("/", 1)[0] or "/"
+            raise ApiError(
+                "RESOURCE_DOES_NOT_EXIST", f"The parent folder ({parent}) does not exist."
+            ) from None
+        self._note(names, notebook)
+        return path
+
+    def _note(self, names: tuple[str, ...], notebook: Notebook | None) -> None:
+        """Record what a written object is, where that is news."""
+        with self._store.transaction():
+            known = self._store.get(KIND, _key(names))
+            if known is None and notebook is None:
+                return  # files get their id when someone asks
+            if known is None:
+                known = self._new(names)
+            noted = {key: known[key] for key in ("object_id", "created_at", "path")} | _described(notebook)
+            if noted != known:
+                self._store.put(KIND, _key(names), noted, noted["object_id"])
+
+    def _info(self, names: tuple[str, ...], file: Path, prefix: str) -> Document:
+        stat = file.stat()
+        known = self._store.get(KIND, _key(names))
+        if known is None:
+            known = self._identified(names, file)
+        info = {
+            **known,
+            "resource_id": str(known["object_id"]),
+            "path": f"{prefix}/{'/'.join(names)}" if names else prefix or "/",
+            "modified_at": stat.st_mtime_ns // 1_000_000,
+        }
+        if known["object_type"] != "DIRECTORY":
+            info["size"] = stat.st_size
+        return info
+
+    def _identified(self, names: tuple[str, ...], file: Path) -> Document:
+        if file.is_dir():
+            described = {"object_type": "DIRECTORY"}
+        else:
+            described = _described(_sniff("", file) if not file.suffix else None)
+        with self._store.transaction():
+            found = self._store.get(KIND, _key(names))
+            if found is None:
+                found = self._new(names) | described
+                self._store.put(KIND, _key(names), found, found["object_id"])
+        return found
+
+    def _new(self, names: tuple[str, ...]) -> Document:
+        return {"object_id": self._store.next_id(), "path": _key(names), "created_at": now_ms()}
+
+    def _forget(self, names: tuple[str, ...]) -> None:
+        known = self._store.get(KIND, _key(names))
+        if known is None:
+            return
+        self._store.delete(KIND, _key(names))
+        for object_type in ("directories", "files", "notebooks"):
+            self._permissions.forget(object_type, known["object_id"])
+
+
+def _names(path: str) -> tuple[str, ...]:
+    names = checked_names(path)
+    return names[1:] if names[:1] == (MOUNT,) else names
+
+
+def _prefix(path: str) -> str:
+    """A path is answered in the form in which it was asked for."""
+    return f"/{MOUNT}" if checked_names(path)[:1] == (MOUNT,) else ""
+
+
+def _key(names: tuple[str, ...]) -> str:
+    return "/" + "/".join(names)
+
+
+def _absent(path: str) -> ApiError:
+    return ApiError("RESOURCE_DOES_NOT_EXIST", f"Path ({path}) doesn't exist.")
+
+
+def _described(notebook: Notebook | None) -> Document:
+    if notebook is None:
+        return {"object_type": "FILE"}
+    return {
+        "object_type": "NOTEBOOK",
+        "language": notebook.language,
+        "repos_export_format": notebook.format,
+    }
+
+
+def _sniff(suffix: str, file: Path) -> Notebook | None:
+    """The notebook that a file is, by its extension and header; without an extension, by its header alone."""
+    if suffix == ".ipynb":
+        return Notebook(_jupyter_language(file), "JUPYTER")
+    if suffix and suffix not in NOTEBOOK_HEADERS:
+        return None
+    with file.open("rb") as content:
+        first = content.read(64)
+    for extension, (header, language) in NOTEBOOK_HEADERS.items():
+        if suffix in ("", extension) and first.startswith(header):
+            return Notebook(language)
+    return None
+
+
+def _jupyter_language(file: Path) -> str:
+    try:
+        metadata = json.loads(file.read_bytes())["metadata"]
+        name = str(metadata["language_info"]["name"]).upper()
+    except (ValueError, KeyError, TypeError):
+        return "PYTHON"
+    return name if name in LANGUAGES else "PYTHON"

@@ -1,0 +1,113 @@
+"""What a job's run needs of the workspace: its jobs and pipelines, and its tasks as workers can run them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from lakerun.bundles.job_specs import job_from_settings
+from lakerun.bundles.model import JobSpec, PipelineSpec
+from lakerun.errors import LakehouseError
+from lakerun.jobs.tasks import TaskCall, TaskExecutor, TaskOutcome
+from lakerun.pipelines.results import Event
+from lakerun.workspace.services.compute.deployed import Deployed
+from lakerun.workspace.services.pipelines.updates import Updates
+from lakerun.workspace.store import Document, Store
+
+T = TypeVar("T")
+PATHS = {"notebook": "notebook_path", "spark_python": "python_file"}
+
+
+class DeployedResources:
+    """The workspace's jobs and pipelines by id, read when a task asks for one; the engine's `Resources`."""
+
+    def __init__(self, store: Store, deployed: Deployed) -> None:
+        self._jobs = _Documents(store, "job", lambda body: job_from_settings(body["settings"], _id(body)))
+        self._pipelines = _Documents(
+            store, "pipeline", lambda body: deployed.pipeline(body["pipeline_id"], body["spec"])
+        )
+
+    @property
+    def jobs(self) -> Mapping[str, JobSpec]:
+        return self._jobs
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSpec]:
+        return self._pipelines
+
+
+@dataclass(frozen=True)
+class DeployedTasks:
+    """Runs one run's tasks: paths of the workspace become files, environments wheels, pipelines updates."""
+
+    settings: Mapping[str, Any]
+    deployed: Deployed
+    compute: TaskExecutor
+    updates: Updates
+
+    def execute(
+        self, call: TaskCall, on_event: Callable[[Event], None], canceled: threading.Event
+    ) -> TaskOutcome:
+        """Run one attempt; what the deployment lacks is its error."""
+        if call.kind == "pipeline":
+            return self.updates.run_task(call, on_event, canceled)
+        try:
+            prepared = replace(call, payload=self._payload(call), wheels=self._wheels(call.task_key))
+        except LakehouseError as error:
+            return TaskOutcome(error=str(error))
+        return self.compute.execute(prepared, on_event, canceled)
+
+    def _payload(self, call: TaskCall) -> dict[str, Any]:
+        payload = dict(call.payload)
+        if payload.get("source") == "GIT":
+            raise LakehouseError(f"Task {call.task_key}: files from Git are not run here; deploy them.")
+        if name := PATHS.get(call.kind):
+            payload[name] = str(self.deployed.source(payload[name]))
+        return payload
+
+    def _wheels(self, key: str) -> tuple[str, ...]:
+        task = self._task(key)
+        found: tuple[str, ...] = ()
+        if name := task.get("environment_key"):
+            environments = {e["environment_key"]: e for e in self.settings.get("environments") or []}
+            spec = environments.get(name, {}).get("spec") or {}
+            owner = f"Task {key}: environment '{name}' (environment_key)"
+            found += self.deployed.wheels(spec.get("dependencies") or [], owner)
+        libraries = [item["whl"] for item in task.get("libraries") or [] if "whl" in item]
+        return found + self.deployed.wheels(libraries, f"Task {key}")
+
+    def _task(self, key: str) -> Mapping[str, Any]:
+        """A task's settings; those of an iteration are within the for-each task's."""
+        base, bracket, _ = key.partition("[")
+        task: Mapping[str, Any] = next(t for t in self.settings["tasks"] if t["task_key"] == base)
+        return task["for_each_task"]["task"] if bracket else task
+
+
+class _Documents(Mapping[str, T], Generic[T]):
+    """Documents of one kind by id, each made into what the engine wants of it."""
+
+    def __init__(self, store: Store, kind: str, read: Callable[[Document], T]) -> None:
+        self._store = store
+        self._kind = kind
+        self._read = read
+
+    def __getitem__(self, key: str) -> T:
+        body = self._store.get(self._kind, key)
+        if body is None:
+            raise KeyError(key)
+        return self._read(body)
+
+    def __contains__(self, key: object) -> bool:
+        return self._store.get(self._kind, str(key)) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_id(body) for body in self._store.list(self._kind))
+
+    def __len__(self) -> int:
+        return len(self._store.list(self._kind))
+
+
+def _id(body: Document) -> str:
+    return str(body["job_id"] if "job_id" in body else body["pipeline_id"])

@@ -1,0 +1,193 @@
+"""Pipelines as they are defined; their updates and events are the run service's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from lakerun.tables.storage import Storage, TableName
+from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.services.access.permissions import PermissionService
+from lakerun.workspace.services.checks import check, now_ms, page_of
+from lakerun.workspace.services.creations import CreationService
+from lakerun.workspace.store import Document, Store
+
+REQUEST_ONLY = (
+    "allow_duplicate_names",
+    "dry_run",
+    "run_as",
+    "parameters",
+    "expected_last_modified",
+    "pipeline_id",
+)
+FILTER = re.compile(r"""^\s*(name|notebook)\s+(=|like|LIKE)\s+'(.*)'\s*$""")
+PER_PAGE_AT_MOST = 100
+Name = Annotated[StrictStr, Field(pattern=r"^[^\s./]+$")]
+
+
+class _Library(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    glob: dict[str, StrictStr] | None = None
+    file: dict[str, StrictStr] | None = None
+    notebook: dict[str, StrictStr] | None = None
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    name: Annotated[StrictStr, Field(min_length=1)]
+    catalog: Name | None = None
+    target: Name | None = None
+    configuration: dict[str, StrictStr] | None = None
+    libraries: list[_Library] | None = None
+    continuous: bool | None = None
+    development: bool | None = None
+    serverless: bool | None = None
+    root_path: StrictStr | None = None
+    event_log: dict[str, Any] | None = None
+    environment: dict[str, Any] | None = None
+
+
+class PipelineService:
+    """Documents of kind "pipeline". `on_change(pipeline_id)` of each listener follows every change.
+
+    `state_of` says of a pipeline what its updates know: `state`, `latest_updates`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        user: str,
+        permissions: PermissionService,
+        creations: CreationService,
+        storage: Storage,
+    ) -> None:
+        self._store = store
+        self._storage = storage
+        self._user = user
+        self._permissions = permissions
+        self._creations = creations
+        self.on_change: list[Callable[[str], None]] = []
+        self.state_of: Callable[[str], Document] = lambda pipeline_id: {}
+        creations.register("pipeline", self.delete)
+
+    def create(self, body: Document) -> str:
+        """A new pipeline's id; RESOURCE_CONFLICT where the name is taken."""
+        check(_Spec, body)
+        with self._store.transaction():
+            self._check_name(body)
+            pipeline_id = str(uuid.uuid4())
+            document = {"pipeline_id": pipeline_id, "creator_user_name": self._user, "state": "IDLE"}
+            self._store.put("pipeline", pipeline_id, self._with_spec(document, body))
+            self._creations.note("pipeline", pipeline_id)
+        self._changed(pipeline_id)
+        return pipeline_id
+
+    def get(self, pipeline_id: str) -> Document:
+        """The pipeline's document with its latest updates."""
+        return self._shown(self._stored(pipeline_id))
+
+    def page(self, *, filter: str | None, size: int, token: str | None) -> tuple[list[Document], str | None]:
+        """A page of pipelines by name, and the next page's token; the filter is `name LIKE '%x%'`."""
+        if not 1 <= size <= PER_PAGE_AT_MOST:
+            raise invalid(f"max_results: must be from 1 to {PER_PAGE_AT_MOST}; given: {size}.")
+        found = sorted(self._store.list("pipeline"), key=lambda pipeline: str(pipeline["name"]))
+        if filter:
+            pattern = _pattern(filter)
+            found = [pipeline for pipeline in found if pattern.fullmatch(pipeline["name"])]
+        page, following = page_of(found, token, size)
+        hidden = ("spec", "parameters", "effective_publishing_mode", "last_modified")
+        return [
+            {key: value for key, value in self._shown(item).items() if key not in hidden} for item in page
+        ], following
+
+    def edit(self, pipeline_id: str, body: Document) -> None:
+        """Replace the definition; `expected_last_modified` guards against another's change."""
+        check(_Spec, body)
+        with self._store.transaction():
+            pipeline = self._stored(pipeline_id)
+            expected = body.get("expected_last_modified")
+            if expected not in (None, 0, pipeline["last_modified"]):
+                raise ApiError(
+                    "RESOURCE_CONFLICT",
+                    f"expected_last_modified: the pipeline was modified at {pipeline['last_modified']}.",
+                )
+            if body["name"] != pipeline["name"]:
+                self._check_name(body)
+            self._store.put("pipeline", pipeline_id, self._with_spec(pipeline, body))
+        self._changed(pipeline_id)
+
+    def delete(self, pipeline_id: str, *, cascade: bool = True) -> None:
+        """Delete it with its checkpoints and, unless `cascade` is false, the tables that it has written."""
+        with self._store.transaction():
+            self._stored(pipeline_id)
+            tables = self._tables(pipeline_id) if cascade else []
+            self._store.delete("pipeline", pipeline_id)
+            self._permissions.forget("pipelines", pipeline_id)
+        self._changed(pipeline_id)
+        for folder in [self._storage.pipeline_path(pipeline_id), *map(self._storage.table_path, tables)]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _stored(self, pipeline_id: str) -> Document:
+        pipeline = self._store.get("pipeline", pipeline_id)
+        if pipeline is None:
+            message = f"The specified pipeline {pipeline_id} was not found."
+            raise ApiError("RESOURCE_DOES_NOT_EXIST", message)
+        return pipeline
+
+    def _tables(self, pipeline_id: str) -> list[TableName]:
+        """The tables that any of its updates has written, by what the updates report."""
+        names = {
+            str(dataset["name"])
+            for update in self._store.list("update", pipeline_id)
+            for dataset in (update.get("result") or {}).get("datasets", ())
+            if dataset["kind"] in ("streaming table", "materialized view")
+        }
+        return [TableName(*name.split(".")) for name in sorted(names) if name.count(".") == 2]
+
+    def _check_name(self, body: Document) -> None:
+        taken = any(pipeline["name"] == body["name"] for pipeline in self._store.list("pipeline"))
+        if taken and not body.get("allow_duplicate_names"):
+            raise ApiError(
+                "RESOURCE_CONFLICT",
+                f"name: '{body['name']}' is already used by another pipeline. "
+                "Choose another name, or set allow_duplicate_names.",
+            )
+
+    def _with_spec(self, document: Document, body: Document) -> Document:
+        spec = {key: value for key, value in body.items() if key not in REQUEST_ONLY}
+        kept = {**document, "name": body["name"], "last_modified": now_ms()}
+        kept["spec"] = {**spec, "id": document["pipeline_id"]}
+        kept["effective_publishing_mode"] = "DEFAULT_PUBLISHING_MODE"
+        for field in ("run_as", "parameters"):
+            if body.get(field) is not None:
+                kept[field] = body[field]
+            elif field == "parameters":
+                kept.pop(field, None)
+        return kept
+
+    def _shown(self, pipeline: Document) -> Document:
+        run_as = pipeline.get("run_as") or {}
+        shown: Document = {
+            **pipeline,
+            "run_as_user_name": run_as.get("service_principal_name") or run_as.get("user_name") or self._user,
+        }
+        told = self.state_of(pipeline["pipeline_id"])
+        return shown | {key: value for key, value in told.items() if value}
+
+    def _changed(self, pipeline_id: str) -> None:
+        for listener in self.on_change:
+            listener(pipeline_id)
+
+
+def _pattern(filter: str) -> re.Pattern[str]:
+    parsed = FILTER.match(filter)
+    if parsed is None or parsed[1] != "name":
+        raise invalid(f"filter: must be like name LIKE '%orders%'; given: {filter!r}.")
+    wanted = parsed[3]
+    parts = wanted.split("%") if parsed[2].lower() == "like" else [wanted]
+    return re.compile(".*".join(map(re.escape, parts)), re.IGNORECASE)

@@ -1,0 +1,244 @@
+"""Dashboards (Lakeview): drafts, their published revision, trash."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakerun.tables.storage import Storage
+from lakerun.workspace.errors import ApiError, invalid, missing
+from lakerun.workspace.services.files.volume_files import check_name
+from lakerun.workspace.store import Document, Store
+
+if TYPE_CHECKING:
+    from lakerun.workspace.services import Settings
+
+KIND, PUBLISHED = "dashboard", "published_dashboard"
+SUFFIX = ".lvdash.json"
+MAX_PAGE = 1000
+FIRST_ETAG = 80611980
+# What a list leaves out.
+_DETAILS = ("etag", "serialized_dashboard", "parent_path", "path", "update_time")
+
+
+class Dashboards:
+    """Dashboards in the shape of `GET /api/2.0/lakeview/dashboards/{id}`.
+
+    `etag` changes with every write. As in a workspace, the stored text gets each page's type, the default
+    catalog and schema of its datasets, and ends with a line break.
+    """
+
+    def __init__(self, settings: Settings, storage: Storage, store: Store) -> None:
+        self._settings = settings
+        self._folders = storage.home / "workspace" / "files"
+        self._store = store
+
+    def create(
+        self, given: dict[str, Any], dataset_catalog: str | None = None, dataset_schema: str | None = None
+    ) -> Document:
+        """A draft. RESOURCE_DOES_NOT_EXIST where its folder does not exist."""
+        name = _name(given.get("display_name"))
+        parent = _text(given, "parent_path") or f"/Users/{self._settings.user}"
+        parent = "/" + parent.removeprefix("/Workspace").strip("/")
+        if not self._folder(parent).is_dir():
+            raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Path ({parent}) doesn't exist.")
+        now = _now()
+        body = {
+            "dashboard_id": uuid.uuid4().hex,
+            "display_name": name,
+            "parent_path": parent,
+            "path": f"{parent}/{name}{SUFFIX}",
+            "create_time": now,
+            "update_time": now,
+            "etag": str(FIRST_ETAG),
+            "lifecycle_state": "ACTIVE",
+            "serialized_dashboard": "",
+        }
+        if text := _text(given, "serialized_dashboard"):
+            body["serialized_dashboard"] = _stored_text(text, dataset_catalog, dataset_schema)
+        if warehouse := _text(given, "warehouse_id"):
+            body["warehouse_id"] = warehouse
+        with self._store.transaction():
+            self._check_free(body)
+            self._store.put(KIND, body["dashboard_id"], body)
+        return body
+
+    def get(self, id: str) -> Document:
+        """A dashboard, one in the trash too."""
+        body = self._store.get(KIND, id)
+        if body is None:
+            raise missing("Dashboard", id)
+        return body
+
+    def update(
+        self,
+        id: str,
+        given: dict[str, Any],
+        dataset_catalog: str | None = None,
+        dataset_schema: str | None = None,
+    ) -> Document:
+        """Change what is given. RESOURCE_CONFLICT if `etag` is given and is not the newest."""
+        with self._store.transaction():
+            body = self._active(id)
+            if given.get("etag") and given["etag"] != body["etag"]:
+                raise ApiError("RESOURCE_CONFLICT", f"etag: dashboard {id} has changed since it was read.")
+            if "display_name" in given:
+                body["display_name"] = _name(given["display_name"])
+                body["path"] = f"{body['parent_path']}/{body['display_name']}{SUFFIX}"
+                self._check_free(body)
+            if text := _text(given, "serialized_dashboard"):
+                body["serialized_dashboard"] = _stored_text(text, dataset_catalog, dataset_schema)
+            if warehouse := _text(given, "warehouse_id"):
+                body["warehouse_id"] = warehouse
+            body |= {"etag": str(int(body["etag"]) + 1), "update_time": _now()}
+            self._store.put(KIND, id, body)
+        return body
+
+    def trash(self, id: str) -> None:
+        """It can still be read, with lifecycle_state TRASHED; its published revision is gone."""
+        with self._store.transaction():
+            body = self._active(id)
+            self._store.delete(PUBLISHED, id)
+            self._store.put(KIND, id, body | {"lifecycle_state": "TRASHED"})
+
+    def publish(self, id: str, given: dict[str, Any]) -> Document:
+        """The draft as it is now, for its readers."""
+        with self._store.transaction():
+            draft = self._active(id)
+            body = {
+                "display_name": draft["display_name"],
+                "embed_credentials": bool(given.get("embed_credentials", True)),
+                "revision_create_time": _now(),
+                "warehouse_id": _text(given, "warehouse_id") or draft.get("warehouse_id", ""),
+                "serialized_dashboard": draft["serialized_dashboard"],
+            }
+            self._store.put(PUBLISHED, id, body)
+        return _revision(body)
+
+    def published(self, id: str) -> Document:
+        return _revision(self._published(id))
+
+    def unpublish(self, id: str) -> None:
+        self._published(id)
+        self._store.delete(PUBLISHED, id)
+
+    def page(
+        self, page_size: int | None = None, page_token: str | None = None, show_trashed: bool = False
+    ) -> tuple[list[Document], str]:
+        """One page without the contents, and the token of the next page, empty at the end."""
+        if page_size is not None and page_size < 0:
+            raise invalid("page_size: it cannot be less than 0.")
+        size = min(page_size or MAX_PAGE, MAX_PAGE)
+        if page_token and not page_token.isdecimal():
+            raise invalid(f"page_token: '{page_token}' is not from an earlier answer.")
+        start = int(page_token or 0)
+        states = ("ACTIVE", "TRASHED") if show_trashed else ("ACTIVE",)
+        found = [body for body in self._store.list(KIND) if body["lifecycle_state"] in states]
+        shown = [{k: v for k, v in body.items() if k not in _DETAILS} for body in found[start : start + size]]
+        return shown, str(start + size) if len(found) > start + size else ""
+
+    def _active(self, id: str) -> Document:
+        body = self.get(id)
+        if body["lifecycle_state"] != "ACTIVE":
+            raise missing("Dashboard", id)
+        return body
+
+    def _published(self, id: str) -> Document:
+        body = self._store.get(PUBLISHED, id)
+        if body is None:
+            raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Unable to find published dashboard [{id}]")
+        return body
+
+    def _check_free(self, body: Document) -> None:
+        for other in self._store.list(KIND):
+            same = other["path"] == body["path"] and other["lifecycle_state"] == "ACTIVE"
+            if same and other["dashboard_id"] != body["dashboard_id"]:
+                raise ApiError("RESOURCE_ALREADY_EXISTS", f"Node named '{body['path']}' already exists")
+
+    def _folder(self, path: str) -> Path:
+        folder = self._folders
+        for part in path.strip("/").split("/"):
+            check_name(part, path)
+            folder = folder / part
+        return folder
+
+
+def _stored_text(text: str, catalog: str | None, schema: str | None) -> str:
+    content = check_content(text)
+    for page in content.get("pages", []):
+        page.setdefault("pageType", "PAGE_TYPE_CANVAS")
+    for dataset in content.get("datasets", []):
+        dataset |= {k: v for k, v in (("catalog", catalog), ("schema", schema)) if v}
+    changed = content.get("pages") or ((catalog or schema) and content.get("datasets"))
+    stored = json.dumps(content, separators=(",", ":"), ensure_ascii=False) if changed else text
+    return stored if stored.endswith("\n") else stored + "\n"
+
+
+def check_content(text: str) -> dict[str, Any]:
+    """A dashboard's JSON. INVALID_PARAMETER_VALUE names the field that is wrong."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise invalid(f"serialized_dashboard: it is not JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise _wrong("serialized_dashboard", "an object", content)
+    for dataset, at in _objects(content, "serialized_dashboard", "datasets"):
+        _string(dataset, at, "name")
+        lines = dataset.get("queryLines", [])
+        if not isinstance(lines, list) or any(not isinstance(line, str) for line in lines):
+            raise _wrong(f"{at}.queryLines", "a list of texts", lines)
+        if "query" in dataset:
+            _string(dataset, at, "query")
+    for page, at in _objects(content, "serialized_dashboard", "pages"):
+        _string(page, at, "name")
+        for placed, place in _objects(page, at, "layout"):
+            for part in ("widget", "position"):
+                if not isinstance(placed.get(part, {}), dict):
+                    raise _wrong(f"{place}.{part}", "an object", placed[part])
+    return content
+
+
+def _objects(owner: dict[str, Any], at: str, field: str) -> list[tuple[dict[str, Any], str]]:
+    items = owner.get(field, [])
+    if not isinstance(items, list):
+        raise _wrong(f"{at}.{field}", "a list", items)
+    for number, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise _wrong(f"{at}.{field}[{number}]", "an object", item)
+    return [(item, f"{at}.{field}[{number}]") for number, item in enumerate(items)]
+
+
+def _string(owner: dict[str, Any], at: str, field: str) -> None:
+    value = owner.get(field)
+    if not isinstance(value, str) or not value:
+        raise _wrong(f"{at}.{field}", "a text", value)
+
+
+def _wrong(field: str, expected: str, value: object) -> ApiError:
+    return invalid(f"{field}: {expected} is needed, not {json.dumps(value)[:60]}.")
+
+
+def _text(given: dict[str, Any], field: str) -> str:
+    value = given.get(field)
+    if value is not None and not isinstance(value, str):
+        raise _wrong(field, "a text", value)
+    return value or ""
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong("display_name", "a name", value)
+    check_name(value, value)
+    return value
+
+
+def _revision(body: Document) -> Document:
+    return {key: value for key, value in body.items() if key != "serialized_dashboard"}
+
+
+def _now() -> str:
+    """Microseconds: a revision is current if it is not older than the draft."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

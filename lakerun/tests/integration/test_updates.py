@@ -1,0 +1,208 @@
+"""Updates: what runs, what is skipped, what a refresh does, and what the event log says."""
+
+from __future__ import annotations
+
+import pytest
+
+from integration.lab import Lab, dataset
+from lakerun.errors import GraphError, LakehouseError, UnknownNameError
+
+CHAIN = """
+    @dp.table(name="raw", comment="As it arrived", table_properties={{"quality": "bronze"}})
+    def raw():
+        return spark.readStream.schema("id INT, n INT").format("json").load("{folder}")
+
+    @dp.temporary_view(name="positive")
+    @dp.expect_or_drop("positive_n", "n > 0")
+    def positive():
+        return spark.readStream.table("raw")
+
+    @dp.table(name="clean")
+    def clean():
+        return spark.readStream.table("positive").select("id", "n", (F.col("n") * {factor}).alias("m"))
+
+    @dp.materialized_view(
+        name="totals",
+        schema="id INT NOT NULL, total BIGINT, CONSTRAINT totals_pk PRIMARY KEY (id)",
+        cluster_by=["id"],
+    )
+    def totals():
+        return spark.read.table("main.shop.clean").groupBy("id").agg(F.sum("m").alias("total"))
+"""
+
+
+def chain(folder: str, factor: int = 2) -> str:
+    return CHAIN.format(folder=folder, factor=factor)
+
+
+def test_an_update_is_incremental_and_a_second_one_without_news_runs_nothing(lab: Lab) -> None:
+    folder = lab.arrive("raw", [{"id": 1, "n": 1}, {"id": 1, "n": -5}, {"id": 2, "n": 3}])
+    first = lab.run(chain(folder))
+    assert {item.name.split(".")[-1]: item.rows_written for item in first.datasets} == {
+        "raw": 3,
+        "clean": 2,
+        "totals": 2,
+    }
+    assert dataset(first, "clean").rows_dropped == 1
+
+    idle = lab.run(chain(folder))
+    assert {item.status for item in idle.datasets} == {"SKIPPED"}
+
+    lab.arrive("raw", [{"id": 2, "n": 4}])
+    second = lab.run(chain(folder))
+    assert [item.rows_written for item in second.datasets] == [1, 1, 2]
+    assert lab.rows("totals") == [(1, 2), (2, 14)]
+
+
+def test_optimize_is_no_news_and_a_changed_definition_is(lab: Lab) -> None:
+    from deltalake import DeltaTable
+
+    folder = lab.arrive("raw", [{"id": 1, "n": 1}])
+    lab.run(chain(folder))
+    lab.arrive("raw", [{"id": 2, "n": 2}])
+    lab.run(chain(folder))
+    DeltaTable(str(lab.path("clean"))).optimize.compact()
+    assert dataset(lab.run(chain(folder)), "totals").status == "SKIPPED"
+
+    changed = chain(folder).replace('F.sum("m")', 'F.max("m")').replace("total BIGINT", "total INT")
+    assert dataset(lab.run(changed), "totals").status == "COMPLETED"
+    assert lab.rows("totals") == [(1, 2), (2, 4)]
+
+
+def test_a_full_refresh_computes_again_and_reaches_the_streams_below(lab: Lab) -> None:
+    folder = lab.arrive("raw", [{"id": 1, "n": 1}])
+    lab.run(chain(folder))
+    assert lab.rows("clean") == [(1, 1, 2)]
+
+    only_clean = lab.run(chain(folder, factor=10), full_refresh=("clean",))
+    assert [item.name.split(".")[-1] for item in only_clean.datasets] == ["clean"]
+    assert lab.rows("clean") == [(1, 1, 10)]
+    assert lab.rows("totals") == [(1, 2)]
+
+    below = lab.run(chain(folder, factor=3), full_refresh=("raw",))
+    assert [item.name.split(".")[-1] for item in below.datasets] == ["raw", "clean"]
+    assert lab.rows("clean") == [(1, 1, 3)]
+
+    lab.run(chain(folder, factor=5), full_refresh_all=True)
+    assert (lab.rows("raw"), lab.rows("totals")) == ([(1, 1)], [(1, 5)])
+
+
+def test_a_selective_refresh_runs_only_what_is_named(lab: Lab) -> None:
+    folder = lab.arrive("raw", [{"id": 1, "n": 1}])
+    lab.run(chain(folder))
+    lab.arrive("raw", [{"id": 1, "n": 7}])
+    partial = lab.run(chain(folder), refresh=("raw",))
+    assert [item.name for item in partial.datasets] == ["main.shop.raw"]
+    assert lab.rows("clean") == [(1, 1, 2)]
+    with pytest.raises(UnknownNameError, match="Did you mean 'clean'"):
+        lab.run(chain(folder), refresh=("claen",))
+
+
+def test_several_flows_append_to_one_table(lab: Lab) -> None:
+    north = lab.arrive("north", [{"id": 1}])
+    south = lab.arrive("south", [{"id": 2}, {"id": 3}])
+    source = f"""
+    dp.create_streaming_table("all_orders", expect_all_or_drop={{"not_three": "id <> 3"}})
+    for region, folder in (("north", "{north}"), ("south", "{south}")):
+        @dp.append_flow(target="all_orders", name=region)
+        def flow(folder=folder, region=region):
+            rows = spark.readStream.schema("id INT").format("json").load(folder)
+            return rows.withColumn("region", F.lit(region))
+    """
+    result = lab.run(source)
+    assert lab.rows("all_orders") == [(1, "north"), (2, "south")]
+    assert dataset(result, "all_orders").rows_dropped == 1
+
+
+def test_the_event_log_has_the_documented_events_in_order(lab: Lab) -> None:
+    folder = lab.arrive("raw", [{"id": 1, "n": 1}])
+    result = lab.run("    print('environment: local')\n" + chain(folder))
+    rows = lab.rows("event_log_lab", "sequence['control_plane_seq_no'], event_type, origin['update_id']")
+    kinds = [kind for _, kind, _ in sorted(rows)]
+    assert {update for _, _, update in rows} == {result.update_id}
+    assert kinds[0] == "create_update"
+    assert kinds[-2:] == ["update_progress", "update_resources"]  # the last only when all is done
+    (used,) = [e.details["update_resources"] for e in lab.events if e.event_type == "update_resources"]
+    assert 0 < used["wall_seconds"] <= result.seconds + 60
+    assert used["cpu_seconds"] > 0
+    assert used["peak_memory_bytes"] - used["python_peak_memory_bytes"] > 100_000_000  # the JVM's part
+    (totals,) = [
+        body["flow_progress"]["metrics"]
+        for body in lab.published("lab", "flow_progress")
+        if body["flow_progress"]["status"] == "COMPLETED" and "metrics" in body["flow_progress"]
+    ]
+    data = sum(file.stat().st_size for file in lab.path("totals").glob("*.parquet"))
+    assert totals["num_output_bytes"] == data > 0
+    states = [e.details["update_progress"]["state"] for e in lab.events if e.event_type == "update_progress"]
+    assert states == ["INITIALIZING", "SETTING_UP_TABLES", "RUNNING", "COMPLETED"]
+    defined = [e.origin["dataset_name"] for e in lab.events if e.event_type == "dataset_definition"]
+    assert defined == ["main.shop.raw", "main.shop.clean", "main.shop.totals"]
+    flows = {
+        e.origin["flow_name"]: e.details["flow_definition"]
+        for e in lab.events
+        if e.event_type == "flow_definition"
+    }
+    assert [i["dataset"]["name"] for i in flows["clean"]["input_datasets"]] == ["main.shop.raw"]
+    assert flows["totals"]["flow_type"] == "COMPLETE"
+    printed = [
+        e.details["runtime_details"]["output"] for e in lab.events if e.event_type == "runtime_details"
+    ]
+    assert printed == [["environment: local"]]
+
+
+def test_validate_only_touches_no_table(lab: Lab) -> None:
+    folder = lab.arrive("raw", [{"id": 1, "n": 1}])
+    assert lab.run(chain(folder), validate_only=True).state == "COMPLETED"
+    assert not lab.path("raw").exists()
+
+
+BAD_PIPELINES = {
+    "an unknown table": (
+        "@dp.materialized_view(name='a')\ndef a():\n    return spark.read.table('ordrs')\n"
+        "@dp.materialized_view(name='orders')\ndef o():\n    return spark.range(1)",
+        r"Unknown table 'main.shop.ordrs'. Did you mean 'main.shop.orders'",
+    ),
+    "a cycle": (
+        "@dp.materialized_view(name='a')\ndef a():\n    return spark.read.table('b')\n"
+        "@dp.materialized_view(name='b')\ndef b():\n    return spark.read.table('a')",
+        r"read each other: a -> b -> a",
+    ),
+    "a name used twice": (
+        "for _ in range(2):\n    @dp.materialized_view(name='a')\n"
+        "    def a():\n        return spark.range(1)",
+        r"'a' is declared twice: lab.py:7 and lab.py:7",
+    ),
+    "two expectations of one name": (
+        "@dp.materialized_view(name='a')\n@dp.expect('x', 'id > 0')\n@dp.expect('x', 'id > 1')\n"
+        "def a():\n    return spark.range(1)",
+        r"two expectations named 'x'",
+    ),
+    "a rule on a missing column": (
+        "@dp.materialized_view(name='a')\n@dp.expect('x', 'idd > 0')\ndef a():\n    return spark.range(1)",
+        r"expectation 'x'.*idd.*cannot be resolved",
+    ),
+    "a batch query for a streaming table": (
+        "@dp.table(name='a')\ndef a():\n    return spark.range(1)",
+        r"lab.py:6: 'main.shop.a' is a streaming table over a batch query",
+    ),
+    "a query that returns nothing": (
+        "@dp.table(name='a')\ndef a():\n    pass",
+        r"returned NoneType, not a DataFrame",
+    ),
+    "an error in the code": (
+        "x = 1\nraise ValueError('no such luck')",
+        r"lab.py:7: ValueError: no such luck",
+    ),
+    "no table": ("x = 1", r"declares no table"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PIPELINES)
+def test_what_cannot_run_is_refused_in_one_line_before_anything_runs(lab: Lab, case: str) -> None:
+    source, message = BAD_PIPELINES[case]
+    with pytest.raises(LakehouseError, match=message) as caught:
+        lab.run(source)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, GraphError | UnknownNameError | LakehouseError)
+    assert not (lab.home / "tables" / "main" / "shop" / "a").exists()
+    assert lab.rows("event_log_lab", "level").count(("ERROR",)) == 1

@@ -1,0 +1,87 @@
+"""The registry of rules as `lakehouse validate` asks for it: `RegistryValidator`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.quality.checks import has_checks
+from ecommerce_lakehouse.quality.rule import AnyRule, Check, Freshness, References, RowCount, Unique
+from ecommerce_lakehouse.quality.rules import (
+    datasets_with_rules,
+    registry_problems,
+    rules_for,
+    tolerating_problems,
+)
+from ecommerce_lakehouse.quality.steady import unsteady
+from lakerun.errors import UnknownNameError, closest_first
+from lakerun.plugins import Problem
+
+
+class RegistryValidator:
+    """Implements `lakerun.plugins.RuleValidator` for one environment's rules."""
+
+    def __init__(self, config: LakehouseConfig) -> None:
+        self._config = config
+
+    def registry_problems(self) -> Iterable[Problem]:
+        return [Problem(item.location, item.message) for item in registry_problems(self._config)]
+
+    def loading(self) -> AbstractContextManager[None]:
+        return tolerating_problems()
+
+    def location_of(self, name: str, constraint: str) -> str | None:
+        for dataset in datasets_with_rules(self._config):
+            for rule in rules_for(dataset, self._config).rules:
+                if (rule.name, rule.constraint) == (name, constraint):
+                    return rule.location
+        return None
+
+    def nondeterminism(self, constraint: str) -> Iterable[str]:
+        return unsteady(constraint)
+
+    def table_problems(self, columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+        yield from self._rules_of_nothing(columns)
+        yield from self._checks_of_nothing(columns)
+
+    def _rules_of_nothing(self, declared: Iterable[str]) -> Iterator[Problem]:
+        """Rules of a dataset that no pipeline declares: they are never asked."""
+        names = sorted(declared)
+        for dataset in datasets_with_rules(self._config):
+            rules = rules_for(dataset, self._config)
+            if dataset in names or not (rules.rules or has_checks(rules)):
+                continue
+            closest = closest_first(dataset, names)[:1]
+            guess = f"; did you mean '{closest[0]}'?" if closest else ""
+            first: AnyRule = rules.rules[0] if rules.rules else rules.checks[0]
+            message = f"no pipeline declares the dataset '{dataset}' of this rule{guess}"
+            yield Problem(first.location, message)
+
+    def _checks_of_nothing(self, columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+        """Rules of whole datasets that ask for a table or column that is not there."""
+        for dataset in datasets_with_rules(self._config):
+            if not columns.get(dataset):
+                continue
+            for rule in rules_for(dataset, self._config).checks:
+                for table, column in _asked_columns(dataset, rule.check):
+                    known = columns.get(table)
+                    if known is not None and (not known or column.lower() in map(str.lower, known)):
+                        continue
+                    kind, name, valid = (
+                        ("table", table, columns) if known is None else ("column", column, known)
+                    )
+                    reason = UnknownNameError(kind, name, valid)
+                    yield Problem(rule.location, f"rule '{rule.name}' of '{dataset}': {reason}")
+
+
+def _asked_columns(dataset: str, check: Check) -> list[tuple[str, str]]:
+    match check:
+        case Unique(columns):
+            return [(dataset, column) for column in columns]
+        case References(column, other, to_column):
+            return [(dataset, column), (other, to_column)]
+        case Freshness(column):
+            return [(dataset, column), (dataset, "ingested_at")]
+        case RowCount():
+            return []
