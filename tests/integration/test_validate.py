@@ -201,7 +201,7 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(spark: SparkSessi
         ("src/rules.py", RULES, 'Rule("no_sql"'): "PARSE_SYNTAX_ERROR",
         ("src/rules.py", RULES, 'Rule("no_column"'): "`prize` cannot be resolved",
         ("src/rules.py", RULES, '"id > 1"'): "two rules named 'twice', the first at",
-        ("src/rules.py", RULES, 'Rule("clock"'): "'now()' is not the row's alone",
+        ("src/rules.py", RULES, 'Rule("clock"'): "'now()' depends on more than the row",
         ("src/rules.py", RULES, '"one_row"'): "rule 'one_row' of 'sales': Unknown column 'ref'",
         ("src/rules.py", RULES, '"known_id"'): "Unknown column 'ids'. Did you mean 'id'?",
         ("src/rules.py", RULES, '"known_note"'): "Unknown table 'notes'",

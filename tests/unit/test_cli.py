@@ -246,7 +246,7 @@ def test_list_shows_jobs_and_pipelines_of_the_target(home: Path, project: Path) 
     ]
     text = lakehouse("list").stdout
     assert "nightly" in text
-    assert "bundle shop, target dev" in text
+    assert "bundle ecommerce_lakehouse, target dev" in text
 
 
 def test_the_bundle_is_found_from_a_folder_below(

@@ -165,7 +165,7 @@ def test_a_pipeline_cannot_be_declared_with_rules_that_cannot_be_used(
     good = Rule("there", "at IS NOT NULL", "drop", "A reason of some length")
     monkeypatch.setitem(PIPELINES, "shop", lambda config: {"silver_shop": RuleSet((bad, good), owner="us")})
     with pytest.raises(
-        RuleError, match=r"test_rules.py:\d+: dataset 'silver_shop', rule 'late': 'now\(\)' is"
+        RuleError, match=r"test_rules.py:\d+: dataset 'silver_shop', rule 'late': 'now\(\)' depends"
     ):
         rules_for("silver_shop", CONFIG)
     with tolerating_problems():

@@ -1,21 +1,40 @@
-"""Errors that a user can act on: one line each, with the closest valid name where a name is wrong."""
+"""Errors that a user can act on: one line each, with the closest valid name where a name is wrong.
+
+The command line asks an error for four attributes, whatever its class is, so that a project's own errors can
+have them too: `code`, a constant for programs; `location`, `file:line` or None; `hint`, a second line or
+None; and `exit_code`, by which it knows an error that is meant for users.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+FAILED, USAGE, BUSY = 1, 2, 3
+
 
 class LakehouseError(Exception):
-    """A problem with a one-line message that says what to do. `hint` adds detail on a second line."""
+    """A problem with a one-line message that says what to do.
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
+    `hint` adds detail on a second line. `location` says where the cause is written; the error's text starts
+    with it, `message` is the rest.
+    """
+
+    code = "FAILED"
+    exit_code = FAILED
+
+    def __init__(self, message: str, hint: str | None = None, *, location: object = None) -> None:
+        self.message = message
+        self.location = None if location is None else str(location)
         self.hint = hint
+        super().__init__(message if location is None else f"{location}: {message}")
 
 
 class UnknownNameError(LakehouseError):
     """A name that does not exist; lists the valid ones, the closest first."""
+
+    code = "UNKNOWN_NAME"
+    exit_code = USAGE
 
     def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
         names = sorted(set(valid))
@@ -30,13 +49,20 @@ class UnknownNameError(LakehouseError):
 class GraphError(LakehouseError):
     """The pipeline's definitions do not form a graph that can run."""
 
+    code = "INVALID_GRAPH"
+
 
 class BusyError(LakehouseError):
     """Another run holds the data folder."""
 
+    code = "BUSY"
+    exit_code = BUSY
+
 
 class SettingsError(LakehouseError):
     """Settings that the API was given are wrong: `field` says where, as in `tasks[2].depends_on`."""
+
+    code = "INVALID_SETTINGS"
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -44,7 +70,27 @@ class SettingsError(LakehouseError):
 
 
 class BundleError(LakehouseError):
-    """The bundle's YAML is wrong: the message names the file and the key."""
+    """The bundle's YAML is wrong: the location names the file, the message the key."""
+
+    code = "INVALID_BUNDLE"
+    exit_code = USAGE
+
+
+def is_for_users(error: BaseException) -> bool:
+    """Whether the error's text is one line that was written for users."""
+    return getattr(error, "exit_code", None) is not None
+
+
+def first_line(error: BaseException, *, at_most: int = 1000) -> str:
+    """The first line of an error's text that is not empty, else the name of its type."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:at_most] if lines else type(error).__name__
+
+
+def typed_first_line(error: BaseException) -> str:
+    """The same after the error's type, as Python writes it, unless the text was written for users."""
+    line, name = first_line(error), type(error).__name__
+    return line if is_for_users(error) or line == name else f"{name}: {line}"
 
 
 def closest_first(name: str, names: list[str]) -> list[str]:

@@ -57,9 +57,9 @@ def validate(
     from ecommerce_lakehouse.config import ENVIRONMENTS
     from ecommerce_lakehouse.config.settings import settings_file
     from ecommerce_lakehouse.config.validate import problems_of
-    from lakerun.cli.app import FAILED, fail
+    from lakerun.cli.app import fail
     from lakerun.cli.output import print_json
-    from lakerun.errors import UnknownNameError
+    from lakerun.errors import FAILED, UnknownNameError
 
     if env not in ENVIRONMENTS:
         raise UnknownNameError("environment", env, ENVIRONMENTS)

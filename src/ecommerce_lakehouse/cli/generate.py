@@ -35,8 +35,9 @@ def orders(
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.generation.manifest import GenerationError
     from ecommerce_lakehouse.generation.order_batches import OrderGenerator, landing_folder, simulate
-    from lakerun.cli.app import USAGE, fail
+    from lakerun.cli.app import fail
     from lakerun.cli.output import print_json
+    from lakerun.errors import USAGE
 
     config = get_config(env)
     written = []

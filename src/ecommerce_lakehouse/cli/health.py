@@ -30,8 +30,9 @@ def command(
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.observability import health
     from ecommerce_lakehouse.observability.health_checks import HealthError
-    from lakerun.cli.app import FAILED, OK, fail
+    from lakerun.cli.app import OK, fail
     from lakerun.cli.output import console, new_table, print_json
+    from lakerun.errors import FAILED
 
     try:
         config = get_config(env)

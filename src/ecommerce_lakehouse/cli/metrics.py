@@ -34,8 +34,9 @@ def export(env: EnvironmentOption = LOCAL, as_json: JsonOption = False) -> None:
 
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.observability.metrics_export import job
-    from lakerun.cli.app import FAILED, fail
+    from lakerun.cli.app import fail
     from lakerun.cli.output import print_json
+    from lakerun.errors import FAILED
 
     config = get_config(env)
     if config.postgres_host is None:

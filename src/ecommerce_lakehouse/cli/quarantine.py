@@ -131,8 +131,9 @@ def fix(
     """Correct refused rows, by hand or by SQL; 'quarantine replay' lets them arrive."""
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.replay import ReplayError
-    from lakerun.cli.app import USAGE, fail
+    from lakerun.cli.app import fail
     from lakerun.cli.output import plural, print_json
+    from lakerun.errors import USAGE
 
     ids = rows or []
     if (line is None) == (not values):
@@ -167,8 +168,9 @@ def replay(
     """Let corrected rows arrive, each once; the pipeline's next run takes them in."""
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.replay import REPLAYABLE, ReplayError
-    from lakerun.cli.app import FAILED, fail
+    from lakerun.cli.app import fail
     from lakerun.cli.output import plural, print_json
+    from lakerun.errors import FAILED
 
     config = get_config(env)
     written: list[dict[str, Any]] = []

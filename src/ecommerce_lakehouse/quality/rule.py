@@ -202,7 +202,7 @@ def _problems(rule: AnyRule) -> Iterator[str]:
         yield "a tolerance is a number of rows or a share of them, 0 to 1"
     if isinstance(rule, Rule):
         for found in unsteady(rule.constraint):
-            yield f"'{found}' is not the row's alone; compare with the row's ingested_at"
+            yield f"'{found}' depends on more than the row; compare with the row's ingested_at"
 
 
 # Modules in which functions make rules for others: the rule is written where they are called.

@@ -89,7 +89,7 @@ def _with_includes(root: Path) -> YamlMap:
         included = read_yaml(path, root)
         for key, mark in _resource_keys(included):
             if key in seen:
-                raise BundleError(f"{mark}: resources: '{key}' is already defined in {seen[key]}")
+                raise BundleError(f"resources: '{key}' is already defined in {seen[key]}", location=mark)
             seen[key] = mark
         tree = merge(tree, included)
     return tree
@@ -100,14 +100,18 @@ def _included_files(tree: YamlMap, root: Path) -> list[Path]:
     if patterns is None:
         return []
     if not isinstance(patterns, YamlList):
-        raise BundleError(f"{tree.marks['include']}: include: a list is expected, not {kind_of(patterns)}")
+        raise BundleError(
+            f"include: a list is expected, not {kind_of(patterns)}", location=tree.marks["include"]
+        )
     files: list[Path] = []
     for pattern, mark in zip(patterns, patterns.marks, strict=True):
         if not isinstance(pattern, str) or not pattern or Path(pattern).is_absolute():
-            raise BundleError(f"{mark}: include: a path relative to the bundle is expected, not '{pattern}'")
+            raise BundleError(
+                f"include: a path relative to the bundle is expected, not '{pattern}'", location=mark
+            )
         found = sorted(path for path in root.glob(pattern.removeprefix("./")) if path.is_file())
         if not found and not any(letter in pattern for letter in "*?["):
-            raise BundleError(f"{mark}: include: there is no file '{pattern}'")
+            raise BundleError(f"include: there is no file '{pattern}'", location=mark)
         files += [path for path in found if path not in files and path.name not in ROOT_FILES]
     return files
 
@@ -129,11 +133,13 @@ def _choose_target(targets: YamlMap, target: str | None) -> str:
     defaults = [name for name in targets if _mapping(targets, name, "targets").get("default") is True]
     if len(defaults) > 1:
         raise BundleError(
-            f"{targets.marks[defaults[1]]}: targets: more than one default: {', '.join(defaults)}"
+            f"targets: more than one default: {', '.join(defaults)}", location=targets.marks[defaults[1]]
         )
     if defaults or len(targets) == 1:
         return defaults[0] if defaults else next(iter(targets))
-    raise BundleError(f"{targets.mark}: targets: none is the default; name one of: {', '.join(targets)}")
+    raise BundleError(
+        f"targets: none is the default; name one of: {', '.join(targets)}", location=targets.mark
+    )
 
 
 def _variables(
@@ -150,7 +156,7 @@ def _variables(
     for assigned in (of_target, of_file):
         for name, mark in assigned.marks.items():
             if name not in declared:
-                raise BundleError(f"{mark}: variables: {UnknownNameError('variable', name, declared)}")
+                raise BundleError(f"variables: {UnknownNameError('variable', name, declared)}", location=mark)
     values: dict[str, tuple[Any, Mark]] = {}
     for name, mark in declared.marks.items():
         definition = _definition(declared, name, of_target)
@@ -165,8 +171,9 @@ def _variables(
             values[name] = (looked_up, lookup.marks[kind])
         else:
             raise BundleError(
-                f"{mark}: variables.{name}: it has no value for target '{target}'; set BUNDLE_VAR_{name}, "
-                f"or give it one in targets.{target}.variables"
+                f"variables.{name}: it has no value for target '{target}'; set BUNDLE_VAR_{name}, "
+                f"or give it one in targets.{target}.variables",
+                location=mark,
             )
     return values
 
@@ -195,7 +202,7 @@ def _check_resources(resources: YamlMap) -> None:
     for kind, mark in resources.marks.items():
         if kind not in RESOURCE_TYPES:
             raise BundleError(
-                f"{mark}: resources: {UnknownNameError('type of resource', kind, RESOURCE_TYPES)}"
+                f"resources: {UnknownNameError('type of resource', kind, RESOURCE_TYPES)}", location=mark
             )
         for key in _mapping(resources, kind, "resources"):
             _mapping(resources[kind], key, f"resources.{kind}")
@@ -204,7 +211,7 @@ def _check_resources(resources: YamlMap) -> None:
 def _bundle_name(tree: YamlMap) -> str:
     name = _mapping(tree, "bundle").get("name")
     if not isinstance(name, str) or not name:
-        raise BundleError(f"{tree.mark}: bundle.name: the bundle needs a name")
+        raise BundleError("bundle.name: the bundle needs a name", location=tree.mark)
     return name
 
 
@@ -215,5 +222,5 @@ def _mapping(parent: YamlMap, key: str, path: str = "") -> YamlMap:
         return YamlMap(parent.marks.get(key, parent.mark))
     if not isinstance(value, YamlMap):
         where = f"{path}.{key}" if path else key
-        raise BundleError(f"{parent.marks[key]}: {where}: a mapping is expected, not {kind_of(value)}")
+        raise BundleError(f"{where}: a mapping is expected, not {kind_of(value)}", location=parent.marks[key])
     return value

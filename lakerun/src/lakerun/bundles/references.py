@@ -58,7 +58,7 @@ class Resolver:
         value = self._follow(reference, key, mark)
         if isinstance(value, (dict, list)):
             raise BundleError(
-                f"{mark}: {key}: ${{{reference}}} is {kind_of(value)} and cannot be part of text"
+                f"{key}: ${{{reference}}} is {kind_of(value)} and cannot be part of text", location=mark
             )
         return as_text(value)
 
@@ -67,7 +67,7 @@ class Resolver:
             return self._local[reference]
         if reference in self._open:
             cycle = " -> ".join([*self._open[self._open.index(reference) :], reference])
-            raise BundleError(f"{mark}: {key}: references lead in a circle: {cycle}")
+            raise BundleError(f"{key}: references lead in a circle: {cycle}", location=mark)
         self._open.append(reference)
         try:
             return self._descend(reference, key, mark)
@@ -82,7 +82,9 @@ class Resolver:
         where = self._tree.mark
         if steps[0] == "var" and len(steps) > 1:
             if steps[1] not in self._variables:
-                raise BundleError(f"{mark}: {key}: {UnknownNameError('variable', steps[1], self._variables)}")
+                raise BundleError(
+                    f"{key}: {UnknownNameError('variable', steps[1], self._variables)}", location=mark
+                )
             value, where = self._variables[steps[1]]
             value = self.resolve(value, f"variables.{steps[1]}", where)
             steps = steps[2:]
@@ -96,7 +98,7 @@ class Resolver:
             else:
                 valid = value.keys() if isinstance(value, YamlMap) else ()
                 problem = UnknownNameError("key", step, valid)
-                raise BundleError(f"{mark}: {key}: ${{{reference}}} leads nowhere. {problem}")
+                raise BundleError(f"{key}: ${{{reference}}} leads nowhere. {problem}", location=mark)
         return identity or self.resolve(value, reference, where)
 
 

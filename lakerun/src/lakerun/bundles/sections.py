@@ -126,4 +126,4 @@ class Section:
         return value.marks[position] if isinstance(value, YamlList) else None
 
     def _error_at(self, field: str, mark: Mark | None, problem: str) -> LakehouseError:
-        return BundleError(f"{mark}: {field}: {problem}") if mark else SettingsError(field, problem)
+        return BundleError(f"{field}: {problem}", location=mark) if mark else SettingsError(field, problem)

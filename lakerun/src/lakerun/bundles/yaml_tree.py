@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from lakerun.errors import BundleError
+from lakerun.errors import BundleError, first_line
 
 # Lists of named elements: a target's override merges with the element of the same name.
 MERGED_BY = {
@@ -71,20 +71,20 @@ def read_yaml(path: Path, root: Path) -> YamlMap:
         loader = _Loader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
     except OSError as error:
-        raise BundleError(f"{file}: cannot be read: {error.strerror}") from None
+        raise BundleError(f"cannot be read: {error.strerror}", location=file) from None
     except UnicodeDecodeError:
-        raise BundleError(f"{file}: cannot be read: it is not UTF-8") from None
+        raise BundleError("cannot be read: it is not UTF-8", location=file) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
         problem = ", ".join(part for part in (error.context, error.problem) if part)
-        raise BundleError(f"{where}: YAML syntax error: {problem}") from None
+        raise BundleError(f"YAML syntax error: {problem}", location=where) from None
     except yaml.YAMLError as error:
-        raise BundleError(f"{file}: YAML syntax error: {str(error).splitlines()[0]}") from None
+        raise BundleError(f"YAML syntax error: {first_line(error)}", location=file) from None
     start = Mark(file, 1, path.parent)
     value = YamlMap(start) if node is None else _Construction(start).value(node)
     if not isinstance(value, YamlMap):
-        raise BundleError(f"{start}: a mapping is expected, not {kind_of(value)}")
+        raise BundleError(f"a mapping is expected, not {kind_of(value)}", location=start)
     return value
 
 
@@ -201,7 +201,7 @@ class _Construction:
         return replace(self._start, line=node.start_mark.line + 1)
 
     def _error(self, node: yaml.Node, problem: str) -> BundleError:
-        return BundleError(f"{self._mark(node)}: {problem}")
+        return BundleError(problem, location=self._mark(node))
 
 
 def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:

@@ -11,9 +11,10 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from lakerun.errors import FAILED, USAGE, is_for_users, typed_first_line
 from lakerun.plugins import Loaded
 
-OK, FAILED, USAGE, BUSY, INTERRUPTED = 0, 1, 2, 3, 130
+OK, INTERRUPTED = 0, 130
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 the run failed, 2 wrong usage or unknown name, 3 another run has the data folder, "
@@ -91,19 +92,11 @@ def _commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _report(error: Exception) -> int:
-    from lakerun import errors
-
-    if isinstance(error, errors.BusyError):
-        return fail(str(error), BUSY)
-    if isinstance(error, errors.UnknownNameError | errors.BundleError):
-        return fail(str(error), USAGE)
-    if isinstance(error, errors.LakehouseError):
-        return fail(str(error), getattr(error, "exit_code", FAILED), error.hint)
-    if isinstance(error, _usage_error()):
+    if isinstance(error, _usage_error()):  # it has an exit code as well
         return fail(_usage_message(error), USAGE)
-    if (code := getattr(error, "exit_code", None)) is not None:  # a project's own error
-        return fail(str(error), code, getattr(error, "hint", None))
-    return fail(f"Unexpected {_first_line(error)}. Details: {_keep_traceback(error)}", FAILED)
+    if is_for_users(error):
+        return fail(str(error), error.exit_code, getattr(error, "hint", None))  # type: ignore[attr-defined]
+    return fail(f"Unexpected {typed_first_line(error)}. Details: {_keep_traceback(error)}", FAILED)
 
 
 def fail(message: str, code: int, hint: str | None = None) -> int:
@@ -131,11 +124,6 @@ def _usage_message(error: Exception) -> str:
         commands = [c.name for c in context.command.commands.values()] if context else []
         return str(UnknownNameError("command", message.split("'")[1], commands))
     return f"{message} See: {context.command_path} --help" if context else message
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _keep_traceback(error: Exception) -> str:

@@ -196,9 +196,10 @@ def _update(
 
 def _finish(result: UpdateResult | JobResult, log: Path, as_json: bool) -> int:
     """Print how it ended; the exit code."""
-    from lakerun.cli.app import FAILED, OK, fail
+    from lakerun.cli.app import OK, fail
     from lakerun.cli.output import console, print_json
     from lakerun.cli.summary import print_summary, reason, succeeded
+    from lakerun.errors import FAILED
 
     if as_json:
         print_json(asdict(result) | {"log": str(log)})

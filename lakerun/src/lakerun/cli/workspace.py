@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakerun.cli.app import FAILED, CommandGroup
+from lakerun.cli.app import CommandGroup
 from lakerun.cli.project import JsonOption
+from lakerun.errors import FAILED
 
 if TYPE_CHECKING:
     from lakerun.tables.storage import Storage

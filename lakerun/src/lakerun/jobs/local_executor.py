@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakehouseError, UnknownNameError, typed_first_line
 from lakerun.jobs.dbutils import (
     DbUtils,
     SecretProvider,
@@ -24,7 +24,6 @@ from lakerun.jobs.dbutils import (
 )
 from lakerun.jobs.notebooks import notebook_file, run_notebook
 from lakerun.jobs.output import TaskOutput, captured
-from lakerun.jobs.task_runs import one_line
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import Event
 from lakerun.spark.lazy_session import session_on_demand
@@ -198,7 +197,7 @@ class _Attempt:
             self._error = error
             trace = user_trace(error)
             print(trace, file=sys.stderr, end="")
-            return self._ended(error=one_line(error), trace=trace)
+            return self._ended(error=typed_first_line(error), trace=trace)
 
     def _python_wheel(self) -> TaskOutcome:
         payload = self._call.payload

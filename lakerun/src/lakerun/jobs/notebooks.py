@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakehouseError, first_line
 from lakerun.jobs.dbutils import DbUtils, NotebookExit
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class _NotebookRun:
         try:
             statements = sqlglot.tokenize(cell.text, read="databricks")
         except sqlglot.errors.SqlglotError as error:
-            raise SqlError(f"SQL: {str(error).splitlines()[0]}") from None
+            raise SqlError(f"SQL: {first_line(error)}") from None
         ends = [token.start for token in statements if token.token_type.name == "SEMICOLON"]
         start = 0
         for end in [*ends, len(cell.text)]:

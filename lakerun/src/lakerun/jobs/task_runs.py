@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lakerun.bundles.model import JobSpec, PipelineSpec, TaskSpec
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakehouseError, UnknownNameError, typed_first_line
 from lakerun.jobs.dynamic_values import input_values, substitute
 from lakerun.jobs.results import JobResult, TaskListener, TaskResult, TaskState, TaskUpdate
 from lakerun.jobs.run_conditions import FAILURES, condition_holds
@@ -149,7 +149,7 @@ class TaskRun:
                 ended = self._execute(place, number, attempt, payload, nested_id)
             except Exception as error:
                 logger.exception("job %s, task %s failed", self.job.key, place.key)
-                ended = _Ended(TaskOutcome(error=one_line(error)))
+                ended = _Ended(TaskOutcome(error=typed_first_line(error)))
         finally:
             with self._lock:
                 self._attempts.remove(attempt)
@@ -322,15 +322,6 @@ class TaskRun:
             parent=place.parent,
             iteration=place.iteration,
         )
-
-
-def one_line(error: BaseException) -> str:
-    """An error's first line, after its type unless the message is meant for users."""
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else ""
-    if isinstance(error, LakehouseError) or hasattr(error, "exit_code"):  # or a project's own
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _inputs(text: str) -> Sequence[Any]:

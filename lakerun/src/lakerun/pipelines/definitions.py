@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lakerun.errors import GraphError, LakehouseError
+from lakerun.errors import GraphError, LakehouseError, typed_first_line
 from lakerun.pipelines import expectations as ex
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def load_definitions(
             except LakehouseError:
                 raise
             except Exception as error:
-                raise LakehouseError(f"{_place(error, file)}: {_first_line(error)}") from error
+                raise LakehouseError(typed_first_line(error), location=_place(error, file)) from error
     definitions.printed = printed.getvalue().splitlines()
     return definitions
 
@@ -130,7 +130,7 @@ def _registry(definitions: Definitions) -> Any:
                 )
                 return
             if not isinstance(output, out.Table):
-                raise GraphError(f"{location}: sink '{output.name}' cannot be run on a laptop.")
+                raise GraphError(f"sink '{output.name}' cannot be run on a laptop.", location=location)
             kind: DatasetKind = (
                 "MATERIALIZED_VIEW" if isinstance(output, out.MaterializedView) else "STREAMING_TABLE"
             )
@@ -164,7 +164,7 @@ def _registry(definitions: Definitions) -> Any:
             raise AssertionError("create_auto_cdc_flow is replaced while files load")
 
         def register_sql(self, sql_text: str, file_path: Path) -> None:
-            raise GraphError(f"{file_path.name}: SQL source files cannot be run on a laptop.")
+            raise GraphError("SQL source files cannot be run on a laptop.", location=file_path.name)
 
     return Registry()
 
@@ -229,7 +229,7 @@ def _extended_dp(definitions: Definitions) -> Iterator[None]:
         elif track_history_column_list and track_history_except_column_list:
             problem = "takes one of the track_history lists, not both"
         if problem:
-            raise GraphError(f"{location}: the auto CDC flow into '{target}' {problem}.")
+            raise GraphError(f"the auto CDC flow into '{target}' {problem}.", location=location)
         definitions.add_flow(
             FlowDefinition(
                 name=name or target,
@@ -321,8 +321,3 @@ def _place(error: Exception, file: Path) -> str:
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
     ]
     return f"{file.name}:{lines[-1]}" if lines else file.name
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import GraphError, LakehouseError, UnknownNameError
+from lakerun.errors import GraphError, LakehouseError, UnknownNameError, first_line
 from lakerun.pipelines import expectations as ex
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, FlowDefinition
 from lakerun.spark.empty_rows import empty_rows
@@ -112,8 +112,9 @@ class Names:
             else:
                 valid = [d.name for d in definitions.datasets.values()]
                 raise GraphError(
-                    f"{flow.location}: flow '{flow.name}' writes to an unknown dataset. "
-                    f"{UnknownNameError('dataset', flow.target, valid)}"
+                    f"flow '{flow.name}' writes to an unknown dataset. "
+                    f"{UnknownNameError('dataset', flow.target, valid)}",
+                    location=flow.location,
                 )
 
     def table(self, name: str) -> TableName:
@@ -127,7 +128,7 @@ class Names:
 
 
 # Told of a problem instead of an exception: the definition that it is in, and what is wrong.
-Report = Callable[[DatasetDefinition, ex.Expectation | None, str], None]
+Report = Callable[[DatasetDefinition, ex.Expectation | None, Exception], None]
 
 
 class _UpstreamError(LakehouseError):
@@ -242,7 +243,7 @@ def resolve(
             if report is None:
                 raise
             if not isinstance(error, _UpstreamError):
-                report(names.tables[table], None, str(error))
+                report(names.tables[table], None, error)
             raise _UpstreamError(f"'{table}' cannot be resolved.") from error
         finally:
             in_progress.pop()
@@ -269,7 +270,7 @@ def resolve(
             except Exception as error:
                 if report is None:
                     raise
-                report(definition, None, _reason(error))
+                report(definition, None, error)
     return Graph(done, names)
 
 
@@ -295,7 +296,8 @@ def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
     missing = [c for c in (*flow.cdc.keys, *wanted, *flow.cdc.except_column_list) if c not in columns]
     if missing:
         raise GraphError(
-            f"{flow.location}: auto CDC flow '{flow.name}': {UnknownNameError('column', missing[0], columns)}"
+            f"auto CDC flow '{flow.name}': {UnknownNameError('column', missing[0], columns)}",
+            location=flow.location,
         )
     return [column for column in wanted if column not in flow.cdc.except_column_list]
 
@@ -321,7 +323,7 @@ def _resolve_dataset(
         return _checker(definition, report)(rows, dataset, declared)
 
     if not names.table_flows[table]:
-        raise GraphError(f"{definition.location}: no flow writes to streaming table '{table}'.")
+        raise GraphError(f"no flow writes to streaming table '{table}'.", location=definition.location)
     for flow in names.table_flows[table]:
         reader = QueryReader(names, session, leaf, apply, nothing)
         try:
@@ -329,13 +331,16 @@ def _resolve_dataset(
         except LakehouseError:
             raise
         except Exception as error:
-            raise GraphError(f"{flow.location}: dataset '{table}': {_reason(error)}") from error
+            raise GraphError(
+                f"dataset '{table}': {first_line(error, at_most=500)}", location=flow.location
+            ) from error
         if rows.isStreaming == (definition.kind == "MATERIALIZED_VIEW"):
             raise GraphError(
-                f"{flow.location}: '{table}' is a materialized view over a stream; use @dp.table."
+                f"'{table}' is a materialized view over a stream; use @dp.table."
                 if rows.isStreaming
                 else f"{flow.location}: '{table}' is a streaming table over a batch query; "
-                "use @dp.materialized_view, or spark.readStream."
+                "use @dp.materialized_view, or spark.readStream.",
+                location=flow.location,
             )
         flows.append(Flow(flow, frozenset(reader.reads), frozenset(reader.streams), reader.reads_files))
         found = rows.schema
@@ -391,7 +396,9 @@ def _call(flow: FlowDefinition) -> DataFrame:
     assert flow.query is not None
     rows = flow.query()
     if not isinstance(rows, DataFrame):
-        raise GraphError(f"{flow.location}: '{flow.name}' returned {type(rows).__name__}, not a DataFrame.")
+        raise GraphError(
+            f"'{flow.name}' returned {type(rows).__name__}, not a DataFrame.", location=flow.location
+        )
     return rows
 
 
@@ -421,12 +428,12 @@ def _checker(definition: DatasetDefinition, report: Report | None) -> Apply:
             except Exception as error:
                 if report is None:
                     raise GraphError(
-                        f"Dataset '{dataset}', expectation '{item.name}': {_reason(error)}"
+                        f"Dataset '{dataset}', expectation '{item.name}': {first_line(error, at_most=500)}"
                     ) from error
-                report(definition, item, _reason(error))
+                report(definition, item, error)
             else:
                 if report and not _is_deterministic(asked):
-                    report(definition, item, "it depends on chance or on the row's place")
+                    report(definition, item, GraphError("it depends on chance or on the row's place"))
         return rows
 
     return check

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakerun.bundles.model import PipelineSpec
+from lakerun.errors import first_line
 from lakerun.pipelines.definitions import Definitions, load_definitions
 from lakerun.pipelines.event_log import EventLog, error_of
 from lakerun.pipelines.graph import Dataset, Flow, Graph, resolve
@@ -266,7 +267,7 @@ def _progress(
     details: Mapping[str, Any] = {"update_progress": {"state": state}}
     text = f"Update {update.update_id[:6]} is {state}."
     if error is not None:
-        message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        message = first_line(error)
     update.log.emit(
         "update_progress",
         f"{text} {message}" if message else text,

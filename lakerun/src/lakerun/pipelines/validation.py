@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lakerun.bundles.load import Bundle, load_bundle
 from lakerun.bundles.model import PipelineSpec
 from lakerun.bundles.yaml_tree import read_yaml
-from lakerun.errors import LakehouseError
+from lakerun.errors import GraphError, LakehouseError, first_line
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, load_definitions
 from lakerun.pipelines.expectations import Expectation
 from lakerun.pipelines.graph import resolve
@@ -65,8 +65,7 @@ def _bundle_problems(root: Path, variables: Mapping[str, str]) -> list[Problem]:
         try:
             load_bundle(root, target, variables if target is None else {})
         except LakehouseError as error:
-            location, message = _split(str(error), "databricks.yml")
-            found.append(Problem(location, message))
+            found.append(Problem(error.location or "databricks.yml", error.message))
     return found
 
 
@@ -85,8 +84,7 @@ def _pipeline_problems(
             try:
                 loaded[key] = load_definitions(spec.source_files, session, spec.root_path)
             except LakehouseError as error:
-                location, message = _split(str(error), key)
-                found.append(Problem(_full(location, spec), message))
+                found.append(_problem(error, key, spec))
                 continue
         for definition in loaded[key].datasets.values():
             if definition.kind == "VIEW":
@@ -132,13 +130,12 @@ def _resolve(
 ) -> tuple[Schemas, list[Problem]]:
     found: list[Problem] = []
 
-    def report(definition: DatasetDefinition, item: Expectation | None, reason: str) -> None:
+    def report(definition: DatasetDefinition, item: Expectation | None, reason: Exception) -> None:
         if item is None:
-            location, message = _split(reason, definition.location)
-            found.append(Problem(_full(location, spec), message))
+            found.append(_problem(reason, definition.location, spec))
             return
         where = (rules and rules.location_of(item.name, item.constraint)) or _full(definition.location, spec)
-        found.append(Problem(where, f"rule '{item.name}' of '{definition.name}': {reason}"))
+        found.append(Problem(where, f"rule '{item.name}' of '{definition.name}': {first_line(reason)}"))
 
     with session_with(spec.configuration) as session:
         try:
@@ -152,12 +149,11 @@ def _resolve(
                 report=report,
             )
         except LakehouseError as error:
-            location, message = _split(str(error), spec.key)
-            return {}, [*found, Problem(_full(location, spec), message)]
+            return {}, [*found, _problem(error, spec.key, spec)]
     for definition in definitions.datasets.values():
         for item in definition.expectations:
             for what in rules.nondeterminism(item.constraint) if rules else ():
-                report(definition, item, f"'{what}' is not the row's alone")
+                report(definition, item, GraphError(f"'{what}' depends on more than the row"))
     return {name: dataset.schema for name, dataset in graph.datasets.items()}, found
 
 
@@ -180,13 +176,10 @@ def _table_name(name: str, spec: PipelineSpec) -> TableName:
 # Places -----------------------------------------------------------------------------------------------------
 
 
-def _split(text: str, otherwise: str) -> tuple[str, str]:
-    """`file:line: message` in its two parts."""
-    location, separator, message = text.partition(": ")
-    name = location.rpartition(":")[0] or location
-    if separator and " " not in location and Path(name).suffix in (".py", ".yml", ".yaml", ".json"):
-        return location, message
-    return otherwise, text
+def _problem(error: Exception, otherwise: str, spec: PipelineSpec) -> Problem:
+    """An error of a pipeline's definitions, at its own place or at another one."""
+    location = getattr(error, "location", None) or otherwise
+    return Problem(_full(location, spec), getattr(error, "message", None) or first_line(error, at_most=500))
 
 
 def _full(location: str, spec: PipelineSpec) -> str:

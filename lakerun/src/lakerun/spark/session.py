@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakehouseError, first_line
 from lakerun.spark.jars import delta_jars
 from lakerun.spark.java import MINIMUM_JAVA, cache_root, class_archive_options, java_home
 from lakerun.spark.jvm_names import remember_jvm_names
@@ -241,4 +241,4 @@ def _start_error(error: Exception, log_file: Path) -> LakehouseError:
         return LakehouseError(
             f"Spark needs Java {MINIMUM_JAVA} or later; set JAVA_HOME to one. Details: {log_file}"
         )
-    return LakehouseError(f"Spark did not start: {str(error).splitlines()[0]}. Details: {log_file}")
+    return LakehouseError(f"Spark did not start: {first_line(error)}. Details: {log_file}")

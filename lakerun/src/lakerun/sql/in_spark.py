@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from lakerun.errors import first_line
 from lakerun.sql.databricks_sql import SqlError, parse_statement, stored_tables
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import find_table
@@ -40,7 +41,7 @@ def query_in_spark(
         rows = spark.sql(text)
         return (rows if limit is None else rows.limit(limit)).toArrow()
     except PySparkException as error:
-        raise SqlError(f"SQL: {_first_line(error)}") from None
+        raise SqlError(f"SQL: {first_line(error)}") from None
     finally:
         for view in views.values():
             spark.catalog.dropTempView(view)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakehouseError, UnknownNameError, first_line
 from lakerun.program import program
 from lakerun.tables.storage import Storage, TableName, operation_metrics
 
@@ -74,7 +74,7 @@ def open_table(storage: Storage, name: TableName, version: int | str | None = No
             table.load_as_version(version)
     except (DeltaError, ValueError, OSError) as error:
         at = "" if version is None else f" at {version}"
-        raise LakehouseError(f"{name}{at} cannot be read: {_first_line(error)}") from None
+        raise LakehouseError(f"{name}{at} cannot be read: {first_line(error)}") from None
     return table
 
 
@@ -127,7 +127,7 @@ def scan(table: DeltaTable, name: TableName, columns: Sequence[str], limit: int 
         return QueryBuilder().register("t", table).execute(sql)
     except (DeltaError, ValueError, OSError) as error:
         raise LakehouseError(
-            f"{name} cannot be read without Spark: {_first_line(error)}. Use {program('sql --spark')}."
+            f"{name} cannot be read without Spark: {first_line(error)}. Use {program('sql --spark')}."
         ) from None
 
 
