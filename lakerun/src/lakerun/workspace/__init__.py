@@ -1,1 +1,1 @@
-"""A Databricks workspace on this machine: the part of its REST API that a bundle's users meet."""
+"""A Databricks workspace on this machine: the part of the REST API that bundles need."""

@@ -44,7 +44,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        strict_content_type=False,  # clients send JSON without saying so
+        strict_content_type=False,  # clients send JSON without a content type
         lifespan=lifespan,
     )
     app.state.navigation = pages.navigation(services.plugins)
@@ -66,7 +66,7 @@ def create_app(services: Services) -> FastAPI:
 
 
 def _answer(request: Request, error: ApiError) -> Response:
-    """The error as whoever asked reads it: a page in a browser, else Databricks' JSON."""
+    """The error as a page for a browser, as Databricks' JSON for everything else."""
     if pages.is_page(request.url.path):
         return pages.error_page(request, error)
     return JSONResponse(error.body(), error.status)
@@ -89,7 +89,7 @@ def _invalid_request(request: Request, error: Exception) -> Response:
 
 
 def _http_error(request: Request, error: Exception) -> Response:
-    """The framework's own errors: no such route, a body that cannot be read."""
+    """Errors of the framework, such as an unknown route or a body that cannot be read."""
     assert isinstance(error, HTTPException)
     endpoint = f"{request.method} {request.url.path}"
     if isinstance(error, BodyTooLarge):

@@ -24,7 +24,7 @@ STATUS = {
 class ApiError(Exception):
     """A failed call: `error_code` as Databricks names it, a message for people, and the HTTP status.
 
-    `reason` is for the few errors that a client tells apart by Google's ErrorInfo.
+    `reason` is for the few errors that clients distinguish by Google's ErrorInfo.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class ApiError(Exception):
 
 
 def invalid(message: str) -> ApiError:
-    """A value that cannot be: the message names its field."""
+    """An invalid value; the message names its field."""
     return ApiError("INVALID_PARAMETER_VALUE", message)
 
 
 def missing(what: str, name: object) -> ApiError:
-    """Something that is not there; `what` is its kind, such as 'Job'."""
+    """Something that does not exist; `what` is its kind, such as 'Job'."""
     return ApiError("RESOURCE_DOES_NOT_EXIST", f"{what} {name} does not exist.")

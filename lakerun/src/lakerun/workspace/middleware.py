@@ -1,4 +1,4 @@
-"""What every request passes through before a route: the token, the bound on its body, the log."""
+"""What happens to every request before its route: the token check, the limit of its body, the log."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lakerun.workspace.pages.session import is_page
 
 logger = logging.getLogger(__name__)
 OPEN_PATHS = ("/.well-known/databricks-config", "/oidc/", "/health")
-# Their handlers write the body to disk as it comes, and bound it themselves.
+# Their handlers stream the body to disk and limit its size themselves.
 STREAMED_PATHS = ("/api/2.0/workspace-files/", "/api/2.0/workspace/import", "/api/2.0/fs/files/")
 BODY_BYTES = 16 * 2**20
 
 
 class BodyTooLarge(HTTPException):
-    """A body beyond the bound, which its Content-Length did not give away."""
+    """A body over the limit whose Content-Length did not say so."""
 
     def __init__(self) -> None:
         super().__init__(413)
@@ -62,7 +62,7 @@ class Gate:
 
     def _refusal(self, path: str, headers: Headers) -> ApiError | None:
         given = headers.get("authorization", "").encode()
-        is_open = path.startswith(OPEN_PATHS) or is_page(path)  # pages have a gate of their own
+        is_open = path.startswith(OPEN_PATHS) or is_page(path)  # pages check their own session
         if not is_open and not hmac.compare_digest(given, self._expected):
             return ApiError("UNAUTHENTICATED", "The token is missing or wrong: set DATABRICKS_TOKEN.")
         length = headers.get("content-length", "")

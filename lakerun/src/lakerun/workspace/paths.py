@@ -14,8 +14,8 @@ PATH_BYTES = 4000
 def checked_names(path: object, field: str = "path") -> tuple[str, ...]:
     """The names of an absolute path such as `/Users/me/file.py`; repeated slashes count as one.
 
-    Raises INVALID_PARAMETER_VALUE for what could name something else than it seems: `.` and `..`,
-    backslashes, control characters, names and paths that are too long for a file system.
+    Raises INVALID_PARAMETER_VALUE for `.` and `..`, backslashes and control characters, and for
+    names and paths that are too long for a file system.
     """
     if not isinstance(path, str) or not path.startswith("/"):
         raise invalid(f"{field}: must be an absolute path, such as /Users/me/file.py; given: {_shown(path)}.")

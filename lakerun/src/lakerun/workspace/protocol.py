@@ -1,4 +1,4 @@
-"""What the server and a worker say to each other: one JSON object per line, `type` first.
+"""The protocol between the server and a worker: one JSON object per line, `type` first.
 
 To the worker: execute (id, call), cancel (id), secret (request, value or error), ping.
 From the worker: hello (protocol, package), event (id, event), output (id, text), done (id, outcome),
@@ -42,7 +42,7 @@ class Channel:
             self._outgoing.flush()
 
     def messages(self) -> Iterator[Message]:
-        """What the other side says, until it is gone; a line that a kill cut in two ends it as well."""
+        """Messages from the other side, until it is gone or a line was cut off by a kill."""
         for line in self._incoming:
             try:
                 yield json.loads(line)

@@ -1,4 +1,4 @@
-"""Empty the workspace: what destroying every deployment would leave."""
+"""Empties the workspace, as if every deployment had been destroyed."""
 
 from __future__ import annotations
 

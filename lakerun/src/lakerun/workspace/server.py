@@ -1,6 +1,6 @@
 """The workspace's server process: `serve` runs it, the rest starts, finds and stops it from another process.
 
-<home>/workspace/token         the token, made once, for its owner alone
+<home>/workspace/token         the token, made once, readable only by its owner
 <home>/workspace/server.json   pid, host and port of the last server
 <home>/workspace/lock          held by the server that runs
 <home>/logs/workspace.log      what the server does and what went wrong
@@ -54,7 +54,7 @@ def host_url(host: str, port: int) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine can connect to the address."""
+    """Whether only this machine can connect to the address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -62,7 +62,7 @@ def is_loopback(host: str) -> bool:
 
 
 def token(storage: Storage) -> str:
-    """The workspace's token; made at the first call, readable for its owner alone."""
+    """The workspace's token; made at the first call, readable only by its owner."""
     path = _folder(storage) / "token"
     if not path.exists():
         draft = path.with_name(f"token.{os.getpid()}")
@@ -86,7 +86,7 @@ def last_server(storage: Storage) -> ServerInfo | None:
 
 
 def running_server(storage: Storage) -> ServerInfo | None:
-    """The server that runs now. One that was killed holds no lock any more, whatever `server.json` says."""
+    """The running server. A killed one no longer holds the lock, whatever `server.json` says."""
     lock = _lock(storage)
     try:
         lock.acquire(timeout=0)
@@ -150,7 +150,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def answers(info: ServerInfo) -> bool:
-    """Whether this very server answers."""
+    """Whether this server answers, and not another one at its address."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{info.url}/health", timeout=2) as answer:
@@ -160,7 +160,7 @@ def answers(info: ServerInfo) -> bool:
 
 
 def stop(storage: Storage) -> ServerInfo | None:
-    """Stop the server, with force if it does not end by itself; None where none runs."""
+    """Stop the server, by SIGKILL if it does not end in time; None if none runs."""
     info = running_server(storage)
     if info is None:
         return None
@@ -217,7 +217,7 @@ def _write(path: Path, info: ServerInfo) -> None:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    """To the server, and by force to its workers too, which share the group of a server in the background."""
+    """Send a signal to the server; SIGKILL also goes to its workers, which are in its process group."""
     try:
         if number == signal.SIGKILL and os.getpgid(pid) == pid:
             os.killpg(pid, number)

@@ -39,7 +39,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes within, or none. May be nested; holds the store for this thread."""
+        """Makes the changes within atomic. May be nested; holds the store for this thread."""
         with self._lock:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -56,7 +56,7 @@ class Store:
                 self._db.execute("COMMIT")
 
     def next_id(self) -> int:
-        """A number that no document had before."""
+        """A new number, never used by a document before."""
         with self._lock:
             row = self._db.execute(
                 "INSERT INTO counters VALUES ('id', ?) ON CONFLICT (name) DO UPDATE SET value = value + 1 "
@@ -66,7 +66,7 @@ class Store:
         return int(row[0])
 
     def put(self, kind: str, id: str | int, body: Document, parent: str | int | None = None) -> None:
-        """Store a document, in the place of the one with this id; a replaced one keeps its place in lists."""
+        """Store a document, replacing the one with this id; a replaced document keeps its place in lists."""
         with self._lock:
             self._db.execute(
                 "INSERT INTO documents (kind, id, parent, body) VALUES (?, ?, ?, ?) "

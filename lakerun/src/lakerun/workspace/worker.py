@@ -1,7 +1,7 @@
 """A worker's main: runs tasks that the server sends over its standard input, with this package's engine.
 
 Started by `services/compute/worker_process.py` with the folders of the deployed wheels. The
-conversation has descriptors of its own, so that what code prints never gets into it.
+protocol has file descriptors of its own, so that printed output never gets into it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NEVER_LEAVE_BEHIND = float("inf")
 
 
 def main() -> None:
-    """Serve until the server closes the conversation, by its end at the latest."""
+    """Serve until the server closes the connection."""
     _search_first(sys.argv[1:])
     channel = Channel(*_take_over_standard_streams())
     secrets = _Secrets(channel)
@@ -43,7 +43,7 @@ def main() -> None:
     channel.send("hello", protocol=PROTOCOL, package=lakerun.__file__)
     for message in channel.messages():
         worker.handle(message)
-    # Tasks may still run: without a server there is nobody to tell. Java ends with its standard input.
+    # Tasks may still run, but without a server nobody hears of them. Java ends with its standard input.
     os._exit(0)
 
 
@@ -93,7 +93,7 @@ class _Worker:
                 ),
                 self._canceled[task],
             )
-        except BaseException as error:  # the server must not wait for an answer that never comes
+        except BaseException as error:  # else the server would wait forever
             logger.exception("task %s could not be run", task)
             outcome = TaskOutcome(error=f"{type(error).__name__}: {error}")
         del self._canceled[task]
@@ -134,7 +134,7 @@ class _Secrets:
         answer.set_result(message["value"])
 
     def redacted(self, value: Any) -> Any:
-        """`value`, text or what JSON can hold, without the secrets."""
+        """`value` (text or JSON) without the secrets."""
         if isinstance(value, str):
             for secret in sorted(self._given.copy(), key=len, reverse=True):
                 if secret:
@@ -148,7 +148,7 @@ class _Secrets:
 
 
 class _Redacting(logging.Formatter):
-    """The worker's log shows no secrets either."""
+    """Keeps secrets out of the worker's log."""
 
     def __init__(self, secrets: _Secrets) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -159,7 +159,7 @@ class _Redacting(logging.Formatter):
 
 
 def _take_over_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """The conversation's ends; from here on what is printed goes where errors go, the worker's log."""
+    """The two ends of the protocol; from now on, printed output goes to the worker's log."""
     incoming = os.fdopen(os.dup(0), "rb")
     outgoing = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)

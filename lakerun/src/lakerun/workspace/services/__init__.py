@@ -1,4 +1,4 @@
-"""What the workspace does, without HTTP: one module per subject, together in `Services`."""
+"""The workspace without HTTP: one module per subject, together in `Services`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """How the server runs. `token` is asked for with every call; `host_url` is what the CLI connects to."""
+    """How the server runs. Every call needs the `token`; the CLI connects to `host_url`."""
 
     host_url: str
     token: str
@@ -96,7 +96,7 @@ class Services:
         self._build_runs()
 
     def _build_runs(self) -> None:
-        """What runs deployed things: workers, updates of pipelines, runs of jobs, schedules."""
+        """Build what runs deployments: workers, updates of pipelines, runs of jobs, schedules."""
         deployed = Deployed(self.storage, self.files.local_path)
         self.run_history = RunHistory(self.store)
         self.compute = Compute(
@@ -121,19 +121,19 @@ class Services:
         self.pipelines.state_of = self.updates.state_of
 
     def recover(self) -> None:
-        """Put right what an earlier server left unfinished; called once, before the first request."""
+        """Repair what an earlier server left unfinished; called once, before the first request."""
         for taken_back in self.creations.recover():
             logger.warning("Took back %s: the server had stopped before it answered.", taken_back)
         self.updates.recover()
         self.runs.recover()
 
     def start(self) -> None:
-        """Begin what goes on by itself: schedules."""
+        """Start the schedules."""
         self.alerts.start()
         self.scheduler.start()
 
     def close(self) -> None:
-        """Stop what runs; called once, after the last request."""
+        """Stop everything that runs; called once, after the last request."""
         self.scheduler.close()
         self.runs.close()
         self.updates.close()

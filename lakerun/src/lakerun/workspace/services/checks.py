@@ -1,4 +1,4 @@
-"""Checks that every service makes of what it is given."""
+"""Checks of input that every service makes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 def check(model: type[Model], body: object, at: str = "") -> Model:
-    """`body` as the model has it; INVALID_PARAMETER_VALUE names the first field that is wrong, below `at`."""
+    """`body` as the model; INVALID_PARAMETER_VALUE names the first wrong field, below `at`."""
     try:
         return model.model_validate(body)
     except ValidationError as error:

@@ -8,10 +8,10 @@ from lakerun.workspace.store import Store
 
 
 class CreationService:
-    """Takes back what was made when the server died before it answered.
+    """Deletes what was created by a request that the server did not answer before it died.
 
-    The client would make it again, and find its name taken or leave an orphan behind that no deployment
-    knows. A creation is noted in the transaction that makes it, and the note goes once the answer is out.
+    The client would create it again and find its name taken, or leave an orphan that no deployment
+    knows. A note is stored in the same transaction and deleted once the answer is sent.
     """
 
     def __init__(self, store: Store) -> None:
@@ -31,7 +31,7 @@ class CreationService:
         self._store.delete("creation", f"{kind}/{id}")
 
     def recover(self) -> list[str]:
-        """Take back what was never answered; what that was, as kind and id."""
+        """Delete what was never answered; returns kind and id of each."""
         taken_back = []
         for note in self._store.list("creation"):
             with self._store.transaction():

@@ -1,4 +1,4 @@
-"""Who is there: the one user whose token the server knows, and the groups and principals that were made."""
+"""Identities: the one user whose token the server knows, and the groups and principals that were created."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCHEMA = {
     "Groups": "urn:ietf:params:scim:schemas:core:2.0:Group",
     "ServicePrincipals": "urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal",
 }
-# The user is in all of them; the bundle gives jobs and pipelines to the engineers.
+# The user is a member of all of them.
 GROUPS = ("admins", "users")
 FILTER = re.compile(r"""^\s*(\w+)\s+(eq|co|sw)\s+["']?(.*?)["']?\s*$""", re.IGNORECASE)
 

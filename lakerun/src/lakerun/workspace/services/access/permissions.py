@@ -1,4 +1,4 @@
-"""Who may do what with an object, as far as the API shows it: the one who has the token may do all."""
+"""Permissions on objects. The API shows them and enforces none: one user has the token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakerun.workspace.errors import invalid, missing
 from lakerun.workspace.services.checks import check
 from lakerun.workspace.store import Document, Store
 
-# By the type in the request's path: the type in the answer, and the kind of document that must be there.
+# By the type in the request's path: the type in the answer, and the kind of document that must exist.
 OBJECT_TYPES: dict[str, tuple[str, str | None]] = {
     "jobs": ("job", "job"),
     "pipelines": ("pipelines", "pipeline"),
@@ -56,7 +56,7 @@ class PermissionService:
         self._user = user
 
     def get(self, object_type: str, object_id: str) -> Document:
-        """What was set, the creator's ownership before that, and what everyone inherits."""
+        """The permissions that were set, before that the creator's ownership, and the inherited ones."""
         answer_type = self._known(object_type, object_id)
         return self._answer(object_type, object_id, answer_type, self._entries(object_type, object_id))
 
@@ -93,7 +93,7 @@ class PermissionService:
         return answer_type
 
     def _home_owner(self, directory_id: str) -> list[Document]:
-        """Who manages a folder because it lies in their own: a service principal's is named by its id."""
+        """The principal in whose home a folder lies; a service principal's home is named by its id."""
         for folder in self._store.list("workspace_object", parent=directory_id, limit=1):
             path: str = folder["path"]
             owner = path.removeprefix("/Users/").partition("/")[0]

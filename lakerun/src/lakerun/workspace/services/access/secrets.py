@@ -41,7 +41,7 @@ class Secrets:
         return base64.b64decode(secret["value"])
 
     def values(self) -> list[bytes]:
-        """Every value, for whoever has to blot them out of a log."""
+        """Every value, so that logs can be redacted."""
         return [base64.b64decode(secret["value"]) for secret in self._store.list("secret")]
 
     # Scopes -------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class Secrets:
                 if string_value is not None
                 else base64.b64decode(bytes_value or "", validate=True)
             )
-        except (binascii.Error, ValueError):  # the text of either could hold a part of the value
+        except (binascii.Error, ValueError):  # either text could contain a part of the value
             field = "string_value" if string_value is not None else "bytes_value"
             raise invalid(f"{field}: the value cannot be decoded.") from None
         if len(value) > MAX_VALUE_BYTES:
@@ -124,7 +124,7 @@ class Secrets:
 
     def put_acl(self, scope: str, principal: str, permission: str) -> None:
         if permission not in PERMISSIONS:
-            raise invalid(f"permission: '{permission}' is none of {', '.join(PERMISSIONS)}.")
+            raise invalid(f"permission: '{permission}' is not one of {', '.join(PERMISSIONS)}.")
         if not principal:
             raise invalid("principal: a name is needed.")
         with self._store.transaction():

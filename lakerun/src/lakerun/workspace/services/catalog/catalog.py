@@ -58,8 +58,8 @@ class _Change(BaseModel):
 class CatalogService:
     """Documents of kind "catalog", "schema" and "volume" by full name; the parent is what they lie in.
 
-    `catalogs` are there from the start, as on a workspace that someone
-    has set up; any other has to be created first.
+    `catalogs` are there from the start, as in a workspace
+    that is already set up; any other must be created first.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class CatalogService:
         return made
 
     def _take_back(self, kind: str, full_name: str) -> None:
-        """Undo a creation alone: what lay in its folder before it stays."""
+        """Undo only a creation: files that were in its folder before stay."""
         self._store.delete(kind, full_name)
         self._grants.forget(kind, full_name)
 

@@ -1,4 +1,4 @@
-"""Privileges on Unity Catalog's objects, as far as the API shows them: one user has the token."""
+"""Privileges on Unity Catalog's objects. The API shows them and enforces none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Request(BaseModel):
 
 
 class GrantService:
-    """Who was granted what, by securable type and full name."""
+    """Privileges by securable type and full name."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

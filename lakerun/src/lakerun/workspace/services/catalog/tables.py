@@ -28,7 +28,7 @@ _TYPE_NAMES = {"integer": "INT", "long": "LONG", "short": "SHORT", "byte": "BYTE
 
 
 class Tables:
-    """Tables as they are on disk: nothing about them is stored anywhere else."""
+    """Tables as they are on disk; nothing about them is stored elsewhere."""
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
         self._user = settings.user
@@ -92,7 +92,7 @@ class Tables:
         trash.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._storage.exclusive(f"drop {full_name}"):
-                path.rename(trash)  # gone at once; a kill in the middle leaves no half of a table
+                path.rename(trash)  # atomic: a kill leaves no half-deleted table
         except BusyError as error:
             raise ApiError("INVALID_STATE", str(error)) from None
         shutil.rmtree(trash, ignore_errors=True)
@@ -100,8 +100,10 @@ class Tables:
     def _known(self, full_name: str) -> TableName | None:
         parts = full_name.split(".")
         if len(parts) != 3 or not all(parts):
-            raise invalid(f"full_name: '{full_name}' is no name of three parts, <catalog>.<schema>.<table>.")
-        # A name from the disk, never one made from the request: no name can lead out of the data folder.
+            raise invalid(
+                f"full_name: '{full_name}' is not a name of three parts: <catalog>.<schema>.<table>."
+            )
+        # The name comes from the disk and not from the request, so no name can lead out of the data folder.
         names = {str(name).lower(): name for name in self._storage.tables()}
         return names.get(full_name.lower())
 

@@ -55,7 +55,7 @@ class VolumeFiles:
     async def write(
         self, path: str, chunks: AsyncIterator[bytes], overwrite: bool, size: int | None = None
     ) -> None:
-        """All of a file at once: a reader sees the old one or the new one. Folders above it are made.
+        """Write a whole file atomically: a reader sees the old one or the new one. Creates missing folders.
 
         Raises REQUEST_TOO_LARGE beyond the server's limit, ALREADY_EXISTS without `overwrite`.
         """
@@ -79,7 +79,7 @@ class VolumeFiles:
             if overwrite:
                 upload.replace(target)
             else:
-                os.link(upload, target)  # unlike a rename, fails where another upload was faster
+                os.link(upload, target)  # unlike a rename, this fails if another upload was faster
         except FileExistsError:
             raise _exists(path) from None
         finally:
@@ -125,7 +125,9 @@ class VolumeFiles:
     def _locate(self, path: str) -> Path:
         parts = [part for part in path.split("/") if part]
         if not parts or parts[0] != "Volumes":
-            raise invalid(f"path: '{path}' is no path in a volume, /Volumes/<catalog>/<schema>/<volume>/...")
+            raise invalid(
+                f"path: '{path}' is not a path in a volume: /Volumes/<catalog>/<schema>/<volume>/..."
+            )
         found = self._root
         for part in parts[1:]:
             check_name(part, path)
@@ -161,12 +163,12 @@ class VolumeFiles:
 
 
 def check_name(name: str, path: str) -> None:
-    """Refuse a part of a path that means something else than a name, encoded or not."""
+    """Refuse a part of a path that is not a plain name, encoded or not."""
     decoded = name
     while (again := unquote(decoded)) != decoded:
         decoded = again
     if decoded in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f\ud800-\udfff\ufffd]", decoded):
-        raise invalid(f"path: '{path}' has a part that is no name.")
+        raise invalid(f"path: '{path}' has a part that is not a valid name.")
     if len(name.encode()) > MAX_NAME or len(path.encode()) > MAX_PATH:
         raise invalid(f"path: it is longer than {MAX_PATH} bytes, or a name in it than {MAX_NAME}.")
 

@@ -1,4 +1,4 @@
-"""Workspace files, notebooks and folders: a real folder tree, and what a file system does not know.
+"""Workspace files, notebooks and folders: a real folder tree, and metadata beside it.
 
 `/Workspace/Users/me` and `/Users/me` are the same folder. What is on disk exists; the store adds object ids
 and, for notebooks, the language. A write is a rename of a finished file, so nobody reads half of one.
@@ -52,11 +52,11 @@ class WorkspaceFiles:
             (self._root / home).mkdir(parents=True, exist_ok=True)
 
     def local_path(self, path: str) -> Path:
-        """The file or folder on disk that a workspace path means, whether or not it exists."""
+        """The file or folder on disk for a workspace path, whether or not it exists."""
         return file_inside(self._root, _names(path))
 
     def status(self, path: str) -> Document:
-        """What is at a path, as the API describes objects; RESOURCE_DOES_NOT_EXIST where nothing is."""
+        """The object at a path, as the API describes it; RESOURCE_DOES_NOT_EXIST where there is none."""
         names = _names(path)
         file = file_inside(self._root, names)
         if not file.exists():
@@ -76,7 +76,7 @@ class WorkspaceFiles:
             return [self._info((*names, child.name), child, _prefix(path)) for child in children]
 
     def mkdirs(self, path: str) -> None:
-        """Make a folder and those above it; fine where it is there already."""
+        """Create a folder and its parents; an existing one is fine."""
         folder = self.local_path(path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class WorkspaceFiles:
         return self._uploads / uuid.uuid4().hex
 
     def save(self, path: str, upload: Path, *, overwrite: bool) -> str:
-        """Put an uploaded file at `path`, as what it is: one with a notebook's header loses its extension.
+        """Put an uploaded file at `path`; one with a notebook's header becomes a notebook without extension.
 
         Returns the path of the object. RESOURCE_DOES_NOT_EXIST (404) without the folder above it,
         RESOURCE_ALREADY_EXISTS (409) where one is there and `overwrite` is false.
@@ -105,7 +105,7 @@ class WorkspaceFiles:
         return self._place(path, upload, notebook, overwrite=overwrite)
 
     def save_file(self, path: str, upload: Path, *, overwrite: bool) -> str:
-        """Put an uploaded file at exactly `path`, and as a file whatever is in it."""
+        """Put an uploaded file at exactly `path`, as a plain file whatever its content."""
         return self._place(path, upload, None, overwrite=overwrite)
 
     def readable(self, path: str) -> Path:
@@ -118,7 +118,7 @@ class WorkspaceFiles:
         return file
 
     def delete(self, path: str, *, recursive: bool) -> None:
-        """Delete an object; a folder that is not empty only with `recursive`, and then at one stroke."""
+        """Delete an object; a folder that is not empty only with `recursive`, and then atomically."""
         names = _names(path)
         file = file_inside(self._root, names)
         if not file.exists():
@@ -154,7 +154,7 @@ class WorkspaceFiles:
             if overwrite:
                 upload.replace(target)
             else:
-                os.link(upload, target)  # fails where there is one, however many try at once
+                os.link(upload, target)  # fails if it exists, even when several try at once
                 upload.unlink()
         except FileExistsError:
             raise ApiError("RESOURCE_ALREADY_EXISTS", f"{path} already exists.", 409) from None
@@ -167,7 +167,7 @@ class WorkspaceFiles:
         return path
 
     def _note(self, names: tuple[str, ...], notebook: Notebook | None) -> None:
-        """Record what a written object is, where that is news."""
+        """Record the type of a written object if it changed."""
         with self._store.transaction():
             known = self._store.get(KIND, _key(names))
             if known is None and notebook is None:
@@ -223,7 +223,7 @@ def _names(path: str) -> tuple[str, ...]:
 
 
 def _prefix(path: str) -> str:
-    """A path is answered in the form in which it was asked for."""
+    """The path in the form in which the client gave it."""
     return f"/{MOUNT}" if checked_names(path)[:1] == (MOUNT,) else ""
 
 
@@ -246,7 +246,7 @@ def _described(notebook: Notebook | None) -> Document:
 
 
 def _sniff(suffix: str, file: Path) -> Notebook | None:
-    """The notebook that a file is, by its extension and header; without an extension, by its header alone."""
+    """The notebook in a file, known by extension and header; without an extension, only by its header."""
     if suffix == ".ipynb":
         return Notebook(_jupyter_language(file), "JUPYTER")
     if suffix and suffix not in NOTEBOOK_HEADERS:

@@ -39,7 +39,7 @@ def parse_quartz(expression: str, timezone: str = "UTC", field: str = "quartz_cr
     """
 
     def refuse(problem: str) -> ApiError:
-        return invalid(f"{field}: '{expression}' is no Quartz cron expression: {problem}.")
+        return invalid(f"{field}: '{expression}' is not a Quartz cron expression: {problem}.")
 
     texts = expression.upper().split()
     if not 6 <= len(texts) <= 7:
@@ -85,7 +85,7 @@ _ORDINALS = ("1st", "2nd", "3rd", "4th", "5th")
 
 
 def _values(text: str, field: _Field) -> set[int]:
-    """What a field's list stands for. ValueError says what is wrong."""
+    """The values of a field's list. ValueError says what is wrong."""
     return {value for item in text.split(",") for value in _item(item, field)}
 
 
@@ -100,7 +100,7 @@ def _item(item: str, field: _Field) -> Iterable[int]:
     first = field.first if start == "*" else _number(start, field)
     open_ended = start == "*" or step_text is not None
     last = _number(end, field) if end else field.last if open_ended else first
-    if last < first:  # Quartz goes round: 22-2 is 22, 23, 0, 1, 2
+    if last < first:  # Quartz wraps around: 22-2 is 22, 23, 0, 1, 2
         if field is _YEAR:
             raise ValueError(f"{field.name} '{item}' ends before it starts")
         size = field.last - field.first + 1
@@ -121,7 +121,7 @@ def _days(text: str) -> str:
     if text == "L":
         return "last"
     if "W" in text or "L" in text:
-        raise ValueError(f"day of month '{text}' is not supported here; 'L' alone is the last day")
+        raise ValueError(f"day of month '{text}' is not supported here; 'L' by itself is the last day")
     return _listed(_values(text, _DAY))
 
 

@@ -15,7 +15,7 @@ from lakerun.jobs.tasks import TaskOutcome
 from lakerun.workspace.store import Document
 
 ACTIVE = ("PENDING", "RUNNING", "QUEUED", "TERMINATING", "BLOCKED", "WAITING_FOR_RETRY")
-# What a task is by its settings, as opposed to what the job says of when and where it runs.
+# The settings that define a task, without those that say when and where it runs.
 NOT_IN_RUN = ("email_notifications", "webhook_notifications", "notification_settings", "health")
 
 # State of the runner: result state, termination code, termination type.
@@ -84,7 +84,7 @@ def new_run(
 
 
 def waiting(state: str, message: str = "", queue: Mapping[str, str] | None = None) -> Document:
-    """The `state` and `status` of what has not ended: PENDING, BLOCKED, QUEUED, RUNNING, TERMINATING."""
+    """The `state` and `status` before the end: PENDING, BLOCKED, QUEUED, RUNNING, TERMINATING."""
     status: Document = {"state": state}
     if queue:
         status["queue_details"] = dict(queue)
@@ -101,7 +101,7 @@ def waiting(state: str, message: str = "", queue: Mapping[str, str] | None = Non
 def ended(
     state: str, message: str = "", *, life_cycle: str = "TERMINATED", code: str | None = None
 ) -> Document:
-    """The `state` and `status` of what ended as the runner's `state`."""
+    """The `state` and `status` of a run that ended in the runner's `state`."""
     result, usual_code, kind = _ENDS[state]
     return {
         "state": {
@@ -122,7 +122,7 @@ def ended(
 
 
 def skipped(message: str) -> Document:
-    """A run that never starts because as many as allowed are going already."""
+    """A run that never starts because the maximum number is already active."""
     return {
         "state": {
             "life_cycle_state": "SKIPPED",
@@ -142,7 +142,7 @@ def skipped(message: str) -> Document:
 
 
 def interrupted(message: str) -> Document:
-    """What the workspace itself could not bring to its end."""
+    """A run that the workspace itself could not finish."""
     return ended("FAILED", message, life_cycle="INTERNAL_ERROR", code="INTERNAL_ERROR")
 
 
@@ -210,7 +210,7 @@ def apply_task_update(
 def task_output(
     task: Mapping[str, Any], outcome: TaskOutcome | None, state: TaskState, message: str
 ) -> Document:
-    """What `GET runs/get-output` says of a task's attempt, without its metadata."""
+    """The answer of `GET runs/get-output` for a task's attempt, without its metadata."""
     output: Document = {}
     if outcome is None:
         return output

@@ -22,7 +22,7 @@ RUN_FIELDS = (
     "trigger",
     "job_parameters",
 )
-LIVE_LIMIT = 1_000_000  # characters kept of what a task printed so far
+LIVE_LIMIT = 1_000_000  # characters of a running task's output that are kept
 
 
 class RunHistory:
@@ -34,7 +34,7 @@ class RunHistory:
         self._live: dict[str, list[str]] = defaultdict(list)
 
     def heard(self, task_run_id: str, text: str) -> None:
-        """Keep what a task printed until its output is complete; the oldest goes where it is much."""
+        """Keep a task's output until it is complete; the oldest part is dropped beyond the limit."""
         with self._lock:
             lines = self._live[task_run_id]
             lines.append(text)
@@ -53,7 +53,7 @@ class RunHistory:
         return {**shared, **own, "job_run_id": run["run_id"], "tasks": [own], **iterations}
 
     def output(self, run_id: int) -> Document:
-        """What a task's run left: logs, error and trace, a notebook's result. While it runs, its logs so far.
+        """A task run's logs, error and trace, and a notebook's result. While it runs, its logs so far.
 
         A job's run stands for its task if it has one; INVALID_PARAMETER_VALUE if it has several.
         """

@@ -1,4 +1,4 @@
-"""What a caller asks of a run: `RunNow`, and a job's settings with the request's parameters in them."""
+"""Requests to run a job: `RunNow`, and the job's settings with the request's parameters in them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class RunNow(BaseModel):
     queue: dict[str, Any] | None = None
 
     def overriding(self) -> dict[str, Any]:
-        """The parameters of single kinds of tasks, as far as they are given."""
+        """The given parameters for single kinds of tasks."""
         return {name: value for name in OVERRIDES if (value := getattr(self, name))}
 
 
 def with_overrides(settings: Mapping[str, Any], request: RunNow) -> dict[str, Any]:
-    """The job's settings with the request's parameters in the tasks that they are for."""
+    """The job's settings with the request's parameters in the tasks of their kind."""
     changed = copy.deepcopy(dict(settings))
     if request.queue is not None:
         changed["queue"] = request.queue

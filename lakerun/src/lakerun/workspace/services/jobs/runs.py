@@ -1,4 +1,4 @@
-"""Runs of jobs: started, queued, watched, canceled, and what they leave behind: `Runs`."""
+"""Starts, queues, watches and cancels runs of jobs: `Runs`."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Runs:
         return {"run_id": live.run_id, "number_in_job": live.run_id}
 
     def submit(self, body: Mapping[str, Any]) -> Document:
-        """Run tasks once that belong to no job: `runs/submit`."""
+        """Run tasks that belong to no job once: `runs/submit`."""
         settings = {**body, "name": body.get("run_name") or "Untitled"}
         token = body.get("idempotency_token")
         with self._lock, self._store.transaction():
@@ -166,7 +166,7 @@ class Runs:
             self.cancel(run_id)
 
     def delete(self, run_id: int) -> None:
-        """Forget a run that has ended; INVALID_STATE for one that has not."""
+        """Delete a run that has ended; INVALID_STATE for one that has not."""
         run = self._store.get("run", run_id)
         if run is None:
             raise invalid(f"Run {run_id} does not exist.")
@@ -177,7 +177,7 @@ class Runs:
             self._store.delete_children("task_output", run_id)
 
     def recover(self) -> None:
-        """After a restart: runs that were going have failed, queued ones are queued again."""
+        """After a restart, mark active runs as failed and queue the queued ones again."""
         for run in self._store.list("run"):
             if documents.is_active(run):
                 live = self._still_queued(run)
@@ -187,7 +187,7 @@ class Runs:
                     self._admit(live)
 
     def close(self) -> None:
-        """Mark what is going as interrupted; queued runs stay queued for the next start."""
+        """Mark active runs as interrupted; queued runs stay queued for the next start."""
         with self._lock:
             self._closed = True
             for live in self._live.values():
@@ -201,7 +201,7 @@ class Runs:
             return None
         try:
             spec = job_from_settings(request["settings"], str(run["job_id"]))
-        except LakehouseError:  # an upgrade may know less or more than what stored it
+        except LakehouseError:  # stored by another version
             return None
         live = _Live(run, spec, request["settings"], request["given"], tuple(request["only"]))
         with self._lock:
@@ -258,7 +258,7 @@ class Runs:
         return live
 
     def _admit(self, live: _Live) -> None:
-        """Start a run, or queue or skip it where its job has as many as it may."""
+        """Start a run, or queue or skip it if its job has its maximum of active runs."""
         spec = live.spec
         with self._lock:
             queue = self._queues[live.job_id]
@@ -326,7 +326,7 @@ class Runs:
         nested_id: int,
         stopped: threading.Event,
     ) -> JobResult:
-        """A run of its own for a run-job task, waited for."""
+        """Start a run for a run-job task and wait for it."""
         job = self._store.get("job", job_id)
         if job is None:
             raise LakehouseError(f"run_job_task.job_id: Job {job_id} does not exist.")

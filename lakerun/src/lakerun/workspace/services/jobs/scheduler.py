@@ -15,12 +15,12 @@ from lakerun.workspace.store import Store
 
 logger = logging.getLogger(__name__)
 
-# A machine that sleeps or is busy: a run this late still starts, and one for all that were missed.
+# If the machine was asleep or busy, a run this late still starts, one for all that were missed.
 LATE_SECONDS = 60
 
 
 class Scheduler:
-    """Follows the jobs' `schedule`. What was due while the workspace was down is not made up for.
+    """Follows the jobs' `schedule`. Runs that were due while the workspace was down are skipped.
 
     `continuous` jobs and `trigger`s on files or tables are not run by themselves here; the log says so.
     """
@@ -31,7 +31,7 @@ class Scheduler:
         self._scheduler = BackgroundScheduler(timezone=UTC)
 
     def start(self) -> None:
-        """Take up every job's schedule."""
+        """Schedule every job."""
         self._scheduler.start()
         for job in self._store.list("job"):
             self.follow(job["job_id"])
@@ -41,7 +41,7 @@ class Scheduler:
             self._scheduler.shutdown(wait=False)
 
     def follow(self, job_id: int) -> None:
-        """Take up a job's schedule as it is now; call it after each change, and after a deletion."""
+        """Schedule a job as it is now; call it after each change and after a deletion."""
         if self._scheduler.get_job(str(job_id)):
             self._scheduler.remove_job(str(job_id))
         job = self._store.get("job", job_id)

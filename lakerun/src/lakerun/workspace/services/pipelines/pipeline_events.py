@@ -60,7 +60,7 @@ def event_body(event: Event) -> Body:
 
 
 def own_event(origin: Mapping[str, str], state: str, message: str, error: str | None = None) -> Body:
-    """An update's change of state that the workspace reports, because the engine did not get to it."""
+    """An update's change of state that the workspace reports because the engine could not."""
     now = datetime.now(UTC)
     event = Event(
         id=str(uuid.uuid4()),
@@ -103,13 +103,13 @@ def event_filter(text: str) -> Condition:
 
 
 def filtered_update(text: str) -> str | None:
-    """The one update that a filter asks for, where it says so; a look at that one's events is enough."""
+    """The update that a filter asks for, if it names one; then only that update's events are read."""
     found = re.search(r"\bupdate_id\s*=\s*'([^']*)'", text)
     return found[1] if found else None
 
 
 def _origin(origin: Mapping[str, str]) -> Body:
-    """The origin with its numbers as numbers, which clients insist on."""
+    """The origin with its numbers as numbers, which clients require."""
     return {key: int(value) if key in ("batch_id", "org_id") else value for key, value in origin.items()}
 
 
@@ -131,7 +131,7 @@ def _moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise invalid(f"filter: '{text}' is no timestamp, such as 2026-07-22T06:37:33.083Z.") from None
+        raise invalid(f"filter: '{text}' is not a timestamp such as 2026-07-22T06:37:33.083Z.") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -55,7 +55,7 @@ class _Spec(BaseModel):
 class PipelineService:
     """Documents of kind "pipeline". `on_change(pipeline_id)` of each listener follows every change.
 
-    `state_of` says of a pipeline what its updates know: `state`, `latest_updates`.
+    `state_of` gives a pipeline's `state` and `latest_updates`.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class PipelineService:
         ], following
 
     def edit(self, pipeline_id: str, body: Document) -> None:
-        """Replace the definition; `expected_last_modified` guards against another's change."""
+        """Replace the definition; `expected_last_modified` guards against a concurrent change."""
         check(_Spec, body)
         with self._store.transaction():
             pipeline = self._stored(pipeline_id)
@@ -122,7 +122,7 @@ class PipelineService:
         self._changed(pipeline_id)
 
     def delete(self, pipeline_id: str, *, cascade: bool = True) -> None:
-        """Delete it with its checkpoints and, unless `cascade` is false, the tables that it has written."""
+        """Delete it with its checkpoints and, unless `cascade` is false, the tables that it wrote."""
         with self._store.transaction():
             self._stored(pipeline_id)
             tables = self._tables(pipeline_id) if cascade else []
@@ -140,7 +140,7 @@ class PipelineService:
         return pipeline
 
     def _tables(self, pipeline_id: str) -> list[TableName]:
-        """The tables that any of its updates has written, by what the updates report."""
+        """The tables that its updates report as written."""
         names = {
             str(dataset["name"])
             for update in self._store.list("update", pipeline_id)

@@ -41,7 +41,7 @@ STOPPED = "The workspace stopped while the update was going."
 
 
 class _Canceled(threading.Event):
-    """Set by a stop of the update, or by the job whose task it is; stopping an update ends no other task."""
+    """Set when the update is stopped, or its job is canceled; stopping an update ends no other task."""
 
     def __init__(self, also: threading.Event | None = None) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Updates:
         options = _options(request)
         cause = request.get("cause") or "API_CALL"
         if cause not in CAUSES:
-            raise invalid(f"cause: '{cause}' is none of {', '.join(CAUSES)}.")
+            raise invalid(f"cause: '{cause}' is not one of {', '.join(CAUSES)}.")
         pipeline = self._pipeline(pipeline_id)
         active = self._begin(pipeline, options, cause)
         call = TaskCall(
@@ -94,7 +94,7 @@ class Updates:
     def run_task(
         self, call: TaskCall, on_event: Callable[[Event], None], canceled: threading.Event
     ) -> TaskOutcome:
-        """The update that a job's pipeline task asks for, to its end."""
+        """Run the update of a job's pipeline task to its end."""
         try:
             pipeline = self._pipeline(str(call.payload["pipeline_id"]))
             active = self._begin(
@@ -174,7 +174,7 @@ class Updates:
             active.canceled.set()
 
     def state_of(self, pipeline_id: str) -> Document:
-        """What `GET pipelines/{id}` says of updates: `state` and `latest_updates`."""
+        """The `state` and `latest_updates` of `GET pipelines/{id}`."""
         latest = self._store.list("update", pipeline_id, newest_first=True, limit=LATEST_UPDATES)
         with self._lock:
             active = pipeline_id in self._active
@@ -194,7 +194,7 @@ class Updates:
         }
 
     def follow(self, pipeline_id: str) -> None:
-        """Call it after each change of a pipeline: the updates of one that was deleted are forgotten."""
+        """Call it after each change of a pipeline: the updates of a deleted one are deleted too."""
         if self._store.get("pipeline", pipeline_id) is not None:
             return
         with self._lock:
@@ -205,13 +205,13 @@ class Updates:
         self._store.delete_children("update", pipeline_id)
 
     def recover(self) -> None:
-        """Mark updates as failed that were going when the workspace stopped."""
+        """Mark updates as failed that were active when the workspace stopped."""
         for update in self._store.list("update"):
             if update["state"] not in ENDED:
                 self._finish(update["update_id"], "FAILED", STOPPED)
 
     def close(self) -> None:
-        """Cancel what is active."""
+        """Cancel the active updates."""
         with self._lock:
             for active in self._active.values():
                 active.canceled.set()
@@ -305,7 +305,7 @@ class Updates:
             return self._compute.execute(prepared, record, active.canceled)
 
     def _finish(self, update_id: str, state: str, error: str | None) -> None:
-        """Record how an update ended, with an event where the engine did not get to write one."""
+        """Record how an update ended, with an event if the engine could not write one."""
         update = self._store.get("update", update_id)
         if update is None:
             return  # the pipeline was deleted meanwhile
@@ -344,7 +344,7 @@ class Updates:
 
 
 def _options(request: Mapping[str, Any]) -> Document:
-    """What an update is asked to do, out of a request or a pipeline task; checked."""
+    """What an update has to do, from a request or a pipeline task, checked."""
     flags = {name: request.get(name) or False for name in OPTIONS[:2]}
     for name, value in flags.items():
         if value in ("true", "false"):
