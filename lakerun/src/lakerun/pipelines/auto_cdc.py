@@ -1,8 +1,8 @@
 """Auto CDC by MERGE: type 1 keeps the newest row of a key, type 2 keeps its history.
 
-Changes may arrive in any order. What the target cannot tell by itself (the sequence of a row whose
-sequence columns are not in the target, deletes, and changes that a version absorbed) is kept in a Delta
-table beside the checkpoint.
+Changes may arrive in any order. A Delta table beside the checkpoint keeps what the target does not show:
+the sequence of rows whose sequence columns are not in the target, deletes, and changes that a version
+absorbed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ChangeBatch:
 
 
 def apply_changes(batch: ChangeBatch) -> None:
-    """Apply the changes exactly once, whatever was killed before."""
+    """Apply the changes exactly once, even after a kill."""
     cdc = batch.flow.cdc
     assert cdc is not None
     columns = output_columns(batch.flow, batch.rows.columns)
@@ -175,16 +175,16 @@ def _sequence_of_target(batch: ChangeBatch, cdc: AutoCdc, columns: list[str]) ->
 
 
 def _apply_type_2(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes: DataFrame) -> None:
-    """Every change goes to the side table; from there the history of the touched keys is built anew.
+    """Every change goes to the side table; from there the history of the touched keys is rebuilt.
 
-    The target alone would not do: of changes with equal values it has only the first, and of deletes none.
+    The target is not enough: it has only the first of changes with equal values, and no deletes.
     """
     session = batch.rows.sparkSession
     changes = changes.persist()  # read for the side table and for the keys
     try:
         if transaction_version(batch.side, batch.app_id) < batch.batch_id:
             write_table(changes, batch.side, "append", transaction=batch.transaction)
-        else:  # after a kill between the two commits: the batch has still to be read, to be counted
+        else:  # after a kill between the two commits the batch must still be read, to be counted
             changes.write.format("noop").mode("overwrite").save()
         if transaction_version(batch.target, batch.app_id) < batch.batch_id:
             known = read_table(session.read, batch.side)
@@ -286,7 +286,7 @@ def _same_key(keys: tuple[str, ...]) -> str:
 
 @contextmanager
 def _transaction(session: SparkSession, app_id: str, version: int) -> Iterator[None]:
-    """Within, a MERGE commits at most once for this application and version."""
+    """Makes a MERGE within commit at most once for this application and version."""
     session.conf.set("spark.databricks.delta.write.txnAppId", app_id)
     session.conf.set("spark.databricks.delta.write.txnVersion", str(version))
     try:

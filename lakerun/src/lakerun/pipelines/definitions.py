@@ -1,8 +1,8 @@
 """Loads pipeline source files as Lakeflow does: what the `dp` decorators declare becomes `Definitions`.
 
 Spark's own `pyspark.pipelines` decorators register tables and flows; this module adds to them, while files
-load, what Databricks has and open-source Spark lacks: `expect*`, expectations on streaming tables, and the
-whole of `create_auto_cdc_flow`.
+load, the features of Databricks that open-source Spark lacks: `expect*`, expectations on streaming tables,
+and all of `create_auto_cdc_flow`.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _registry(definitions: Definitions) -> Any:
 
 @contextlib.contextmanager
 def _extended_dp(definitions: Definitions) -> Iterator[None]:
-    """Give the `pyspark.pipelines` module what Databricks' has, for as long as files load."""
+    """Add Databricks' features to the `pyspark.pipelines` module while files load."""
     from pyspark import pipelines as dp
 
     plain_create_streaming_table = dp.create_streaming_table

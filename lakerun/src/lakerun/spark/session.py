@@ -1,4 +1,4 @@
-"""The local Spark session with Delta: `get_session`. Quiet on the console; what Spark says is in a log file.
+"""The local Spark session with Delta: `get_session`. Quiet on the console; Spark's output goes to a log file.
 
 Spark's launcher needs a Java runtime (`java.py`) and Delta's jars (`jars.py`).
 """
@@ -22,8 +22,8 @@ from lakerun.tables.storage import Storage
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Below this many bytes in the data folder a run is over before optimizing pays for itself: the JVM's second
-# compiler, Spark's code generation and adaptive planning. On 2 cores, four runs of the main job on 700 orders
+# With fewer bytes in the data folder a run ends before optimizing pays off: the JVM's second compiler,
+# Spark's code generation and adaptive planning. On 2 cores, four runs of the main job on 700 orders
 # in one process take 36.6, 21.8, 17.5, 16.1 s with the second compiler, and 27.2, 20.2, 15.8, 15.8 s without.
 SMALL_LAKEHOUSE_BYTES = 64 * 2**20
 
@@ -31,9 +31,8 @@ SMALL_LAKEHOUSE_BYTES = 64 * 2**20
 def get_session(log_file: Path | None = None, *, typical: bool = False) -> SparkSession:
     """The process's Spark session, started at the first call.
 
-    `typical` says that this process goes on to do what most do, so that the classes it loads are worth
-    keeping for later starts. Raises LakehouseError in one line where Java or the jars are missing and cannot
-    be had.
+    `typical` says that this process does what most do, so that its loaded classes are worth archiving for
+    later starts. Raises LakehouseError in one line if Java or the jars are missing and cannot be installed.
     """
     from pyspark.sql import SparkSession
 
@@ -74,7 +73,7 @@ def activate(session: SparkSession) -> None:
     """Make `SparkSession.active()` return this session in the current thread.
 
     PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread. Tasks that
-    run side by side have sessions of their own, so PySpark is taught to ask for the thread's.
+    run side by side have sessions of their own, so PySpark is patched to return the thread's.
     """
     cls: Any = type(session)
     if not hasattr(cls, "_process_active_session"):
@@ -114,11 +113,11 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
             f"-Duser.timezone=UTC {_heap_options()} {_jit_options(small)} "
             f"{class_archive_options(home, [*_spark_jars(), *jars], record=typical)}"
         ),
-        # On the class path and not as `spark.jars`: only there the JVM archives their classes.
+        # On the class path and not in `spark.jars`, because the JVM archives classes only from there.
         "spark.driver.extraClassPath": os.pathsep.join(str(jar) for jar in jars),
-        # Chosen from the heap's size it is 64 MB: each small aggregation and sort would clear that much.
+        # The default for this heap is 64 MB, and each small aggregation and sort would clear that much.
         "spark.buffer.pageSize": "1m",
-        # For each column the place in the code that made it would be sent along, in three calls of the JVM.
+        # Otherwise each column sends its place in the code to the JVM, in three calls.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -133,11 +132,11 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "1",
         # VACUUM lists a table's folder in this many tasks: 10,000 by default, half a minute for each table.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(2, cores)),
-        # Of the older encoding Parquet keeps no bounds.
+        # Parquet keeps no statistics for the older encoding.
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.scheduler.mode": "FAIR",
         "spark.locality.wait": "0",
-        # Layout work is Databricks' there and a job's here; doing it in each small write costs seconds.
+        # Databricks does this by itself, here a job does; doing it in each small write costs seconds.
         "spark.databricks.delta.optimizeWrite.enabled": "false",
         "spark.databricks.delta.autoCompact.enabled": "false",
         # OSS Delta does not know delta.targetFileSize; keep it on the table instead of refusing it.
@@ -145,7 +144,7 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         "spark.sql.streaming.metricsEnabled": "false",
         **_sized(small),
         "spark.sql.debug.maxToStringFields": "1000",
-        # Delta's parser does not hand on what `sql(..., args=...)` gives; Spark's older way does not pass it.
+        # Delta's parser drops the parameters of `sql(..., args=...)`; Spark's older way avoids that parser.
         "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
     }
 
@@ -158,7 +157,7 @@ def sized_settings(storage: Storage) -> dict[str, str]:
 def _sized(small: bool) -> dict[str, str]:
     optimize = "false" if small else "true"
     return {
-        # What has deletion vectors is read and overwritten by Spark's Delta alone (`delta_files.py`).
+        # Only Spark's Delta can read and overwrite tables with deletion vectors (`delta_files.py`).
         "spark.databricks.delta.merge.deletionVectors.persistent": optimize,
         "spark.sql.codegen.wholeStage": optimize,
         "spark.sql.codegen.factoryMode": "NO_CODEGEN" if small else "FALLBACK",
@@ -172,13 +171,13 @@ def _is_small(storage: Storage) -> bool:
 
 
 def _heap_options() -> str:
-    # Room for what a start needs: growing to it step by step takes a tenth of a run in collections.
+    # Growing to this size step by step costs a tenth of a run in garbage collections.
     grown = "" if os.environ.get("LAKEHOUSE_DRIVER_MEMORY") else "-Xms1500m -XX:NewSize=900m"
     return f"-XX:+UseParallelGC -XX:MetaspaceSize=300m {grown}"
 
 
 def _jit_options(small: bool) -> str:
-    # One compiler alone reserves too small a code cache for Spark.
+    # With only one compiler the JVM reserves a code cache that is too small for Spark.
     return "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m" if small else ""
 
 
@@ -217,7 +216,7 @@ appender.console.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
 
 @contextmanager
 def _output_to(log_file: Path) -> Iterator[None]:
-    """Let a child process that starts within write to the log file instead of the console."""
+    """Send the output of a child process that starts within to the log file instead of the console."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
