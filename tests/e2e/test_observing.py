@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.observability.health import current_health
 from lakerun.cli.project import load_project
-from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.results import JobResult, TaskUpdate
 from lakerun.jobs.runner import run_job
 from lakerun.sql.query import query
@@ -49,7 +49,7 @@ class Lakehouse:
             bundle.jobs[job],
             parameters or {},
             resources=bundle,
-            executor=LocalExecutor(self.storage, lambda: self.spark),
+            task_runner=LocalTaskRunner(self.storage, lambda: self.spark),
             on_task=self._note,
         )
 

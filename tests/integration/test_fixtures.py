@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from lakerun.bundles.load import load_bundle
-from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.runner import run_job
 from lakerun.pipelines.results import UpdateResult
 from lakerun.pipelines.update import Selection, run_update
@@ -205,7 +205,7 @@ def test_corrected_orders_arrive_once_whatever_runs_again(outcome: Outcome, spar
             bundle.jobs["replay_quarantine"],
             correction,
             resources=bundle,
-            executor=LocalExecutor(storage, lambda: spark),
+            task_runner=LocalTaskRunner(storage, lambda: spark),
             on_task=lambda update: None,
         )
         assert [(task.state, task.error) for task in job.tasks] == [("SUCCESS", None)]

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from ecommerce_lakehouse.config import get_config
 from lakerun.bundles.job_specs import job_from_settings
 from lakerun.bundles.model import JobSpec, PipelineSpec
-from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.results import JobResult, TaskUpdate
 from lakerun.jobs.runner import run_job
 from lakerun.pipelines.results import Event
@@ -44,7 +44,7 @@ class Jobs:
             job_from_settings({"name": "nightly", "tasks": list(tasks)}, "1"),
             {},
             resources=self,
-            executor=LocalExecutor(self.lab.storage, lambda: self.spark),
+            task_runner=LocalTaskRunner(self.lab.storage, lambda: self.spark),
             on_task=self.heard.append,
             on_event=self.on_event,
             canceled=self.canceled,

@@ -14,7 +14,7 @@ import pytest
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.generation import job as generation_job
 from lakerun.bundles.load import Bundle, load_bundle
-from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.runner import run_job
 from lakerun.tables.storage import Storage, TableName
 
@@ -131,7 +131,7 @@ def test_the_sample_data_job_reaches_the_generator_with_its_parameters(
         bundle.jobs["generate_sample_data"],
         {"volume": "other", "orders": "7", "issue_rate": "0.5"},
         resources=bundle,
-        executor=LocalExecutor(Storage.default(), lambda: None),
+        task_runner=LocalTaskRunner(Storage.default(), lambda: None),
         on_task=lambda update: None,
     )
     assert [(task.state, task.error) for task in result.tasks] == [("SUCCESS", None)]
@@ -173,7 +173,7 @@ def test_every_wheel_task_takes_what_its_job_passes_it(
             {},
             only=[wheel.key],
             resources=bundle,
-            executor=LocalExecutor(Storage.default(), lambda: None),
+            task_runner=LocalTaskRunner(Storage.default(), lambda: None),
             on_task=lambda update: None,
         ).tasks
         if task.key == wheel.key

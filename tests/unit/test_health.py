@@ -22,7 +22,7 @@ from ecommerce_lakehouse.observability import health, health_checks
 from ecommerce_lakehouse.observability.health_checks import Check, Health, HealthError, check_health
 from ecommerce_lakehouse.observability.health_sql import alert_sql, health_sql
 from lakerun.bundles.load import load_bundle
-from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.runner import run_job
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage
@@ -316,7 +316,7 @@ def run_bundle_job(name: str, parameters: dict[str, str]) -> tuple[str, str]:
         bundle.jobs[name],
         parameters,
         resources=bundle,
-        executor=LocalExecutor(Storage.default(), lambda: None),
+        task_runner=LocalTaskRunner(Storage.default(), lambda: None),
         on_task=heard.append,
     )
     return result.state, heard[-1].message

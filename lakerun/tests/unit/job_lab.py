@@ -11,7 +11,7 @@ from typing import Any
 
 from lakerun.bundles.job_specs import job_from_settings
 from lakerun.bundles.model import JobSpec, PipelineSpec
-from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.results import JobResult, TaskState, TaskUpdate
 from lakerun.jobs.runner import run_job
 from lakerun.tables.storage import Storage
@@ -23,7 +23,7 @@ class JobLab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.storage = Storage(folder / "lakehouse")
-        self.executor = LocalExecutor(self.storage, lambda: None, stop_seconds=0.5)
+        self.task_runner = LocalTaskRunner(self.storage, lambda: None, stop_seconds=0.5)
         self.jobs: dict[str, JobSpec] = {}
         self.pipelines: dict[str, PipelineSpec] = {}
         self.heard: list[TaskUpdate] = []
@@ -76,7 +76,7 @@ class JobLab:
             job,
             parameters,
             resources=self,
-            executor=self.executor,
+            task_runner=self.task_runner,
             on_task=self.heard.append,
             canceled=self.canceled,
             **options,

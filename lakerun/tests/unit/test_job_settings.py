@@ -242,7 +242,7 @@ resources:
 
 def test_a_server_that_runs_jobs_elsewhere_does_not_load_spark() -> None:
     code = (
-        "import sys; import lakerun.jobs.runner, lakerun.jobs.local_executor\n"
+        "import sys; import lakerun.jobs.runner, lakerun.jobs.local_task_runner\n"
         "print(sorted({'pyspark', 'deltalake', 'duckdb', 'pandas', 'sqlglot'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

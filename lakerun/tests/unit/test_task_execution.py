@@ -250,7 +250,7 @@ def test_an_error_is_one_line_in_the_result_with_the_trace_of_the_users_code(
     lab: JobLab, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = "def divide():\n    return 1 / 0\nprint('before')\ndivide()"
-    with caplog.at_level(logging.ERROR, "lakerun.jobs.local_executor"):
+    with caplog.at_level(logging.ERROR, "lakerun.jobs.local_task_runner"):
         result = lab.run(lab.job(lab.script("go", body)))
     assert result.tasks[0].error == "ZeroDivisionError: division by zero"
     outcome = lab.last("go").outcome

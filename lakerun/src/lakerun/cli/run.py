@@ -142,7 +142,7 @@ def _run(
     from lakerun.cli.output import console
     from lakerun.cli.progress import progress_on
     from lakerun.cli.quiet import output_to
-    from lakerun.jobs.local_executor import LocalExecutor
+    from lakerun.jobs.local_task_runner import LocalTaskRunner
     from lakerun.jobs.runner import run_job
 
     out = console()  # made before the output is redirected
@@ -155,7 +155,7 @@ def _run(
             spec,
             parameters,
             resources=bundle,
-            executor=LocalExecutor(storage, session),
+            task_runner=LocalTaskRunner(storage, session),
             on_task=progress.on_task,
             on_event=progress.on_event,
             only=only,

@@ -17,8 +17,8 @@ from lakerun.errors import LakehouseError, UnknownNameError
 from lakerun.jobs.dynamic_values import substitute, time_values
 from lakerun.jobs.results import JobResult, TaskListener, TaskResult, TaskState, TaskUpdate
 from lakerun.jobs.run_conditions import job_state, state_before
-from lakerun.jobs.task_runs import RunNested, TaskRun
-from lakerun.jobs.tasks import TaskExecutor
+from lakerun.jobs.task_runs import NestedJobRunner, TaskRun
+from lakerun.jobs.tasks import TaskRunner
 from lakerun.pipelines.results import Listener
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def run_job(
     parameters: Mapping[str, str],
     *,
     resources: Resources,
-    executor: TaskExecutor,
+    task_runner: TaskRunner,
     on_task: TaskListener,
     on_event: Listener = lambda event: None,
     canceled: threading.Event | None = None,
@@ -58,7 +58,7 @@ def run_job(
     trigger: str = "onetime",
     workspace: Mapping[str, str] | None = None,
     new_id: Callable[[], str] = new_run_id,
-    run_nested: RunNested | None = None,
+    run_nested_job: NestedJobRunner | None = None,
     callers: tuple[str, ...] = (),
 ) -> JobResult:
     """Run a job to its end. A task that fails is in the result: it raises nothing.
@@ -66,15 +66,15 @@ def run_job(
     `parameters` override the defaults of the job's parameters; a name that the job does not have raises
     UnknownNameError before anything runs, and so does a task in `only` that it does not have. With `only`
     no other tasks run, and dependencies on others do not count; `+task` includes what it depends on,
-    `task+` what depends on it. `executor` runs each attempt; `on_task` hears of every change of state,
+    `task+` what depends on it. `task_runner` runs each attempt; `on_task` hears of every change of state,
     those of nested jobs' tasks included, `on_event` the events of pipelines.
 
     Once `canceled` is set, or the process gets Ctrl-C, running tasks are told to stop and the others do not
     start: the job's state is CANCELED. Ctrl-C raises KeyboardInterrupt again when they have stopped.
 
     `trigger` is what `{{job.trigger.type}}` stands for, `workspace` has `id` and `url`. `new_id` makes run
-    ids. `run_nested` runs the job of a run-job task; by default it runs here, in the same way. `callers` are
-    the jobs that led to this one: a job among them, or more than three, is an error.
+    ids. `run_nested_job` runs the job of a run-job task; by default it runs here, in the same way. `callers`
+    are the jobs that led to this one: a job among them, or more than three, is an error.
     """
     for name in parameters:
         if name not in job.parameters:
@@ -102,7 +102,7 @@ def run_job(
             resources.jobs[job_id],
             given,
             resources=resources,
-            executor=executor,
+            task_runner=task_runner,
             on_task=heard,
             on_event=on_event,
             canceled=stopped,
@@ -132,12 +132,12 @@ def run_job(
             values=values,
             pipelines=resources.pipelines,
             jobs=resources.jobs,
-            executor=executor,
+            task_runner=task_runner,
             on_task=heard,
             on_event=on_event,
             stop=stop,
             new_id=new_id,
-            run_nested=run_nested or nested,
+            run_nested_job=run_nested_job or nested,
         ),
     )
     return run.to_end(run_id)

@@ -17,12 +17,12 @@ from lakerun.errors import LakehouseError, UnknownNameError, typed_first_line
 from lakerun.jobs.dynamic_values import input_values, substitute
 from lakerun.jobs.results import JobResult, TaskListener, TaskResult, TaskState, TaskUpdate
 from lakerun.jobs.run_conditions import FAILURES, condition_holds
-from lakerun.jobs.tasks import TaskCall, TaskExecutor, TaskOutcome
+from lakerun.jobs.tasks import TaskCall, TaskOutcome, TaskRunner
 from lakerun.pipelines.results import Listener
 
 logger = logging.getLogger(__name__)
 
-RunNested = Callable[[str, Mapping[str, str], str, str, threading.Event], JobResult]
+NestedJobRunner = Callable[[str, Mapping[str, str], str, str, threading.Event], JobResult]
 """Runs a job for a run-job task: job id, parameters, id of the task's run, id for the new run, and an event
 that tells it to stop. An error that it raises fails the task."""
 
@@ -31,30 +31,30 @@ PIPELINE_SETTINGS = {"pipeline_id", "full_refresh", "refresh_selection", "full_r
 
 
 @dataclass
-class _Attempt:
+class _RunningAttempt:
     """An attempt in progress. `within` is the for-each task's attempt that an iteration belongs to."""
 
     stop: threading.Event
     deadline: float | None
-    within: _Attempt | None
+    within: _RunningAttempt | None
     timed_out: bool = False
 
 
 @dataclass
-class _Place:
-    """Which task runs here: `key` as listeners know it, and what belongs to an iteration of a for-each."""
+class _TaskInstance:
+    """A task, or one iteration of a for-each task; listeners know it by `key`."""
 
     task: TaskSpec
     key: str
     values: Mapping[str, Any]
-    within: _Attempt | None = None
+    within: _RunningAttempt | None = None
     parent: str | None = None
     iteration: int | None = None
 
 
 @dataclass
-class _Ended:
-    """What a task comes to, whatever its kind."""
+class _AttemptResult:
+    """How an attempt ended; a run-job task's carries the job that it ran."""
 
     outcome: TaskOutcome
     job: JobResult | None = None
@@ -74,16 +74,16 @@ class TaskRun:
     values: Mapping[str, Any]
     pipelines: Mapping[str, PipelineSpec]
     jobs: Mapping[str, JobSpec]
-    executor: TaskExecutor
+    task_runner: TaskRunner
     on_task: TaskListener
     on_event: Listener
     stop: threading.Event
     new_id: Callable[[], str]
-    run_nested: RunNested
+    run_nested_job: NestedJobRunner
     outcomes: dict[str, str] = field(default_factory=dict)
     _task_values: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _ids: dict[tuple[str, int], str] = field(default_factory=dict)
-    _attempts: list[_Attempt] = field(default_factory=list)
+    _attempts: list[_RunningAttempt] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def task_run_id(self, key: str, attempt: int = 0) -> str:
@@ -95,7 +95,7 @@ class TaskRun:
 
     def run(self, task: TaskSpec, before: Mapping[str, TaskResult]) -> TaskResult:
         """Run a task to its end, retries included; `before` are the tasks that have ended."""
-        return self._run(_Place(task, task.key, {**self.values, **self._values_of(before)}))
+        return self._run(_TaskInstance(task, task.key, {**self.values, **self._values_of(before)}))
 
     def stop_late_attempts(self) -> None:
         """Tell attempts to stop whose time is over, or whose run has to stop."""
@@ -108,18 +108,18 @@ class TaskRun:
                 if self.stop.is_set() or (attempt.within and attempt.within.stop.is_set()):
                     attempt.stop.set()
 
-    def _run(self, place: _Place) -> TaskResult:
-        task = place.task
+    def _run(self, instance: _TaskInstance) -> TaskResult:
+        task = instance.task
         clock = time.monotonic()
         number = 0
         while True:
             attempt_clock = time.monotonic()
-            state, ended = self._attempt(place, number)
+            state, ended = self._attempt(instance, number)
             retries_left = task.max_retries < 0 or number < task.max_retries
             may_retry = state == "FAILED" or (state == "TIMEDOUT" and task.retry_on_timeout)
-            stopped = self.stop.is_set() or (place.within is not None and place.within.stop.is_set())
+            stopped = self.stop.is_set() or (instance.within is not None and instance.within.stop.is_set())
             retry = may_retry and retries_left and not stopped and task.kind != "condition"
-            self._tell_end(place, number, state, ended, attempt_clock, retry)
+            self._report_end(instance, number, state, ended, attempt_clock, retry)
             if not retry:
                 break
             # The interval is between the starts of two attempts.
@@ -132,32 +132,34 @@ class TaskRun:
         seconds = time.monotonic() - clock
         return TaskResult(task.key, state, seconds, error, outcome.update, ended.job, number + 1)
 
-    def _attempt(self, place: _Place, number: int) -> tuple[TaskState, _Ended]:
-        task = place.task
+    def _attempt(self, instance: _TaskInstance, number: int) -> tuple[TaskState, _AttemptResult]:
+        task = instance.task
         limit = time.monotonic() + task.timeout_seconds if task.timeout_seconds else None
-        attempt = _Attempt(threading.Event(), limit, place.within)
+        attempt = _RunningAttempt(threading.Event(), limit, instance.within)
         started = datetime.now(UTC)
         with self._lock:
             self._attempts.append(attempt)
         try:
-            task_run_id = self.task_run_id(place.key, number)
-            update = replace(self._update(place, number, "RUNNING"), started=started)
+            task_run_id = self.task_run_id(instance.key, number)
+            update = replace(self._update(instance, number, "RUNNING"), started=started)
             try:
-                payload = self._payload(place, number, task_run_id)
+                payload = self._payload(instance, number, task_run_id)
                 nested_id = self.new_id() if task.kind == "run_job" else None
                 self.on_task(replace(update, payload=payload, nested_run_id=nested_id))
-                ended = self._execute(place, number, attempt, payload, nested_id)
+                ended = self._execute(instance, number, attempt, payload, nested_id)
             except Exception as error:
-                logger.exception("job %s, task %s failed", self.job.key, place.key)
-                ended = _Ended(TaskOutcome(error=typed_first_line(error)))
+                logger.exception("job %s, task %s failed", self.job.key, instance.key)
+                ended = _AttemptResult(TaskOutcome(error=typed_first_line(error)))
         finally:
             with self._lock:
                 self._attempts.remove(attempt)
-        if place.iteration is None:
+        if instance.iteration is None:
             self._task_values[task.key] = {**self._task_values.get(task.key, {}), **ended.outcome.task_values}
-        return self._judge(task, attempt, ended)
+        return self._final_state(task, attempt, ended)
 
-    def _judge(self, task: TaskSpec, attempt: _Attempt, ended: _Ended) -> tuple[TaskState, _Ended]:
+    def _final_state(
+        self, task: TaskSpec, attempt: _RunningAttempt, ended: _AttemptResult
+    ) -> tuple[TaskState, _AttemptResult]:
         outcome = ended.outcome
         if outcome.error is None and not outcome.canceled:
             return "SUCCESS", ended
@@ -169,20 +171,25 @@ class TaskRun:
         return "FAILED", ended
 
     def _execute(
-        self, place: _Place, number: int, attempt: _Attempt, payload: Mapping[str, Any], nested_id: str | None
-    ) -> _Ended:
-        task = place.task
-        task_run_id = self.task_run_id(place.key, number)
+        self,
+        instance: _TaskInstance,
+        number: int,
+        attempt: _RunningAttempt,
+        payload: Mapping[str, Any],
+        nested_id: str | None,
+    ) -> _AttemptResult:
+        task = instance.task
+        task_run_id = self.task_run_id(instance.key, number)
         match task.kind:
             case "condition":
                 holds = condition_holds(payload["op"], payload["left"], payload["right"])
                 self.outcomes[task.key] = "true" if holds else "false"
                 text = f"{payload['left']} {payload['op']} {payload['right']}: {self.outcomes[task.key]}"
-                return _Ended(TaskOutcome(message=text, result=self.outcomes[task.key]))
+                return _AttemptResult(TaskOutcome(message=text, result=self.outcomes[task.key]))
             case "run_job":
                 return self._nested(payload, task_run_id, str(nested_id), attempt)
             case "for_each":
-                return self._iterate(place, payload, attempt)
+                return self._iterate(instance, payload, attempt)
         pipeline = None
         if task.kind == "pipeline":
             _refuse_others(payload, "pipeline_task", PIPELINE_SETTINGS)
@@ -192,7 +199,7 @@ class TaskRun:
         call = TaskCall(
             run_id=self.run_id,
             task_run_id=task_run_id,
-            task_key=place.key,
+            task_key=instance.key,
             attempt=number,
             kind=task.kind,
             payload=payload,
@@ -201,62 +208,64 @@ class TaskRun:
             wheels=task.wheels,
             pipeline=pipeline,
         )
-        return _Ended(self.executor.execute(call, self.on_event, attempt.stop))
+        return _AttemptResult(self.task_runner.execute(call, self.on_event, attempt.stop))
 
     def _nested(
-        self, payload: Mapping[str, Any], task_run_id: str, nested_id: str, attempt: _Attempt
-    ) -> _Ended:
+        self, payload: Mapping[str, Any], task_run_id: str, nested_id: str, attempt: _RunningAttempt
+    ) -> _AttemptResult:
         _refuse_others(payload, "run_job_task", RUN_JOB_SETTINGS)
         parameters = payload.get("job_parameters") or {}
-        result = self.run_nested(payload["job_id"], parameters, task_run_id, nested_id, attempt.stop)
+        result = self.run_nested_job(payload["job_id"], parameters, task_run_id, nested_id, attempt.stop)
         error = None
         if result.state not in ("SUCCESS", "SUCCESS_WITH_FAILURES"):
             failed = next((task for task in result.tasks if task.state in FAILURES), None)
             error = f"{result.job}.{failed.key}: {failed.error}" if failed else result.error
             error = error or f"job {result.job} ended as {result.state}"
         outcome = TaskOutcome(error=error, canceled=result.state == "CANCELED")
-        return _Ended(outcome, result, nested_id)
+        return _AttemptResult(outcome, result, nested_id)
 
-    def _iterate(self, place: _Place, payload: Mapping[str, Any], attempt: _Attempt) -> _Ended:
+    def _iterate(
+        self, instance: _TaskInstance, payload: Mapping[str, Any], attempt: _RunningAttempt
+    ) -> _AttemptResult:
         """Run a for-each task's task once for each of its inputs; each may fail without the others."""
-        each = place.task.each
+        each = instance.task.each
         assert each is not None
         items = _inputs(payload["inputs"])
-        places = [
-            _Place(
+        instances = [
+            _TaskInstance(
                 each,
-                f"{place.key}[{number}]",
-                {**place.values, **input_values(item)},
+                f"{instance.key}[{number}]",
+                {**instance.values, **input_values(item)},
                 within=attempt,
-                parent=place.key,
+                parent=instance.key,
                 iteration=number,
             )
             for number, item in enumerate(items)
         ]
 
-        def run(one: _Place) -> TaskResult | None:
+        def run(one: _TaskInstance) -> TaskResult | None:
             return None if attempt.stop.is_set() else self._run(one)
 
         with ThreadPoolExecutor(max_workers=payload["concurrency"]) as pool:
-            results = list(pool.map(run, places))
+            results = list(pool.map(run, instances))
         done = [result for result in results if result]
         failed = [n for n, result in enumerate(results) if result and result.state in FAILURES]
         message = f"{len(done) - len(failed)} of {len(items)} iterations succeeded"
         if failed or len(done) < len(items):
             first = next((r.error for r in done if r.state in FAILURES), "stopped")
             where = f": iteration {failed[0]}: {first}" if failed else ""
-            return _Ended(TaskOutcome(message=message, error=message + where))
-        return _Ended(TaskOutcome(message=message))
+            return _AttemptResult(TaskOutcome(message=message, error=message + where))
+        return _AttemptResult(TaskOutcome(message=message))
 
-    def _payload(self, place: _Place, number: int, task_run_id: str) -> dict[str, Any]:
+    def _payload(self, instance: _TaskInstance, number: int, task_run_id: str) -> dict[str, Any]:
         """The task's settings with references replaced, and job parameters pushed down to it.
 
         Databricks pushes them down to tasks with named parameters, where they win over the task's own.
         """
-        task = place.task
+        task = instance.task
         values = {
-            **place.values,
-            "task.name": place.key,
+            **instance.values,
+            "task.name": instance.key,
             "task.run_id": task_run_id,
             "task.execution_count": str(number + 1),
             "task.retry_count": str(number),
@@ -292,15 +301,21 @@ class TaskRun:
             values |= {f"tasks.{key}.values.{name}": value for name, value in found.items()}
         return values
 
-    def _tell_end(
-        self, place: _Place, number: int, state: TaskState, ended: _Ended, clock: float, retry: bool
+    def _report_end(
+        self,
+        instance: _TaskInstance,
+        number: int,
+        state: TaskState,
+        ended: _AttemptResult,
+        clock: float,
+        retry: bool,
     ) -> None:
         seconds = time.monotonic() - clock
         now = datetime.now(UTC)
         outcome = ended.outcome
         self.on_task(
             replace(
-                self._update(place, number, state),
+                self._update(instance, number, state),
                 seconds=seconds,
                 message=(outcome.message if state == "SUCCESS" else outcome.error) or "",
                 started=datetime.fromtimestamp(now.timestamp() - seconds, UTC),
@@ -311,16 +326,16 @@ class TaskRun:
             )
         )
 
-    def _update(self, place: _Place, number: int, state: TaskState) -> TaskUpdate:
+    def _update(self, instance: _TaskInstance, number: int, state: TaskState) -> TaskUpdate:
         return TaskUpdate(
             self.job.key,
-            place.key,
+            instance.key,
             state,
             run_id=self.run_id,
-            task_run_id=self.task_run_id(place.key, number),
+            task_run_id=self.task_run_id(instance.key, number),
             attempt=number,
-            parent=place.parent,
-            iteration=place.iteration,
+            parent=instance.parent,
+            iteration=instance.iteration,
         )
 
 

@@ -1,7 +1,7 @@
-"""The narrow interface between a job's run and whatever executes its tasks: `TaskExecutor`.
+"""The narrow interface between a job's run and whatever executes its tasks: `TaskRunner`.
 
-The runner in `jobs.py` decides what runs when, resolves references, retries and waits. An executor runs one
-attempt of one task: in this process for `lakehouse run`, in a worker process for the local workspace.
+`runner.py` decides what runs when, resolves references, retries and waits. A task runner runs one attempt of
+one task: in this process for the command line, in a worker process for the local workspace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lakerun.pipelines.results import Event, UpdateResult
 class TaskCall:
     """One attempt of one task, every `{{...}}` reference resolved.
 
-    `kind` is python_wheel, spark_python, notebook or pipeline; condition and run-job tasks need no executor.
+    `kind` is python_wheel, spark_python, notebook or pipeline; the other kinds need no task runner.
     `parameters` are the run's job parameters, which a notebook reads as widgets. `task_values` are those
     that earlier tasks of the run have set: {task key: {key: value}}. `wheels` are the files that the task's
     environment names. A pipeline task carries its `pipeline`.
@@ -55,7 +55,7 @@ class TaskOutcome:
     update: UpdateResult | None = None
 
 
-class TaskExecutor(Protocol):
+class TaskRunner(Protocol):
     """Runs tasks. Several threads may call it at once."""
 
     def execute(

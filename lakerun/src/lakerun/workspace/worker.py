@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import lakerun
 from lakerun.errors import LakehouseError
-from lakerun.jobs.local_executor import LocalExecutor
+from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.tables.storage import Storage
 from lakerun.workspace.protocol import CALL, EVENT, OUTCOME, PROTOCOL, Channel, Message
@@ -63,7 +63,7 @@ class _Worker:
         self._storage = storage
         self._canceled: dict[str, threading.Event] = {}
         self._secrets = secrets
-        self._executor = LocalExecutor(
+        self._task_runner = LocalTaskRunner(
             storage,
             self._session,
             secrets=self._secrets.get,
@@ -86,7 +86,7 @@ class _Worker:
         task = message["id"]
         try:
             call = CALL.validate_python(message["call"])
-            outcome = self._executor.execute(
+            outcome = self._task_runner.execute(
                 call,
                 lambda event: self._channel.send(
                     "event", id=task, event=EVENT.dump_python(event, mode="json")

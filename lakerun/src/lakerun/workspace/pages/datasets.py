@@ -37,7 +37,7 @@ class Expectation:
 
 
 @dataclass
-class Dataset:
+class DatasetProgress:
     """A table of the pipeline; rows and counts are sums over the update so far."""
 
     name: str
@@ -78,23 +78,24 @@ class Dataset:
         return between(self.started, self.ended)
 
 
-def datasets_of(update: Mapping[str, Any], events: Iterable[Event]) -> dict[str, Dataset]:
+def datasets_of(update: Mapping[str, Any], events: Iterable[Event]) -> dict[str, DatasetProgress]:
     """The datasets by full name in the order of definition; the result, once there, has the last word."""
-    found: dict[str, Dataset] = {}
+    found: dict[str, DatasetProgress] = {}
     for event in events:
         details, origin = event.get("details") or {}, event.get("origin") or {}
         name = origin.get("dataset_name", "")
         if definition := details.get("dataset_definition"):
             kind = definition.get("dataset_type", "").replace("_", " ").lower()
-            found.setdefault(name, Dataset(name)).kind = kind
+            found.setdefault(name, DatasetProgress(name)).kind = kind
         elif definition := details.get("flow_definition"):
-            target = found.setdefault(definition["output_dataset"], Dataset(definition["output_dataset"]))
+            output = definition["output_dataset"]
+            target = found.setdefault(output, DatasetProgress(output))
             reads = [read["dataset"]["name"] for read in definition.get("input_datasets", [])]
             target.inputs += [read for read in reads if read not in target.inputs]
         elif (progress := details.get("flow_progress")) and name:
-            _note(found.setdefault(name, Dataset(name)), event, progress)
+            _note(found.setdefault(name, DatasetProgress(name)), event, progress)
     for result in (update.get("result") or {}).get("datasets", ()):
-        _conclude(found.setdefault(result["name"], Dataset(result["name"])), result)
+        _conclude(found.setdefault(result["name"], DatasetProgress(result["name"])), result)
     if update.get("state") in UPDATE_OVER:
         for dataset in found.values():
             for flow, status in dataset.flows.items():
@@ -103,14 +104,14 @@ def datasets_of(update: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
     return found
 
 
-def dataset_drawing(datasets: Mapping[str, Dataset]) -> Drawing | None:
+def dataset_drawing(datasets: Mapping[str, DatasetProgress]) -> Drawing | None:
     """The graph, with the tables of other pipelines that these read; None where there is nothing to draw."""
     if not datasets:
         return None
     boxes = [_box(dataset) for dataset in datasets.values()]
     outside = dict.fromkeys(read for d in datasets.values() for read in d.inputs if read not in datasets)
     for name in outside:
-        other = Dataset(name)
+        other = DatasetProgress(name)
         boxes.append(
             Box(
                 name,
@@ -132,7 +133,7 @@ def errors_of(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if event.get("level") == "ERROR" or event.get("error")]
 
 
-def _note(dataset: Dataset, event: Event, progress: Mapping[str, Any]) -> None:
+def _note(dataset: DatasetProgress, event: Event, progress: Mapping[str, Any]) -> None:
     flow = (event.get("origin") or {}).get("flow_name", dataset.name)
     status = progress.get("status", "")
     dataset.flows[flow] = status
@@ -153,7 +154,7 @@ def _note(dataset: Dataset, event: Event, progress: Mapping[str, Any]) -> None:
         counts.failed += item.get("failed_records") or 0
 
 
-def _conclude(dataset: Dataset, result: Mapping[str, Any]) -> None:
+def _conclude(dataset: DatasetProgress, result: Mapping[str, Any]) -> None:
     dataset.kind = dataset.kind or result.get("kind", "")
     dataset.status = result.get("status")
     dataset.rows = result.get("rows_written")
@@ -167,7 +168,7 @@ def _conclude(dataset: Dataset, result: Mapping[str, Any]) -> None:
     }
 
 
-def _box(dataset: Dataset) -> Box:
+def _box(dataset: DatasetProgress) -> Box:
     state = dataset.state
     rows = "" if dataset.rows is None else plural(dataset.rows, "row")
     failed = f"{number(dataset.failed)} failed" if dataset.failed else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lakerun.workspace.pages.datasets import Dataset, dataset_drawing, datasets_of
+from lakerun.workspace.pages.datasets import DatasetProgress, dataset_drawing, datasets_of
 from lakerun.workspace.pages.drawing import Box, Drawing, draw
 from lakerun.workspace.pages.formats import between, duration
 from lakerun.workspace.pages.states import State, is_over, message_of, run_state
@@ -75,7 +75,7 @@ class Task:
     over: bool
     iterations: list[Attempt]
     update: Json | None = None
-    datasets: dict[str, Dataset] = field(default_factory=dict)
+    datasets: dict[str, DatasetProgress] = field(default_factory=dict)
 
     @property
     def last(self) -> Attempt:

@@ -27,7 +27,7 @@ class _Slot:
 
 
 class Compute:
-    """The workspace's compute, a `TaskExecutor`: tasks with the same wheels share a worker and its session.
+    """The workspace's compute, a `TaskRunner`: tasks with the same wheels share a worker and its session.
 
     An idle worker makes room when another one is needed and its wheels are superseded, or when there are
     `WORKERS` already. `on_output` hears what tasks print while they run; `read_secret` answers

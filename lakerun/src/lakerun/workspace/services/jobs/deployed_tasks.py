@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from lakerun.bundles.job_specs import job_from_settings
 from lakerun.bundles.model import JobSpec, PipelineSpec
 from lakerun.errors import LakehouseError
-from lakerun.jobs.tasks import TaskCall, TaskExecutor, TaskOutcome
+from lakerun.jobs.tasks import TaskCall, TaskOutcome, TaskRunner
 from lakerun.pipelines.results import Event
 from lakerun.workspace.services.compute.deployed import Deployed
 from lakerun.workspace.services.pipelines.updates import Updates
@@ -44,7 +44,7 @@ class DeployedTasks:
 
     settings: Mapping[str, Any]
     deployed: Deployed
-    compute: TaskExecutor
+    compute: TaskRunner
     updates: Updates
 
     def execute(

@@ -299,13 +299,13 @@ class Runs:
         def nested(
             job_id: str, given: Mapping[str, str], task_run_id: str, nested_id: str, stopped: threading.Event
         ) -> JobResult:
-            return self._run_nested(live, job_id, given, int(task_run_id), int(nested_id), stopped)
+            return self._run_nested_job(live, job_id, given, int(task_run_id), int(nested_id), stopped)
 
         return run_job(
             live.spec,
             live.given,
             resources=self._resources,
-            executor=DeployedTasks(live.settings, self._deployed, self._compute, self._updates),
+            task_runner=DeployedTasks(live.settings, self._deployed, self._compute, self._updates),
             on_task=lambda update: self._on_task(live, update),
             canceled=live.canceled,
             only=live.only,
@@ -313,11 +313,11 @@ class Runs:
             trigger={"ONE_TIME": "onetime", "PERIODIC": "periodic"}.get(trigger, trigger.lower()),
             workspace={"id": "0", "url": self._host_url},
             new_id=lambda: str(self._store.next_id()),
-            run_nested=nested,
+            run_nested_job=nested,
             callers=live.callers,
         )
 
-    def _run_nested(
+    def _run_nested_job(
         self,
         caller: _Live,
         job_id: str,

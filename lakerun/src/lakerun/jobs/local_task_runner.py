@@ -1,4 +1,4 @@
-"""Runs tasks in this process, on one warm Spark session: `LocalExecutor`."""
+"""Runs tasks in this process, on one warm Spark session: `LocalTaskRunner`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TaskCanceled(BaseException):
     """Raised within a task's code when it has to stop."""
 
 
-class LocalExecutor:
+class LocalTaskRunner:
     """Runs attempts of tasks in threads of this process.
 
     Tasks run side by side on one Spark session; updates of pipelines wait for each other. Each task has its
@@ -83,7 +83,7 @@ class LocalExecutor:
         self, call: TaskCall, on_event: Callable[[Event], None], canceled: threading.Event
     ) -> TaskOutcome:
         """Run one attempt to its end; a task that fails is an outcome, not an exception."""
-        attempt = _Attempt(self, call, on_event, canceled)
+        attempt = _AttemptThread(self, call, on_event, canceled)
         return attempt.to_end(self._stop_seconds)
 
     def session(self) -> SparkSession | None:
@@ -111,25 +111,25 @@ class LocalExecutor:
         return self._storage
 
 
-class _Attempt:
+class _AttemptThread:
     """One attempt: its code runs in a thread of its own, while this one waits and watches for a stop."""
 
     def __init__(
         self,
-        executor: LocalExecutor,
+        runner: LocalTaskRunner,
         call: TaskCall,
         on_event: Callable[[Event], None],
         canceled: threading.Event,
     ) -> None:
-        self._executor, self._call, self._on_event, self._canceled = executor, call, on_event, canceled
+        self._runner, self._call, self._on_event, self._canceled = runner, call, on_event, canceled
         self._tag = f"task-{call.task_run_id}"
         self._spark: SparkSession | None = None
         self._outcome: TaskOutcome | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
         self._leave = ExitStack()
-        self._dbutils = executor.dbutils(call)
-        self._output = TaskOutput(*_name_and_arguments(call), lambda line: executor.on_output(call, line))
+        self._dbutils = runner.dbutils(call)
+        self._output = TaskOutput(*_name_and_arguments(call), lambda line: runner.on_output(call, line))
 
     def to_end(self, stop_seconds: float) -> TaskOutcome:
         thread = threading.Thread(target=self._body, name=self._tag, daemon=True)
@@ -227,7 +227,7 @@ class _Attempt:
 
     def _run_notebook(self, file: Path, dbutils: DbUtils, depth: int) -> str | None:
         def other(path: str, arguments: Mapping[str, str]) -> str | None:
-            inner = self._executor.dbutils(self._call)
+            inner = self._runner.dbutils(self._call)
             inner.widgets.given = arguments
             inner.jobs = dbutils.jobs
             return self._run_notebook(notebook_file(path, file.parent), inner, depth + 1)
@@ -245,10 +245,10 @@ class _Attempt:
             if self._canceled.is_set():
                 return self._ended(error="canceled", canceled=True)
         try:
-            self._executor.session()
+            self._runner.session()
             update = run_update(
                 spec,
-                storage=self._executor.storage,
+                storage=self._runner.storage,
                 selection=Selection(
                     refresh=tuple(payload.get("refresh_selection") or ()),
                     full_refresh=tuple(payload.get("full_refresh_selection") or ()),
@@ -270,7 +270,7 @@ class _Attempt:
         """Within, the task may use Spark; it starts when the task first asks for it."""
         install_dbutils_module()
         with self._leave:
-            if start and self._executor.started:
+            if start and self._runner.started:
                 self._start_spark()
             elif start:
                 self._leave.enter_context(session_on_demand(self._start_spark))
@@ -278,11 +278,11 @@ class _Attempt:
 
     def _start_spark(self) -> SparkSession | None:
         """From here on Spark's jobs carry the task's tag, and tables are those of the lakehouse."""
-        if self._spark is None and (session := self._executor.session()) is not None:
+        if self._spark is None and (session := self._runner.session()) is not None:
             self._spark = session
             session.sparkContext.addJobTag(self._tag)
             self._leave.callback(session.sparkContext.removeJobTag, self._tag)
-            self._leave.enter_context(lakehouse_tables(self._executor.storage))
+            self._leave.enter_context(lakehouse_tables(self._runner.storage))
         return self._spark
 
     def _ended(self, **values: Any) -> TaskOutcome:
