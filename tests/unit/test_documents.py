@@ -1,11 +1,11 @@
-"""README.md and CLAUDE.md tell the truth: their commands, names, paths and tables exist."""
+"""The documents tell the truth: their commands, names, paths and links exist, their examples work."""
 
 from __future__ import annotations
 
 import doctest
+import importlib.util
 import re
-import shlex
-import xml.etree.ElementTree as ET
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,25 @@ import typer
 from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
-from ecommerce_lakehouse.config import ENVIRONMENTS, get_config
-from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES
-from ecommerce_lakehouse.quality.rules import PIPELINES, datasets_with_rules, rules_for
+from ecommerce_lakehouse.config import get_config
 from lakerun.bundles.load import Bundle, load_bundle
 from lakerun.errors import UnknownNameError
-from lakerun.pipelines.definitions import load_definitions
 from lakerun.sql.databricks_sql import parse_statement, stored_tables
+from tests.unit.documents import (
+    DOCUMENTS,
+    README,
+    ROOT,
+    SNIPPET,
+    TABLES,
+    anchors,
+    blocks,
+    commands,
+    prose,
+    whole,
+    words,
+)
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CLAUDE.md")}
-LAYERS = ("bronze", "silver", "quarantine", "gold", "feature", "quality")
-TABLE_ROW = re.compile(rf"^\| `((?:{'|'.join(LAYERS)})_\w+)` \| (.+) \|$", re.MULTILINE)
-TABLES = dict(TABLE_ROW.findall(README))
 OPTIONS_WITH_A_TABLE = ("refresh", "full_refresh")
-
-
-def blocks(text: str, language: str) -> list[str]:
-    """The fenced code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def commands(text: str) -> list[str]:
-    """Every line of a bash block, and every command within backticks."""
-    lines = [line.strip() for block in blocks(text, "bash") for line in block.splitlines()]
-    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    quoted = re.findall(r"`((?:[A-Z_]+=\S+ )*(?:uv run|bash|databricks bundle) [^`]+)`", prose)
-    return [line for line in [*lines, *quoted] if line and not line.startswith("#")]
-
-
-def words(command: str) -> list[str]:
-    """The words of a command, without variables set before it, comments and `uv run`."""
-    found = shlex.split(command, comments=True)
-    while "=" in found[0]:
-        found = found[1:]
-    return found[2:] if found[:2] == ["uv", "run"] else found
-
-
 ALL_COMMANDS = sorted({command for text in DOCUMENTS.values() for command in commands(text)})
 LAKEHOUSE = [command for command in ALL_COMMANDS if words(command)[0] == "lakehouse"]
 DATABRICKS = [command for command in ALL_COMMANDS if words(command)[0] == "databricks"]
@@ -160,6 +141,15 @@ def test_every_variable_of_the_bundle_that_a_document_sets_exists(document: str,
     assert named <= bundle.variables.keys()
 
 
+def variables(document: str) -> set[str]:
+    return set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", DOCUMENTS[document])) - {"DATABRICKS_HOST"}
+
+
+def test_the_documents_name_the_environment_variables() -> None:
+    pages = ("configuration", "monitoring", "command_line", "troubleshooting")
+    assert all(variables(f"docs/{page}.md") for page in pages)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_environment_variable_is_one_that_something_reads(document: str) -> None:
     source, tests = (
@@ -169,8 +159,7 @@ def test_every_environment_variable_is_one_that_something_reads(document: str) -
         for folders in (("src", "lakerun/src"), ("tests", "lakerun/tests"))
     )
     workflows = "".join(path.read_text(encoding="utf-8") for path in (ROOT / ".github").rglob("*.yml"))
-    named = set(re.findall(r"`([A-Z]+_[A-Z_]+)[`=]", DOCUMENTS[document])) - {"DATABRICKS_HOST"}
-    assert named
+    named = variables(document)
     read = {
         name
         for name in named
@@ -181,85 +170,74 @@ def test_every_environment_variable_is_one_that_something_reads(document: str) -
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_link_and_path_exists(document: str) -> None:
+def test_every_path_exists(document: str) -> None:
     text = DOCUMENTS[document]
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https://")]
-    folders = r"(?:src|tests|docs|resources|benchmarks|fixtures|\.ci|\.github)"
+    folders = r"(?:src|lakerun|tests|docs|resources|benchmarks|tools|fixtures|\.ci|\.github)"
     paths = re.findall(rf"`({folders}/[\w./-]+|[\w.-]+\.(?:md|yml|toml|lock))`", text)
     tools = [word for command in commands(text) for word in words(command) if re.match(folders + "/", word)]
-    missing = [path for path in {*links, *paths, *tools} if not (ROOT / path).exists()]
+    missing = [path for path in {*paths, *tools, *SNIPPET.findall(text)} if not (ROOT / path).exists()]
     assert missing == []
 
 
-def test_the_readme_lists_exactly_the_tables_that_the_pipelines_declare(bundle: Bundle, spark: Any) -> None:
-    declared = {
-        output.name.split(".")[-1]: output.comment
-        for spec in bundle.pipelines.values()
-        for output in load_definitions(spec.source_files, spark, spec.root_path).datasets.values()
-        if output.kind != "VIEW"
-    }
-    assert declared == TABLES
+def broken_links(document: str, text: str) -> list[str]:
+    """Relative links of a document, with pages and anchors that do not exist."""
+    broken = []
+    for link in re.findall(r"\]\(([^)]+)\)", prose(text)):
+        path, _, anchor = link.partition("#")
+        target = (ROOT / document).parent / path if path else ROOT / document
+        if link.startswith("https://"):
+            continue
+        # The site is built from docs: it cannot link to what lies outside.
+        inside = not document.startswith("docs/") or target.resolve().is_relative_to(ROOT / "docs")
+        if not (target.exists() and inside) or (
+            anchor and anchor not in anchors(target.read_text(encoding="utf-8"))
+        ):
+            broken.append(link)
+    return broken
 
 
-def test_every_table_that_a_pipeline_declares_has_rules(bundle: Bundle) -> None:
-    config = get_config("local")
-    # The lines of silver_<entity>_parsed are judged by the rules of silver_<entity>.
-    declared = {table.removesuffix("_parsed") for table in TABLES}
-    assert declared == set(datasets_with_rules(config))
-    for pipeline, rules in PIPELINES.items():
-        assert (ROOT / "src" / "pipelines" / pipeline).is_dir()
-        assert rules(config)
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_page_and_a_heading(document: str) -> None:
+    assert broken_links(document, DOCUMENTS[document]) == []
 
 
-def test_the_readme_lists_a_table_once_and_under_its_layer() -> None:
-    assert len(TABLE_ROW.findall(README)) == len(TABLES)
-    sections = re.findall(r"^\| (\w+) \| \|\n\|---\|---\|\n((?:\|.*\n)+)", README, re.MULTILINE)
-    layers = {title.lower().removesuffix("s"): TABLE_ROW.findall(rows) for title, rows in sections}
-    assert sorted(layers) == sorted(LAYERS)
-    for layer, rows in layers.items():
-        assert rows
-        assert {name.partition("_")[0] for name, _ in rows} == {layer}
+def test_a_page_that_the_site_takes_in_has_no_link_that_breaks_there() -> None:
+    for document, text in DOCUMENTS.items():
+        if SNIPPET.search(text):
+            assert broken_links(document, whole(text)) == []
 
 
-def test_the_picture_shows_exactly_the_tables_of_the_readme() -> None:
-    svg = ET.parse(ROOT / "docs" / "data_flow.svg")
-    shown = {
-        str(text.get("id")): text.text for text in svg.findall(".//{*}text") if text.get("class") == "name"
-    }
-    tables = {name: text for name, text in shown.items() if name.startswith(LAYERS)}
-    assert tables.keys() == TABLES.keys()
-    assert all(name in (text, f"{name.partition('_')[0]}_{text}") for name, text in tables.items())
-    folders = {shown[name] for name in shown.keys() - tables.keys()}
-    assert folders == {entity.folder for entity in (*ENTITIES.values(), ORDER_BATCHES)}
+def test_a_broken_link_is_noticed() -> None:
+    right = "[a](rules.md) [b](data_flow.md#expectations) [c](https://example.com/rules)"
+    text = f"{right} [d](rules.md#nowhere) [e](nowhere.md) [f](../README.md)"
+    assert broken_links("docs/index.md", text) == ["rules.md#nowhere", "nowhere.md", "../README.md"]
 
 
-def test_the_example_output_names_tables_and_expectations_that_exist() -> None:
-    config = get_config("local")
-    (output,) = blocks(README, "text")
-    tables = set(re.findall(rf"\b(?:{'|'.join(LAYERS)})_\w+", output))
-    expectations = set(re.findall(r"(\w+) (?:warned|quarantined|dropped|failed) \d", output))
-    assert tables
-    assert tables <= TABLES.keys()
-    rules = {
-        rule.name for dataset in datasets_with_rules(config) for rule in rules_for(dataset, config).rules
-    }
-    assert expectations
-    assert expectations <= rules
+def test_the_site_shows_every_page_once() -> None:
+    site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+
+    def pages(entry: Any) -> list[str]:
+        if isinstance(entry, str):
+            return [entry]
+        parts = entry.values() if isinstance(entry, dict) else entry
+        return [page for part in parts for page in pages(part)]
+
+    shown = pages(site["nav"])
+    assert len(shown) == len(set(shown))
+    assert {f"docs/{page}" for page in shown} == {name for name in DOCUMENTS if name.startswith("docs/")}
 
 
-def test_the_environments_are_as_their_settings_say() -> None:
-    rows = re.findall(r"^\| (local|dev|staging|prod) \| (.+) \|$", README, re.MULTILINE)
-    expected = []
-    for name in ENVIRONMENTS:
-        config = get_config(name)
-        expected.append(
-            (
-                name,
-                f"{config.catalog} | {config.max_files_per_trigger} | {config.target_file_size_mb} MB | "
-                f"{config.log_retention_days} days | {config.rows_generated.orders:,}",
-            )
-        )
-    assert rows == expected
+def test_every_module_of_the_reference_exists() -> None:
+    named = re.findall(r"^::: (\S+)$", "\n".join(DOCUMENTS.values()), re.MULTILINE)
+    assert named
+    assert [module for module in named if importlib.util.find_spec(module) is None] == []
+
+
+@pytest.mark.parametrize("command", [command for command in ALL_COMMANDS if words(command)[0] == "python"])
+def test_every_python_module_that_a_command_runs_exists(command: str) -> None:
+    _, option, module, *_ = words(command)
+    assert option == "-m"
+    assert importlib.util.find_spec(module)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -1,0 +1,162 @@
+"""Writes what the documents take from the code: `uv run python -m tools.generate_docs`.
+
+docs/tables.md          every table that the pipelines declare
+docs/configuration.md   the table of environments, between its two markers
+docs/command_line.md    the table of commands, between its two markers
+docs/decisions/index.md the decisions, by number
+
+A test holds each file to what this module would write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+DECISIONS = DOCS / "decisions"
+LAYERS = {
+    "bronze": "Bronze",
+    "silver": "Silver",
+    "quarantine": "Quarantine",
+    "gold": "Gold",
+    "feature": "Features",
+    "quality": "Quality",
+}
+KINDS = {"STREAMING_TABLE": "streaming table", "MATERIALIZED_VIEW": "materialized view"}
+
+
+def generated(spark: SparkSession) -> dict[Path, str]:
+    """The whole text of every file that has a generated part."""
+    return {
+        DOCS / "tables.md": tables_page(spark),
+        DOCS / "configuration.md": _with_part(DOCS / "configuration.md", "environments", environments()),
+        DOCS / "command_line.md": _with_part(DOCS / "command_line.md", "commands", commands()),
+        DECISIONS / "index.md": _with_part(DECISIONS / "index.md", "decisions", decisions()),
+    }
+
+
+def tables_page(spark: SparkSession) -> str:
+    """The page of all tables, by layer and in the order in which the pipelines declare them."""
+    from lakerun.bundles.load import load_bundle
+    from lakerun.pipelines.definitions import load_definitions
+
+    rows: dict[str, list[tuple[str, ...]]] = {layer: [] for layer in LAYERS}
+    for key, spec in load_bundle(ROOT).pipelines.items():
+        for dataset in load_definitions(spec.source_files, spark, spec.root_path).datasets.values():
+            if dataset.kind != "VIEW":
+                name = dataset.name.split(".")[-1]
+                row = (f"`{name}`", dataset.comment, KINDS[dataset.kind], f"`{key}`")
+                rows[name.partition("_")[0]].append(row)
+    sections = [
+        f"## {title}\n\n{_table(('Table', 'What it holds', 'Kind', 'Pipeline'), rows[layer])}"
+        for layer, title in LAYERS.items()
+    ]
+    return "\n".join([_TABLES_HEAD, *sections])
+
+
+def environments() -> str:
+    """The table of environments, from their settings."""
+    from ecommerce_lakehouse.config import ENVIRONMENTS, get_config
+
+    head = (
+        "Environment",
+        "Catalog",
+        "Files per trigger",
+        "Target file size",
+        "Log retention",
+        "First batch of orders",
+    )
+    rows = []
+    for name in ENVIRONMENTS:
+        config = get_config(name)
+        cells = (
+            config.catalog,
+            str(config.max_files_per_trigger),
+            f"{config.target_file_size_mb} MB",
+            f"{config.log_retention_days} days",
+            f"{config.rows_generated.orders:,}",
+        )
+        rows.append((name, *cells))
+    return _table(head, rows)
+
+
+def commands() -> str:
+    """The table of commands, from the command line itself."""
+    import typer
+
+    from ecommerce_lakehouse.cli.main import command_line
+
+    group: Any = typer.main.get_command(command_line())
+    rows = []
+    for name, command in sorted(group.commands.items()):
+        for words, one in [(name, command), *_subcommands(name, command)]:
+            summary = " ".join((one.help or "").split("\n\n")[0].split())
+            rows.append((f"`lakehouse {words}`", summary))
+    return _table(("Command", "What it does"), rows)
+
+
+def decisions() -> str:
+    """The list of decisions, by number."""
+    pages = sorted(DECISIONS.glob("[0-9]*.md"))
+    titles = [page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ") for page in pages]
+    return "".join(f"- [{title}]({page.name})\n" for title, page in zip(titles, pages, strict=True))
+
+
+def _subcommands(name: str, command: Any) -> list[tuple[str, Any]]:
+    return [(f"{name} {verb}", one) for verb, one in sorted(getattr(command, "commands", {}).items())]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _with_part(file: Path, name: str, part: str) -> str:
+    """The text of a file with the part between `<!-- name -->` and `<!-- end -->` replaced."""
+    text = file.read_text(encoding="utf-8")
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->\n)"
+    replaced, count = re.subn(pattern, lambda m: f"{m[1]}\n{part}\n{m[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(
+            f"{file.relative_to(ROOT)} needs the markers of {name} once, but has them {count} times"
+        )
+    return replaced
+
+
+_TABLES_HEAD = """\
+# Tables
+
+This page is generated from the pipelines: `uv run python -m tools.generate_docs`.
+
+A table's name is `<catalog>.<schema>.<layer>_<entity>`. On a laptop the catalog is `local` and the schema is
+`data_eng`. [Data flow](data_flow.md) shows how the tables depend on each other.
+
+Features are point-in-time correct: a row's key holds `as_of`, the row knows only earlier events, and later
+events do not change it. Recency and churn count from the newest event, not from the clock. The docstrings of
+the functions in `src/ecommerce_lakehouse/transforms` give the range, formula and source of every measure.
+"""
+
+
+def main() -> None:
+    """Write every file whose generated part has changed, and name it."""
+    from lakerun.spark.session import get_session
+
+    spark = get_session()
+    try:
+        for file, text in generated(spark).items():
+            if not file.exists() or file.read_text(encoding="utf-8") != text:
+                file.write_text(text, encoding="utf-8")
+                print(file.relative_to(ROOT))
+    finally:
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main()
