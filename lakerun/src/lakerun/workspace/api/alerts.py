@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, BackgroundTasks
 
+from lakerun.workspace.services.checks import without_none
+
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
@@ -25,7 +27,7 @@ def router(services: Services) -> APIRouter:
     @routes.get("")
     def list_alerts(page_size: int | None = None, page_token: str | None = None) -> dict[str, Any]:
         found, following = alerts.page(page_size, page_token)
-        return {"alerts": found} | ({"next_page_token": following} if following else {})
+        return without_none({"alerts": found, "next_page_token": following})
 
     @routes.get("/{id}")
     def get(id: str) -> dict[str, Any]:

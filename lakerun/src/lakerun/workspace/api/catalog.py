@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import APIRouter, BackgroundTasks
 
 from lakerun.workspace.api.identity import WORKSPACE_ID
+from lakerun.workspace.paging import page_of, page_size
 from lakerun.workspace.services import Services
 from lakerun.workspace.services.catalog.catalog import METASTORE_ID
-from lakerun.workspace.services.checks import page_of, without_none
+from lakerun.workspace.services.checks import without_none
 
 PAGE = 1000
 
@@ -86,5 +87,5 @@ def _add_by_name(
 
 def _page(field: str, items: list[dict[str, Any]], token: str | None, size: int) -> dict[str, Any]:
     """`max_results` 0 leaves the size of a page to the server, as in the API."""
-    page, following = page_of(items, token, size if 0 < size <= PAGE else PAGE)
+    page, following = page_of(items, token, page_size(size, PAGE))
     return without_none({field: page, "next_page_token": following})

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, BackgroundTasks, Request
 
+from lakerun.workspace.services.checks import without_none
+
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
@@ -39,7 +41,7 @@ def router(services: Services) -> APIRouter:
         page_size: int | None = None, page_token: str | None = None, show_trashed: bool = False
     ) -> dict[str, Any]:
         found, following = dashboards.page(page_size, page_token, show_trashed)
-        return {"dashboards": found} | ({"next_page_token": following} if following else {})
+        return without_none({"dashboards": found, "next_page_token": following})
 
     @routes.get("/{id}")
     def get(id: str) -> dict[str, Any]:

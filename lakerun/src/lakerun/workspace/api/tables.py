@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from lakerun.workspace.services.checks import without_none
+
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
@@ -31,7 +33,7 @@ def router(services: Services) -> APIRouter:
             omit_columns=omit_columns,
             omit_properties=omit_properties,
         )
-        return _page(found, following)
+        return without_none({"tables": found, "next_page_token": following})
 
     @routes.get("/table-summaries")
     def summaries(
@@ -48,7 +50,7 @@ def router(services: Services) -> APIRouter:
             max_results=max_results,
             page_token=page_token,
         )
-        return _page(found, following)
+        return without_none({"tables": found, "next_page_token": following})
 
     @routes.get("/tables/{full_name}")
     def get(full_name: str) -> dict[str, Any]:
@@ -64,7 +66,3 @@ def router(services: Services) -> APIRouter:
         return {}
 
     return routes
-
-
-def _page(found: list[dict[str, Any]], following: str) -> dict[str, Any]:
-    return {"tables": found} | ({"next_page_token": following} if following else {})

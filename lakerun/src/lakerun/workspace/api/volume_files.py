@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.services.checks import without_none
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -51,7 +52,7 @@ def router(services: Services) -> APIRouter:
     def entries(path: str, page_size: int | None = None, page_token: str | None = None) -> dict[str, Any]:
         listed, following = files.entries(f"/{path}", page_size, page_token)
         contents = [{k: v for k, v in asdict(entry).items() if v is not None} for entry in listed]
-        return {"contents": contents} | ({"next_page_token": following} if following else {})
+        return without_none({"contents": contents, "next_page_token": following})
 
     @routes.head("/fs/directories/{path:path}")
     def directory(path: str) -> Response:

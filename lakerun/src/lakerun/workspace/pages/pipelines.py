@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,9 +12,9 @@ from fastapi.responses import Response
 from lakerun.workspace.errors import missing
 from lakerun.workspace.pages.datasets import dataset_drawing, datasets_of, errors_of
 from lakerun.workspace.pages.formats import between
-from lakerun.workspace.pages.paging import LAST_PAGE, Paging
 from lakerun.workspace.pages.render import render
 from lakerun.workspace.pages.states import UPDATE_OVER, state_of
+from lakerun.workspace.paging import LAST_PAGE, numbered_page, reader
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -32,13 +33,11 @@ def router(services: Services) -> APIRouter:
     @routes.get("/pipelines/{pipeline_id}")
     def pipeline(request: Request, pipeline_id: str, page: int = Query(1, ge=1, le=LAST_PAGE)) -> Response:
         found = _pipeline(services, pipeline_id)
-        wanted = Paging(page, UPDATES_PER_PAGE)
-        updates = store.list(
-            "update", pipeline_id, newest_first=True, limit=UPDATES_PER_PAGE + 1, offset=wanted.offset
-        )
-        newest = updates if page == 1 else store.list("update", pipeline_id, newest_first=True, limit=1)
+        newest_first = partial(store.list, "update", pipeline_id, newest_first=True)
+        updates, paging = numbered_page(newest_first, page, UPDATES_PER_PAGE)
+        newest = updates if page == 1 else newest_first(limit=1)
         datasets = _latest_datasets(services, newest)
-        rows = [_update_row(services, update) for update in updates[:UPDATES_PER_PAGE]]
+        rows = [_update_row(services, update) for update in updates]
         return render(
             request,
             "pipeline.html",
@@ -48,7 +47,7 @@ def router(services: Services) -> APIRouter:
             drawing=dataset_drawing(datasets),
             datasets=datasets,
             updates=rows,
-            paging=Paging(page, UPDATES_PER_PAGE, len(updates) > UPDATES_PER_PAGE),
+            paging=paging,
             follow=2 if any(not row["over"] for row in rows) else 10,
         )
 
@@ -67,10 +66,7 @@ def router(services: Services) -> APIRouter:
         events = store.list("event", update_id)
         level = level if level in LEVELS else ""
         listed = [event for event in reversed(events) if level in ("", event.get("level"))]
-        start = (page - 1) * EVENTS_PER_PAGE
-        paging = Paging(
-            page, EVENTS_PER_PAGE, len(listed) > start + EVENTS_PER_PAGE, {"level": level}, "#events"
-        )
+        shown, paging = numbered_page(reader(listed), page, EVENTS_PER_PAGE, {"level": level}, "#events")
         datasets = datasets_of(update, events)
         row = _update_row(services, update)
         return render(
@@ -83,7 +79,7 @@ def router(services: Services) -> APIRouter:
             datasets=datasets,
             drawing=dataset_drawing(datasets),
             errors=errors_of(events),
-            events=listed[start : start + EVENTS_PER_PAGE],
+            events=shown,
             counts={each: sum(event.get("level") == each for event in events) for each in LEVELS},
             level=level,
             paging=paging,

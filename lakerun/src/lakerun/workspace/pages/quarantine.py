@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -18,9 +19,9 @@ from lakerun.sql.query import query
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import rows_of
 from lakerun.workspace.errors import ApiError, missing
-from lakerun.workspace.pages.paging import LAST_PAGE, Paging
 from lakerun.workspace.pages.render import render
 from lakerun.workspace.pages.tables import table_address
+from lakerun.workspace.paging import LAST_PAGE, Fetch, numbered_page, reader
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -68,12 +69,9 @@ def router(services: Services, convention: Convention) -> APIRouter:
         chosen = chosen or max(tables, key=lambda each: each.rows, default=None)
         if rule and (chosen is None or rule not in chosen.rules):
             raise missing("Rule", rule)
-        rows: list[tuple[Any, ...]] = []
-        paging = Paging(page, PER_PAGE)
-        if chosen:
-            rows = _rows(storage, chosen.name, rule, paging.offset)
-            kept = {"table": str(chosen.name), "rule": rule}
-            paging = Paging(page, PER_PAGE, len(rows) > PER_PAGE, kept, "#rows")
+        kept = {"table": str(chosen.name) if chosen else "", "rule": rule}
+        fetch: Fetch[tuple[Any, ...]] = partial(_rows, storage, chosen.name, rule) if chosen else reader(())
+        rows, paging = numbered_page(fetch, page, PER_PAGE, kept, "#rows")
         return render(
             request,
             "quarantine.html",
@@ -81,7 +79,7 @@ def router(services: Services, convention: Convention) -> APIRouter:
             total=sum(each.rows for each in tables),
             chosen=chosen,
             rule=rule,
-            rows=rows[:PER_PAGE],
+            rows=rows,
             paging=paging,
             follow=0,
         )
@@ -104,12 +102,12 @@ def _quarantine(storage: Storage, name: TableName) -> Quarantine | None:
     return Quarantine(name, rows, newest, dict(rows_of(counted)))
 
 
-def _rows(storage: Storage, name: TableName, rule: str, offset: int) -> list[tuple[Any, ...]]:
-    """raw text, source file, ingestion time, broken rules: one page, and a row more if there is another."""
+def _rows(storage: Storage, name: TableName, rule: str, *, offset: int, limit: int) -> list[tuple[Any, ...]]:
+    """Raw text, source file, ingestion time and broken rules of the rows that were kept, the newest first."""
     where = f"WHERE array_contains(broken_rules, {_literal(rule)})" if rule else ""
     statement = (
         f"SELECT raw_text, source_file, ingested_at, broken_rules FROM {_quoted(name)} {where} "
-        f"ORDER BY ingested_at DESC, source_file, raw_text LIMIT {PER_PAGE + 1} OFFSET {offset}"
+        f"ORDER BY ingested_at DESC, source_file, raw_text LIMIT {limit} OFFSET {offset}"
     )
     try:
         return rows_of(query(statement, storage))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,10 +13,10 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from lakerun.workspace.errors import missing
 from lakerun.workspace.pages.formats import between, plural
 from lakerun.workspace.pages.overview import job_row, run_row
-from lakerun.workspace.pages.paging import LAST_PAGE, Paging
 from lakerun.workspace.pages.render import render
 from lakerun.workspace.pages.states import is_over, message_of, run_state
 from lakerun.workspace.pages.tasks import Task, settings_drawing, task_drawing, tasks_of
+from lakerun.workspace.paging import LAST_PAGE, Paging, numbered_page
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -94,9 +95,9 @@ def router(services: Services) -> APIRouter:
 
 
 def _runs(services: Services, job_id: int | None, page: int) -> tuple[list[dict[str, Any]], Paging]:
-    wanted = Paging(page, PER_PAGE)
-    found = services.store.list("run", job_id, newest_first=True, limit=PER_PAGE + 1, offset=wanted.offset)
-    return [run_row(run) for run in found[:PER_PAGE]], Paging(page, PER_PAGE, len(found) > PER_PAGE)
+    newest = partial(services.store.list, "run", job_id, newest_first=True)
+    found, paging = numbered_page(newest, page, PER_PAGE)
+    return [run_row(run) for run in found], paging
 
 
 def _address(services: Services, run_id: int) -> str:

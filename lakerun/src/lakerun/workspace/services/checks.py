@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from lakerun.workspace.errors import invalid
 
 Model = TypeVar("Model", bound=BaseModel)
-Item = TypeVar("Item")
 
 
 def check(model: type[Model], body: object, at: str = "") -> Model:
@@ -23,17 +21,6 @@ def check(model: type[Model], body: object, at: str = "") -> Model:
         field = ".".join(str(part) for part in ((at, *first["loc"]) if at else first["loc"]))
         message = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise invalid(f"{field or 'The request'}: {message}.") from None
-
-
-def page_of(items: Sequence[Item], token: str | None, size: int) -> tuple[list[Item], str | None]:
-    """The page at `token`, None for the first, and the next page's token, None after the last."""
-    offset = 0
-    if token:
-        if not token.isdecimal():
-            raise invalid(f"page_token: {token!r} did not come from an earlier answer.")
-        offset = int(token)
-    following = offset + size
-    return list(items[offset:following]), str(following) if following < len(items) else None
 
 
 def now_ms() -> int:

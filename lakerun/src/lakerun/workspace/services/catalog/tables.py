@@ -14,6 +14,7 @@ from lakerun.pipelines.state import table_kinds
 from lakerun.tables.storage import Storage, TableName, table_version
 from lakerun.tables.table_info import open_table, type_name
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.paging import page_after, page_size
 from lakerun.workspace.store import Document
 
 if TYPE_CHECKING:
@@ -50,15 +51,15 @@ class Tables:
         page_token: str | None = None,
         omit_columns: bool = False,
         omit_properties: bool = False,
-    ) -> tuple[list[Document], str]:
-        """One page of a schema's tables by name, and the token of the next page, empty at the end.
+    ) -> tuple[list[Document], str | None]:
+        """One page of a schema's tables by name, and the token of the next page, None at the end.
 
         Without `max_results` every table comes at once; 0 means a page of the server's size.
         """
         self._check_schema(catalog, schema)
         tables = [t for t in self._storage.tables() if (t.catalog, t.schema) == (catalog, schema)]
-        limit = len(tables) if max_results is None else MAX_PAGE
-        page, following = _page(tables, max_results, page_token, limit)
+        size = page_size(max_results, len(tables) if max_results is None else MAX_PAGE)
+        page, following = page_after(tables, page_token, size, str)
         omitted = {"columns"} if omit_columns else set()
         omitted |= {"properties"} if omit_properties else set()
         kinds = self._kinds()
@@ -73,7 +74,7 @@ class Tables:
         *,
         max_results: int | None = None,
         page_token: str | None = None,
-    ) -> tuple[list[Document], str]:
+    ) -> tuple[list[Document], str | None]:
         """Names and types of a catalog's tables; the patterns are those of LIKE."""
         schemas, names = _like(schema_pattern), _like(table_pattern)
         found = [
@@ -81,7 +82,7 @@ class Tables:
             for t in self._storage.tables()
             if t.catalog == catalog and schemas.fullmatch(t.schema) and names.fullmatch(t.table)
         ]
-        page, following = _page(found, max_results, page_token, MAX_SUMMARIES)
+        page, following = page_after(found, page_token, page_size(max_results, MAX_SUMMARIES), str)
         kinds = self._kinds()
         return [{"full_name": str(t), "table_type": kinds.get(str(t), "MANAGED")} for t in page], following
 
@@ -192,16 +193,6 @@ def _type(kind: Any) -> Document:
         precision, scale = map(int, decimal.groups())
         return {"type_name": "DECIMAL", "type_precision": precision, "type_scale": scale}
     return {"type_name": _TYPE_NAMES.get(kind, kind.upper())}
-
-
-def _page(
-    names: list[TableName], max_results: int | None, page_token: str | None, largest: int
-) -> tuple[list[TableName], str]:
-    if max_results is not None and max_results < 0:
-        raise invalid("max_results: it cannot be less than 0.")
-    size = min(max_results or largest, largest)
-    left = [name for name in names if not page_token or str(name) > page_token]
-    return left[:size], str(left[size - 1]) if len(left) > size else ""
 
 
 def _like(pattern: str | None) -> re.Pattern[str]:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from lakerun.tables.storage import Storage
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.paging import page_after, page_size
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Settings
@@ -94,16 +95,14 @@ class VolumeFiles:
             raise ApiError("NOT_FOUND", f"The directory being accessed is not found: {path}")
         return found
 
-    def entries(self, path: str, page_size: int | None, page_token: str | None) -> tuple[list[Entry], str]:
-        """One page of a folder by name, and the token of the next one, empty at the end."""
+    def entries(self, path: str, size: int | None, page_token: str | None) -> tuple[list[Entry], str | None]:
+        """One page of a folder by name, and the token of the next one, None at the end."""
         folder = self.directory(path)
-        if page_size is not None and page_size < 0:
-            raise invalid("page_size: a page cannot have fewer than 0 entries.")
-        size = min(page_size or MAX_PAGE, MAX_PAGE)
-        names = sorted(name for name in _names(folder) if not page_token or name > page_token)
+        size = page_size(size, MAX_PAGE, "page_size")
+        names, following = page_after(sorted(_names(folder)), page_token, size, str)
         base = "/Volumes" + "".join(f"/{part}" for part in folder.relative_to(self._root).parts)
-        listed = [entry for name in names[:size] if (entry := _entry(folder / name, base))]
-        return listed, names[size - 1] if len(names) > size else ""
+        listed = [entry for name in names if (entry := _entry(folder / name, base))]
+        return listed, following
 
     def make_directory(self, path: str) -> None:
         target = self._locate(path)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from lakerun.workspace.errors import invalid, missing
+from lakerun.workspace.paging import checked_size, page_of
 from lakerun.workspace.services.access.permissions import PermissionService
-from lakerun.workspace.services.checks import now_ms, page_of
+from lakerun.workspace.services.checks import now_ms
 from lakerun.workspace.services.creations import CreationService
 from lakerun.workspace.services.jobs.job_settings import checked_settings
 from lakerun.workspace.store import Document, Store
@@ -62,12 +63,11 @@ class JobService:
         self, *, name: str | None, limit: int, offset: int, token: str | None, tasks: bool
     ) -> tuple[list[Document], str | None]:
         """A page of jobs, the newest first, and the next page's token; `name` is compared without case."""
-        if not 1 <= limit <= JOBS_PER_PAGE_AT_MOST:
-            raise invalid(f"limit: must be from 1 to {JOBS_PER_PAGE_AT_MOST}; given: {limit}.")
+        size = checked_size(limit, JOBS_PER_PAGE_AT_MOST, "limit")
         found = [self._shown(job) for job in self._store.list("job", newest_first=True)]
         if name is not None:
             found = [job for job in found if job["settings"]["name"].lower() == name.lower()]
-        page, following = page_of(found, token or str(offset), limit)
+        page, following = page_of(found, token or str(offset), size)
         if not tasks:
             hidden = ("tasks", "job_clusters", "environments", "parameters")
             for job in page:

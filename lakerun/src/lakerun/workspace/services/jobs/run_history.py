@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from lakerun.workspace.errors import invalid
+from lakerun.workspace.paging import checked_size, number_in, part, reader
 from lakerun.workspace.services.jobs.run_documents import is_active
 from lakerun.workspace.store import Document, Store
 
@@ -98,14 +99,12 @@ class RunHistory:
         """A page of runs, the newest first; tasks are left out unless `expand_tasks`. Times are in ms."""
         if active_only and completed_only:
             raise invalid("active_only and completed_only cannot both be true.")
-        if not 0 <= limit <= LARGEST_PAGE:
-            raise invalid(f"limit: a number from 1 to {LARGEST_PAGE} is expected, not {limit}.")
-        limit = limit or 20
-        before = _token_id(page_token)
+        size = checked_size(limit or 20, LARGEST_PAGE, "limit")
+        before = number_in(page_token)  # the token is the last run's id: new runs do not move the next page
 
         def wanted(run: Document) -> bool:
             return (
-                (before is None or run["run_id"] < before)
+                (not before or run["run_id"] < before)
                 and (not active_only or is_active(run))
                 and (not completed_only or not is_active(run))
                 and (run_type is None or run["run_type"] == run_type)
@@ -113,12 +112,12 @@ class RunHistory:
                 and (start_time_to is None or run["start_time"] <= start_time_to)
             )
 
-        page = _first(self._newest(job_id), wanted, offset, limit + 1)
-        body: Document = {"has_more": len(page) > limit}
+        page, more = part(reader(filter(wanted, self._newest(job_id))), offset, size)
+        body: Document = {"has_more": more}
         if page:
-            body["runs"] = [run if expand_tasks else _without_tasks(run) for run in page[:limit]]
-        if len(page) > limit:
-            body["next_page_token"] = str(page[limit - 1]["run_id"])
+            body["runs"] = [run if expand_tasks else _without_tasks(run) for run in page]
+        if more:
+            body["next_page_token"] = str(page[-1]["run_id"])
         return body
 
     def _newest(self, job_id: int | None) -> Iterator[Document]:
@@ -138,30 +137,8 @@ class RunHistory:
         raise _no_run(run_id)
 
 
-def _first(
-    runs: Iterator[Document], wanted: Callable[[Document], bool], skip: int, count: int
-) -> list[Document]:
-    found: list[Document] = []
-    for run in filter(wanted, runs):
-        if skip:
-            skip -= 1
-            continue
-        found.append(run)
-        if len(found) == count:
-            break
-    return found
-
-
 def _without_tasks(run: Document) -> dict[str, Any]:
     return {key: value for key, value in run.items() if key != "tasks"}
-
-
-def _token_id(token: str | None) -> int | None:
-    if not token:
-        return None
-    if not token.isdigit():
-        raise invalid("page_token: it is not one that an earlier answer gave.")
-    return int(token)
 
 
 def _no_run(run_id: int) -> Exception:

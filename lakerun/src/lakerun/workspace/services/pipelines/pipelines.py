@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from lakerun.tables.storage import Storage, TableName
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.paging import checked_size, page_of
 from lakerun.workspace.services.access.permissions import PermissionService
-from lakerun.workspace.services.checks import check, now_ms, page_of
+from lakerun.workspace.services.checks import check, now_ms
 from lakerun.workspace.services.creations import CreationService
 from lakerun.workspace.store import Document, Store
 
@@ -93,8 +94,7 @@ class PipelineService:
 
     def page(self, *, filter: str | None, size: int, token: str | None) -> tuple[list[Document], str | None]:
         """A page of pipelines by name, and the next page's token; the filter is `name LIKE '%x%'`."""
-        if not 1 <= size <= PER_PAGE_AT_MOST:
-            raise invalid(f"max_results: must be from 1 to {PER_PAGE_AT_MOST}; given: {size}.")
+        size = checked_size(size, PER_PAGE_AT_MOST, "max_results")
         found = sorted(self._store.list("pipeline"), key=lambda pipeline: str(pipeline["name"]))
         if filter:
             pattern = _pattern(filter)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import logging
 import threading
@@ -11,13 +10,15 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from lakerun.errors import LakehouseError
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import Event
 from lakerun.workspace.errors import ApiError, invalid, missing
-from lakerun.workspace.services.checks import now_ms
+from lakerun.workspace.paging import FOREIGN_TOKEN, checked_size, number_in, page_from, page_of
+from lakerun.workspace.services.checks import now_ms, without_none
 from lakerun.workspace.services.compute.compute import Compute
 from lakerun.workspace.services.compute.deployed import Deployed
 from lakerun.workspace.services.jobs.notifications import notify_of_update
@@ -121,18 +122,14 @@ class Updates:
     ) -> Document:
         """A page of the pipeline's updates, the newest first."""
         self._pipeline(pipeline_id)
-        size = _page_size(max_results)
-        offset = int(_read_token(page_token).get("offset", 0)) if page_token else 0
-        found = self._store.list("update", pipeline_id, newest_first=True, limit=size + 1, offset=offset)
-        page = found[:size]
+        size = checked_size(min(max_results, LARGEST_PAGE), LARGEST_PAGE, "max_results")
+        newest = partial(self._store.list, "update", pipeline_id, newest_first=True)
+        page, following = page_from(newest, page_token, size)
         if until_update_id in (ids := [update["update_id"] for update in page]):
-            page, found = page[: ids.index(until_update_id) + 1], []
-        body: Document = {"updates": page}
-        if len(found) > size:
-            body["next_page_token"] = _token(offset=offset + size)
-        if offset:
-            body["prev_page_token"] = _token(offset=max(0, offset - size))
-        return body
+            page, following = page[: ids.index(until_update_id) + 1], None
+        offset = number_in(page_token)
+        previous = str(max(0, offset - size)) if offset else None
+        return without_none({"updates": page, "next_page_token": following, "prev_page_token": previous})
 
     def events(
         self,
@@ -147,22 +144,20 @@ class Updates:
         A page token carries the filter and the order of the call that gave it.
         """
         self._pipeline(pipeline_id)
-        size = _page_size(max_results)
-        offset = 0
-        if page_token:
-            token = _read_token(page_token)
-            filter, order_by, offset = token.get("filter"), token.get("order"), int(token.get("offset", 0))
+        size = checked_size(min(max_results, LARGEST_PAGE), LARGEST_PAGE, "max_results")
+        token = _read_token(page_token) if page_token else {}
+        if token:
+            filter, order_by = token.get("filter"), token.get("order")
         order = (order_by or "timestamp desc").lower().split()
         if order[0] != "timestamp" or order[1:] not in ([], ["asc"], ["desc"]):
             raise invalid(f"order_by: 'timestamp asc' or 'timestamp desc' is expected, not '{order_by}'.")
         newest_first = order[1:] != ["asc"]
         wanted = event_filter(filter or "")
         matching = (e for e in self._all_events(pipeline_id, filter or "", newest_first) if wanted(e))
-        found = list(itertools.islice(matching, offset, offset + size + 1))
-        body: Document = {"events": found[:size]}
-        if len(found) > size:
-            body["next_page_token"] = _token(filter=filter, order=order_by, offset=offset + size)
-        return body
+        page, following = page_of(matching, token.get("page"), size)
+        if following:
+            following = _token(filter=filter, order=order_by, page=following)
+        return without_none({"events": page, "next_page_token": following})
 
     def stop(self, pipeline_id: str) -> None:
         """Cancel the active update; nothing where there is none."""
@@ -361,21 +356,15 @@ def _options(request: Mapping[str, Any]) -> Document:
     return {**flags, **selections}
 
 
-def _page_size(asked: int) -> int:
-    if asked < 1:
-        raise invalid(f"max_results: a number from 1 is expected, not {asked}.")
-    return min(asked, LARGEST_PAGE)
-
-
-def _token(**content: Any) -> str:
+def _token(**content: str | None) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
 
 
-def _read_token(token: str) -> dict[str, Any]:
+def _read_token(token: str) -> dict[str, str | None]:
     try:
         found = json.loads(base64.urlsafe_b64decode(token))
     except ValueError:
         found = None
-    if not isinstance(found, dict):
-        raise invalid("page_token: it is not one that an earlier answer gave.")
+    if not isinstance(found, dict) or not isinstance(found.get("page"), str):
+        raise invalid(FOREIGN_TOKEN)
     return found

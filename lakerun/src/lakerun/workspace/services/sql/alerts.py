@@ -17,7 +17,8 @@ from lakerun.sql.parameters import Parameter
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage
 from lakerun.tables.table_info import rows_of
-from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.errors import ApiError
+from lakerun.workspace.paging import page_of, page_size
 from lakerun.workspace.services.jobs.quartz import parse_quartz
 from lakerun.workspace.services.sql.alert_model import check_alert
 from lakerun.workspace.services.sql.alert_rules import judge
@@ -119,13 +120,10 @@ class Alerts:
             self._store.put(KIND, id, body | {"lifecycle_state": "DELETED"})
         self._unschedule(id)
 
-    def page(self, page_size: int | None = None, page_token: str | None = None) -> tuple[list[Document], str]:
-        """One page, and the token of the next page, empty at the end."""
-        if page_token and not page_token.isdecimal():
-            raise invalid(f"page_token: '{page_token}' is not from an earlier answer.")
-        size, start = min(page_size or MAX_PAGE, MAX_PAGE), int(page_token or 0)
+    def page(self, size: int | None = None, token: str | None = None) -> tuple[list[Document], str | None]:
+        """One page, and the token of the next page, None at the end."""
         active = [body for body in self._store.list(KIND) if body["lifecycle_state"] == "ACTIVE"]
-        return active[start : start + size], str(start + size) if len(active) > start + size else ""
+        return page_of(active, token, page_size(size, MAX_PAGE, "page_size"))
 
     def notifications(self, alert_id: str | None = None, limit: int = 100) -> list[Document]:
         """The newest first."""

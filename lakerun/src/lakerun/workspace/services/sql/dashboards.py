@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakerun.tables.storage import Storage
 from lakerun.workspace.errors import ApiError, invalid, missing
+from lakerun.workspace.paging import page_of, page_size
 from lakerun.workspace.services.files.volume_files import check_name
 from lakerun.workspace.store import Document, Store
 
@@ -126,19 +127,13 @@ class Dashboards:
         self._store.delete(PUBLISHED, id)
 
     def page(
-        self, page_size: int | None = None, page_token: str | None = None, show_trashed: bool = False
-    ) -> tuple[list[Document], str]:
-        """One page without the contents, and the token of the next page, empty at the end."""
-        if page_size is not None and page_size < 0:
-            raise invalid("page_size: it cannot be less than 0.")
-        size = min(page_size or MAX_PAGE, MAX_PAGE)
-        if page_token and not page_token.isdecimal():
-            raise invalid(f"page_token: '{page_token}' is not from an earlier answer.")
-        start = int(page_token or 0)
+        self, size: int | None = None, token: str | None = None, show_trashed: bool = False
+    ) -> tuple[list[Document], str | None]:
+        """One page without the contents, and the token of the next page, None at the end."""
         states = ("ACTIVE", "TRASHED") if show_trashed else ("ACTIVE",)
         found = [body for body in self._store.list(KIND) if body["lifecycle_state"] in states]
-        shown = [{k: v for k, v in body.items() if k not in _DETAILS} for body in found[start : start + size]]
-        return shown, str(start + size) if len(found) > start + size else ""
+        page, following = page_of(found, token, page_size(size, MAX_PAGE, "page_size"))
+        return [{k: v for k, v in body.items() if k not in _DETAILS} for body in page], following
 
     def _active(self, id: str) -> Document:
         body = self.get(id)
