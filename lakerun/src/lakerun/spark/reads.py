@@ -28,6 +28,9 @@ class Reader(Protocol):
         """The query streams files from `path`; the folder from which it shall."""
 
 
+# What streams files: `readStream.load(path)`, and `readStream.json(path)` and its kin.
+FILE_READERS = ("load", "csv", "json", "orc", "parquet", "text", "xml")
+
 _reader: ContextVar[Reader | None] = ContextVar("reader", default=None)
 _installed = False
 _install_lock = threading.Lock()
@@ -67,7 +70,8 @@ def _install() -> None:
         DataFrameReader.table = _hooked(DataFrameReader.table, streaming=False)  # type: ignore[method-assign]
         DataStreamReader.table = _hooked(DataStreamReader.table, streaming=True)  # type: ignore[method-assign]
         SparkSession.table = _session_table(SparkSession.table)  # type: ignore[method-assign]
-        DataStreamReader.load = _stream_load(DataStreamReader.load)  # type: ignore[method-assign]
+        for name in FILE_READERS:
+            setattr(DataStreamReader, name, _stream_of_files(getattr(DataStreamReader, name)))
         _installed = True
 
 
@@ -87,16 +91,16 @@ def _session_table(original: Callable[..., Any]) -> Any:
     return table
 
 
-def _stream_load(original: Callable[..., Any]) -> Any:
-    def load(self: Any, path: str | None = None, *args: Any, **options: Any) -> Any:
+def _stream_of_files(original: Callable[..., Any]) -> Any:
+    def read(self: Any, path: str | None = None, *args: Any, **options: Any) -> Any:
         reader = _reader.get()
         if reader and path is not None:
             path = reader.files(path)
             if not Path(path).is_dir():
                 raise LakehouseError(
                     f"Nothing has arrived in {path}: the folder does not exist. "
-                    "Run the job generate_sample_data first, or put files there."
+                    "Run the job that brings them first, or put files there."
                 )
         return original(self, path, *args, **options)
 
-    return load
+    return read
