@@ -14,7 +14,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakerun.errors import LakehouseError, UnknownNameError
-from lakerun.sql.databricks_sql import SqlError, parse_statement, to_duckdb
+from lakerun.sql.databricks_sql import parse_statement
+from lakerun.sql.duckdb_dialect import LocalDuckDB
+from lakerun.sql.errors import SqlError
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import (
@@ -258,7 +260,7 @@ def test_a_division_by_zero_is_an_error_as_in_spark(storage: Storage) -> None:
     ],
 )
 def test_what_is_not_known_to_mean_the_same_is_refused(storage: Storage, sql: str) -> None:
-    with pytest.raises(SqlError, match=r"not available here.*lakehouse sql --spark"):
+    with pytest.raises(SqlError, match=r"not available here.*lakerun sql --spark"):
         query(sql, storage)
 
 
@@ -299,7 +301,7 @@ def test_an_earlier_version_can_be_read(storage: Storage) -> None:
     assert [row[0] for row in rows("DESCRIBE HISTORY silver_orders", storage)] == [1, 0]
     with pytest.raises(LakehouseError, match="has no version 7; the newest is 1"):
         query("SELECT 1 FROM silver_orders VERSION AS OF 7", storage)
-    with pytest.raises(SqlError, match="'soon' is no time"):
+    with pytest.raises(SqlError, match="'soon' is not a time"):
         query("SELECT 1 FROM silver_orders TIMESTAMP AS OF 'soon'", storage)
 
 
@@ -315,8 +317,8 @@ def test_an_earlier_version_can_be_read(storage: Storage) -> None:
         ("SELECT 1; SELECT 2", "Give one SQL statement; this has 2."),
         ("SELECT quantity FROM silver_orders GROUP BY price", '"quantity" must appear in the GROUP BY'),
         ("SELECT cast(order_id AS int) FROM silver_orders", "Could not convert string 'o1' to INT32"),
-        ("SELECT from_json('{}', 'a int, b')", "'a int, b' is no schema"),
-        ("SELECT from_json('{}', 'what is this')", "'what is this' is no schema"),
+        ("SELECT from_json('{}', 'a int, b')", "'a int, b' is not a schema"),
+        ("SELECT from_json('{}', 'what is this')", "'what is this' is not a schema"),
     ],
 )
 def test_a_wrong_statement_is_one_line(storage: Storage, sql: str, message: str) -> None:
@@ -474,7 +476,16 @@ print(sorted(set(sys.modules) & {{"pyspark", "pandas", "py4j"}}))
 
 def test_a_translation_leaves_nothing_of_the_dialect_behind() -> None:
     sql = "SELECT timestampdiff(SECOND, a, b) FROM t LATERAL VIEW explode(from_json(j, 'array<int>')) x AS y"
-    translated = to_duckdb(parse_statement(sql))
+    translated = parse_statement(sql).sql(dialect=LocalDuckDB)
     assert translated == (
         "SELECT DATE_SUB('second', a, b) FROM t CROSS JOIN UNNEST(SPARK_FROM_JSON(j, '[\"INT\"]')) AS x(y)"
     )
+
+
+def test_a_translation_changes_only_the_statements_own_nodes() -> None:
+    tree = parse_statement("SELECT try_divide(a, b / c) FROM t")
+    before = tree.sql("databricks")
+    assert tree.sql(dialect=LocalDuckDB) == (
+        "SELECT CASE WHEN (SPARK_DIVIDE(b, c)) <> 0 THEN a / (SPARK_DIVIDE(b, c)) ELSE NULL END FROM t"
+    )
+    assert tree.sql("databricks") == before

@@ -137,7 +137,7 @@ def test_parameters_have_types_and_are_never_sql(client: WorkspaceClient) -> Non
     assert rows(client, "SELECT count(*) FROM IDENTIFIER(:table)", parameters=table) == [["2"]]
     assert "42P02" in failure(client, "SELECT :naem", parameters=evil)
     assert "Given: name" in failure(client, "SELECT :naem", parameters=evil)
-    assert "is no SQL type" in failure(client, "SELECT :n", parameters=[value_of("n", "2", "NUMBERS")])
+    assert "is not an SQL type" in failure(client, "SELECT :n", parameters=[value_of("n", "2", "NUMBERS")])
     assert "CAST_INVALID_INPUT" in failure(client, "SELECT :n", parameters=[value_of("n", "two", "INT")])
 
 

@@ -147,7 +147,7 @@ class _NotebookRun:
     def _sql(self, cell: Cell) -> None:
         import sqlglot
 
-        from lakerun.sql.databricks_sql import SqlError
+        from lakerun.sql.errors import SqlError
 
         spark = self._names["spark"]
         try:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from lakerun.errors import first_line
-from lakerun.sql.databricks_sql import SqlError, parse_statement, stored_tables
+from lakerun.sql.databricks_sql import parse_statement, stored_tables
+from lakerun.sql.errors import SqlError
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import find_table
 

@@ -9,7 +9,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakerun.errors import closest_first
-from lakerun.sql.databricks_sql import DIALECT, SqlError
+from lakerun.sql.duckdb_dialect import DIALECT
+from lakerun.sql.errors import SqlError
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Parameter:
 def bind(tree: exp.Expr, parameters: Iterable[Parameter]) -> exp.Expr:
     """The statement with its values, each cast to its type. A value is never read as SQL.
 
-    `IDENTIFIER(:name)` names a table. Raises SqlError for a parameter without a value or of no type.
+    `IDENTIFIER(:name)` names a table. Raises SqlError for a parameter without a value or of an
+    unknown type.
     """
     given = {parameter.name: parameter for parameter in parameters}
     values = {name: _literal(parameter) for name, parameter in given.items()}
@@ -59,7 +61,7 @@ def _bind_identifiers(tree: exp.Expr, given: dict[str, Parameter]) -> None:
         try:
             named = exp.to_table(name, dialect=DIALECT)
         except SqlglotError:
-            raise SqlError(f"IDENTIFIER: '{name}' is no table name.") from None
+            raise SqlError(f"IDENTIFIER: '{name}' is not a valid table name.") from None
         for part in ("this", "db", "catalog"):
             table.set(part, named.args.get(part))
 
@@ -68,7 +70,7 @@ def _literal(parameter: Parameter) -> exp.Expr:
     try:
         kind = exp.DataType.build(parameter.type or "STRING", dialect=DIALECT, udt=False)
     except (SqlglotError, ValueError):
-        raise SqlError(f"Parameter '{parameter.name}': '{parameter.type}' is no SQL type.") from None
+        raise SqlError(f"Parameter '{parameter.name}': '{parameter.type}' is not an SQL type.") from None
     if kind.this in exp.DataType.NESTED_TYPES:
         raise SqlError(f"Parameter '{parameter.name}': the type {parameter.type} is not possible.")
     text = exp.null() if parameter.value is None else exp.Literal.string(parameter.value)

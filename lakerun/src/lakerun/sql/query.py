@@ -18,16 +18,9 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from lakerun.errors import LakehouseError, UnknownNameError, closest_first
-from lakerun.sql.databricks_sql import (
-    DIALECT,
-    MACROS,
-    SqlError,
-    parse_statement,
-    position,
-    spark_hint,
-    stored_tables,
-    to_duckdb,
-)
+from lakerun.sql.databricks_sql import parse_statement, position, stored_tables
+from lakerun.sql.duckdb_dialect import DIALECT, MACROS, LocalDuckDB
+from lakerun.sql.errors import SqlError, UnknownInSqlError, not_available, spark_hint
 from lakerun.sql.names import detailed, show
 from lakerun.sql.parameters import Parameter, bind
 from lakerun.tables.storage import Storage, TableName
@@ -121,7 +114,7 @@ def _select(
     tables = [open_table(storage, reference.name, reference.version) for reference in references]
     known = [[column.name for column in columns_of(table)] for table in tables]
     _rename(tree, references)
-    translated = to_duckdb(tree)
+    translated = tree.sql(dialect=LocalDuckDB)
 
     def run(streaming: bool) -> pa.Table:
         import pyarrow as pa
@@ -217,14 +210,6 @@ def _resolve(
     return _Reference(node, found, _version(node))
 
 
-class UnknownInSqlError(SqlError):
-    """A statement names a table or column that does not exist; lists the valid ones, the closest first."""
-
-    def __init__(self, error: UnknownNameError, where: str) -> None:
-        super().__init__(f"{error} ({where})" if where else str(error))
-        self.valid = error.valid
-
-
 def _version(node: exp.Table) -> int | str | None:
     clause = node.args.get("version")
     if clause is None:
@@ -237,7 +222,7 @@ def _version(node: exp.Table) -> int | str | None:
     try:
         at = datetime.fromisoformat(value.name)
     except ValueError:
-        raise SqlError(f"'{value.name}' is no time such as '2024-03-01 12:00:00'.") from None
+        raise SqlError(f"'{value.name}' is not a time such as '2024-03-01 12:00:00'.") from None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat()
 
 
@@ -264,7 +249,7 @@ def _session_values(tree: exp.Expr, catalog: str | None, schema: str | None) -> 
         value = values[type(node)]
         if value is None:
             name = node.sql(DIALECT).lower().removesuffix("()")
-            raise SqlError(f"The function '{name}' is not available here. {spark_hint()}")
+            raise not_available(name)
         node.replace(exp.Literal.string(value))
 
 
@@ -304,7 +289,7 @@ def _explained(error: duckdb.Error, sql: str, tree: exp.Expr, columns: Iterable[
         return UnknownInSqlError(problem, where)
     function = re.search(r"Function with name \"?(\w+)\"? does not exist", text)
     if function:
-        return SqlError(f"The function '{function.group(1)}' is not available here. {spark_hint()}")
+        return not_available(function.group(1))
     message = " ".join(re.split(r"\n\s*\nLINE \d+:", text)[0].split())
     return SqlError(f"SQL: {message}")
 

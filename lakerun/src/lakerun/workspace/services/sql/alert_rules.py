@@ -99,7 +99,9 @@ def _read(text: str, like: Any) -> Any:
             return read.replace(tzinfo=like.tzinfo) if read.tzinfo is None else read
         return date.fromisoformat(text) if isinstance(like, date) else Decimal(text)
     except (ArithmeticError, ValueError, KeyError):
-        raise LakehouseError(f"The alert compares '{text}' with {like!r}, which is no such value.") from None
+        raise LakehouseError(
+            f"The alert compares '{text}' with {like!r}, which is not such a value."
+        ) from None
 
 
 def _numbers(values: list[Any]) -> list[Any]:
