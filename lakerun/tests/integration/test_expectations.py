@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from integration.lab import Lab, dataset, failed
+from lakerun.pipelines.results import SkipReason
 
 GOOD = {"id": 1, "price": 10.0, "status": "paid"}
 
@@ -21,6 +22,10 @@ def source(folder: str, limit: int = 1000, least: int = 0) -> str:
     @dp.expect_or_fail("some_revenue", "total > {least}")
     def revenue():
         return spark.read.table("orders").agg(F.sum("price").alias("total"))
+
+    @dp.materialized_view(name="report")
+    def report():
+        return spark.read.table("revenue")
     """
 
 
@@ -63,7 +68,10 @@ def test_a_failed_expectation_leaves_the_table_and_keeps_the_rows_for_the_next_r
     assert failed(refused, "orders")["price_below_limit"] == 2
     for part in ("main.shop.orders", "price_below_limit", "2 of 3 rows", '"price":'):
         assert part in orders.note
-    assert dataset(refused, "revenue").status == "SKIPPED"
+    for after, note in (("revenue", "upstream orders failed"), ("report", "upstream revenue failed")):
+        skipped = dataset(refused, after)
+        assert (skipped.status, skipped.skip_reason) == ("SKIPPED", SkipReason.UPSTREAM_FAILED)
+        assert skipped.note == note
     assert lab.rows("orders") == before
 
     allowed = lab.run(source(folder, limit=10_000))

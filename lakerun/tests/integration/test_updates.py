@@ -6,6 +6,7 @@ import pytest
 
 from integration.lab import Lab, dataset
 from lakerun.errors import GraphError, LakehouseError, UnknownNameError
+from lakerun.pipelines.results import SkipReason
 
 CHAIN = """
     @dp.table(name="raw", comment="As it arrived", table_properties={{"quality": "bronze"}})
@@ -47,6 +48,7 @@ def test_an_update_is_incremental_and_a_second_one_without_news_runs_nothing(lab
 
     idle = lab.run(chain(folder))
     assert {item.status for item in idle.datasets} == {"SKIPPED"}
+    assert {item.skip_reason for item in idle.datasets} == {SkipReason.UP_TO_DATE}
 
     lab.arrive("raw", [{"id": 2, "n": 4}])
     second = lab.run(chain(folder))

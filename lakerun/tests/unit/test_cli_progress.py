@@ -11,7 +11,7 @@ from rich.console import Console
 from lakerun.cli.progress import LiveView, Plain, RunState, progress_on
 from lakerun.cli.summary import print_summary, reason, succeeded
 from lakerun.jobs.results import JobResult, TaskResult, TaskUpdate
-from lakerun.pipelines.results import DatasetResult, Event, ExpectationResult, UpdateResult
+from lakerun.pipelines.results import DatasetResult, Event, ExpectationResult, SkipReason, UpdateResult
 
 SILVER = "c.s.silver_orders"
 
@@ -175,11 +175,14 @@ def test_what_is_dropped_into_a_quarantine_table_is_called_quarantined() -> None
 
 
 def test_what_had_nothing_to_do_is_one_line() -> None:
+    current = SkipReason.UP_TO_DATE
     text = summary(
         update(
             ORDERS,
-            DatasetResult("c.s.gold_a", "materialized view", "SKIPPED", note="up to date"),
-            DatasetResult("c.s.gold_b", "materialized view", "SKIPPED"),
+            DatasetResult(
+                "c.s.gold_a", "materialized view", "SKIPPED", note="up to date", skip_reason=current
+            ),
+            DatasetResult("c.s.gold_b", "view", "SKIPPED", skip_reason=current),
         )
     )
     assert "up to date: gold_a, gold_b" in text.splitlines()
@@ -187,7 +190,13 @@ def test_what_had_nothing_to_do_is_one_line() -> None:
 
 def test_what_was_skipped_for_a_failure_says_why() -> None:
     failed = DatasetResult(SILVER, "streaming table", "FAILED", note="expectation 'x' failed")
-    after = DatasetResult("c.s.gold", "materialized view", "SKIPPED", note="silver_orders failed")
+    after = DatasetResult(
+        "c.s.gold",
+        "materialized view",
+        "SKIPPED",
+        note="silver_orders failed",
+        skip_reason=SkipReason.UPSTREAM_FAILED,
+    )
     result = update(failed, after, state="FAILED", error="silver_orders: expectation 'x' failed")
     text = summary(result)
     assert "silver_orders FAILED" in text

@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Mapping
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Mapping
 from typing import Any
 
 from lakerun.bundles.model import JobSpec, TaskSpec
 from lakerun.bundles.sections import Section
 from lakerun.bundles.yaml_tree import plain
+from lakerun.dag import find_cycle
 from lakerun.errors import UnknownNameError
 
 RUN_IF = (
@@ -57,16 +57,6 @@ def read_job(section: Section, key: str, presets: Section) -> JobSpec:
     )
     _check_graph(section, job)
     return job
-
-
-def circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
-    """The nodes of a circle, the first one repeated at the end; empty where there is none."""
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        # graphlib lists each node before the one that waits for it.
-        return [str(node) for node in reversed(error.args[1])]
-    return []
 
 
 def _task(section: Section, environments: Mapping[str, tuple[str, ...]]) -> TaskSpec:
@@ -197,5 +187,5 @@ def _check_graph(section: Section, job: JobSpec) -> None:
                 raise entry.error("task_key", str(UnknownNameError("task", upstream, keys)))
             if upstream in task.outcomes and kinds[upstream] != "condition":
                 raise entry.error("outcome", f"task '{upstream}' is no condition_task and has no outcome")
-    if cycle := circle({task.key: task.depends_on for task in job.tasks}):
+    if cycle := find_cycle({task.key: task.depends_on for task in job.tasks}):
         raise section.error("tasks", f"tasks wait for each other in a circle: {' -> '.join(cycle)}")

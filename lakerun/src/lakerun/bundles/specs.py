@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lakerun.bundles.job_specs import circle, read_job
+from lakerun.bundles.job_specs import read_job
 from lakerun.bundles.model import JobSpec, PipelineSpec
 from lakerun.bundles.sections import Section
 from lakerun.bundles.yaml_tree import YamlMap
+from lakerun.dag import find_cycle
 from lakerun.errors import UnknownNameError
 from lakerun.tables.storage import TableName
 
@@ -34,7 +35,7 @@ def job_specs(
     calls = {
         key: {t.payload["job_id"] for t in job.tasks if t.kind == "run_job"} for key, job in jobs.items()
     }
-    if cycle := circle(calls):
+    if cycle := find_cycle(calls):
         raise found.error(cycle[0], f"jobs run each other in a circle: {' -> '.join(cycle)}")
     return jobs
 

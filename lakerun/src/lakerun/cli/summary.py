@@ -10,13 +10,12 @@ from rich.markup import escape
 from lakerun.cli.output import new_table
 from lakerun.cli.progress import short_name
 from lakerun.jobs.results import JobResult
-from lakerun.pipelines.results import DatasetResult, ExpectationResult, UpdateResult
+from lakerun.pipelines.results import DatasetResult, ExpectationResult, SkipReason, UpdateResult
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-UP_TO_DATE = ("", "up to date")  # notes of a dataset that had nothing to do
 # What a broken expectation does to the row; a dropped one may be kept in the entity's quarantine table.
 VERBS = {"ALLOW": "warned", "DROP": "dropped", "FAIL": "failed"}
 STYLES = {"ALLOW": "yellow", "DROP": "yellow", "FAIL": "bold red"}
@@ -62,9 +61,7 @@ def reason(result: UpdateResult | JobResult) -> str:
 
 def _print_update(console: Console, update: UpdateResult) -> None:
     console.print(f"\n[bold]{escape(update.pipeline)}[/] {update.state} in {update.seconds:.1f} s")
-    current = [
-        dataset for dataset in update.datasets if dataset.status == "SKIPPED" and dataset.note in UP_TO_DATE
-    ]
+    current = [dataset for dataset in update.datasets if dataset.skip_reason is SkipReason.UP_TO_DATE]
     shown = [dataset for dataset in update.datasets if dataset not in current]
     if shown:
         table = new_table(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from lakerun.bundles.model import JobSpec, PipelineSpec, TaskSpec
+from lakerun.dag import DagRun
 from lakerun.errors import LakehouseError, UnknownNameError
 from lakerun.jobs.dynamic_values import substitute, time_values
 from lakerun.jobs.results import JobResult, TaskListener, TaskResult, TaskState, TaskUpdate
@@ -153,10 +153,16 @@ class _Run:
     stop: threading.Event
     on_task: TaskListener
     task_run: TaskRun
-    results: dict[str, TaskResult] = field(default_factory=dict)
-    running: set[str] = field(default_factory=set)
-    finished: queue.SimpleQueue[TaskResult] = field(default_factory=queue.SimpleQueue)
     timed_out: bool = False
+
+    def __post_init__(self) -> None:
+        self._dag = DagRun(
+            {key: task.depends_on for key, task in self.tasks.items()},
+            end_without_running=self._end_without_running,
+            run=self._run_task,
+            # A daemon: who presses Ctrl-C twice does not wait for tasks.
+            submit=lambda work: threading.Thread(target=work, daemon=True).start(),
+        )
 
     def to_end(self, run_id: str) -> JobResult:
         clock = time.monotonic()
@@ -164,15 +170,15 @@ class _Run:
         for key in self.tasks:
             self.on_task(self._update(key, "PENDING"))
         interrupted: KeyboardInterrupt | None = None
-        while len(self.results) < len(self.tasks):
+        while self._dag.active:
             try:
                 if self.canceled.is_set():
                     self.stop.set()
                 elif deadline and time.monotonic() > deadline:
                     self.timed_out = True
                     self.stop.set()
-                self._start_ready()
-                self._wait()
+                self._dag.step(POLL_SECONDS)
+                self.task_run.stop_late_attempts()
             except KeyboardInterrupt as interrupt:
                 if interrupted:
                     raise  # asked twice: do not wait
@@ -181,67 +187,36 @@ class _Run:
         if interrupted:
             raise interrupted
         state, error = self._state()
-        results = tuple(self.results[key] for key in self.tasks)
+        results = tuple(self._dag.results[key] for key in self.tasks)
         return JobResult(self.job.key, run_id, state, results, time.monotonic() - clock, error)
 
-    def _start_ready(self) -> None:
-        """Start every task whose dependencies are done; one that must not run ends here, and so on."""
-        ended = True
-        while ended:
-            ended = False
-            for key, task in self.tasks.items():
-                if key in self.results or key in self.running:
-                    continue
-                if any(other in self.tasks and other not in self.results for other in task.depends_on):
-                    continue
-                if self._end_without_running(task):
-                    ended = True
-                else:
-                    self.running.add(key)
-                    threading.Thread(
-                        target=self._run_task, args=(task, dict(self.results)), daemon=True
-                    ).start()
-
-    def _end_without_running(self, task: TaskSpec) -> bool:
+    def _end_without_running(self, key: str) -> TaskResult | None:
+        task = self.tasks[key]
         state: TaskState | None
         if task.disabled:
             state, reason = "DISABLED", "the task is disabled"
         else:
-            states = {key: result.state for key, result in self.results.items()}
+            states = {key: result.state for key, result in self._dag.results.items()}
             state, reason = state_before(task, states, self.task_run.outcomes)
             if self.stop.is_set() and state is None:
                 state, reason = "CANCELED", self._stop_reason()
         if state is None:
-            return False
+            return None
         now = datetime.now(UTC)
-        self.results[task.key] = TaskResult(task.key, state, 0.0, reason, attempts=0)
-        self.on_task(replace(self._update(task.key, state), message=reason, started=now, ended=now))
-        return True
+        self.on_task(replace(self._update(key, state), message=reason, started=now, ended=now))
+        return TaskResult(key, state, 0.0, reason, attempts=0)
 
-    def _run_task(self, task: TaskSpec, before: Mapping[str, TaskResult]) -> None:
+    def _run_task(self, key: str, before: Mapping[str, TaskResult]) -> TaskResult:
         try:
-            result = self.task_run.run(task, before)
+            return self.task_run.run(self.tasks[key], before)
         except BaseException as error:  # a run must never wait for a task that cannot report
-            logger.exception("job %s, task %s could not be run", self.job.key, task.key)
-            result = TaskResult(task.key, "FAILED", 0.0, f"{type(error).__name__}: {error}")
-        self.finished.put(result)
-
-    def _wait(self) -> None:
-        """Take in finished tasks, waiting for a moment at most."""
-        try:
-            result = self.finished.get(timeout=POLL_SECONDS) if self.running else None
-            while result:
-                self.running.remove(result.key)
-                self.results[result.key] = result
-                result = self.finished.get_nowait()
-        except queue.Empty:
-            pass
-        self.task_run.stop_late_attempts()
+            logger.exception("job %s, task %s could not be run", self.job.key, key)
+            return TaskResult(key, "FAILED", 0.0, f"{type(error).__name__}: {error}")
 
     def _state(self) -> tuple[TaskState, str | None]:
         upstream = {key for task in self.tasks.values() for key in task.depends_on}
-        leaves = [result.state for key, result in self.results.items() if key not in upstream]
-        others = [result.state for key, result in self.results.items() if key in upstream]
+        leaves = [result.state for key, result in self._dag.results.items() if key not in upstream]
+        others = [result.state for key, result in self._dag.results.items() if key in upstream]
         state = job_state(leaves, others)
         if self.stop.is_set() and state != "SUCCESS":
             return "TIMEDOUT" if self.timed_out else "CANCELED", self._stop_reason()

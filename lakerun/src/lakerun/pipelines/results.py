@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 Level = Literal["METRICS", "INFO", "WARN", "ERROR"]
@@ -38,12 +39,19 @@ class ExpectationResult:
     failed: int
 
 
+class SkipReason(StrEnum):
+    """Why an update did nothing to a dataset."""
+
+    UP_TO_DATE = "UP_TO_DATE"
+    UPSTREAM_FAILED = "UPSTREAM_FAILED"
+
+
 @dataclass(frozen=True)
 class DatasetResult:
     """What one update did to one dataset. `name` is the table's full name; rows and seconds are sums.
 
-    `kind`: streaming table, materialized view. `status`: COMPLETED, FAILED, SKIPPED (nothing new, or
-    something upstream failed: see `note`).
+    `kind`: streaming table, materialized view. `status`: COMPLETED, FAILED, STOPPED, or SKIPPED, which has
+    a `skip_reason`. `note` is what a user reads about it.
     """
 
     name: str
@@ -54,6 +62,7 @@ class DatasetResult:
     seconds: float = 0.0
     expectations: tuple[ExpectationResult, ...] = ()
     note: str = ""
+    skip_reason: SkipReason | None = None
     metrics: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -9,11 +9,12 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakerun.dag import DagRun
 from lakerun.errors import LakehouseError
 from lakerun.pipelines import expectations as ex
 from lakerun.pipelines.event_log import EventLog, error_of
@@ -27,7 +28,7 @@ from lakerun.pipelines.executor import (
 )
 from lakerun.pipelines.expectations import ExpectationCounts, Observe
 from lakerun.pipelines.graph import Dataset, Flow, Graph, QueryReader, read_delta
-from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level
+from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level, SkipReason
 from lakerun.pipelines.state import FlowProgress, Refreshed, State
 from lakerun.spark.session import activate
 from lakerun.tables.storage import Storage, TableName, data_changed_since, table_version
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 PUBLISH_EVERY_SECONDS = 2.0
 STOP_POLL_SECONDS = 0.25
 STOPPED = "the update was canceled"
+UP_TO_DATE = "up to date"
 KINDS = {"STREAMING_TABLE": "streaming table", "MATERIALIZED_VIEW": "materialized view"}
 
 
@@ -89,7 +91,6 @@ class GraphRun:
         self._stop = stop
         self._graph, self._chosen, self._storage, self._pipeline = graph, chosen, storage, pipeline
         self._state, self._log, self._executor, self._session = state, log, executor, session
-        self._results: dict[TableName, DatasetResult] = {}
         self._published = time.monotonic()
 
     def run(self) -> list[DatasetResult]:
@@ -97,64 +98,63 @@ class GraphRun:
 
         Once the update is told to stop, streams end where they are and datasets that wait do not start.
         """
-        waiting = [name for name in self._graph.datasets if name in self._chosen]
-        for name in waiting:
+        names = [name for name in self._graph.datasets if name in self._chosen]
+        for name in names:
             for flow in self._graph.datasets[name].flows:
                 self._flow_event(name, flow, "QUEUED")
-        running: dict[Future[DatasetResult], TableName] = {}
         # One thread more than cores: one of them usually waits for the driver, not for a core.
         with ThreadPoolExecutor(max_workers=(os.cpu_count() or 2) + 1) as pool:
+            self._dag = DagRun(
+                {name: self._graph.datasets[name].upstream & self._chosen for name in names},
+                end_without_running=self._end_without_running,
+                run=lambda name, before: self._run_dataset(name),
+                submit=pool.submit,
+            )
             try:
-                while waiting or running:
+                while self._dag.active:
                     if self._stop.is_set():
                         self._stop_streams()
-                    for name in [n for n in waiting if self._stop.is_set() or self._ready(n)]:
-                        waiting.remove(name)
-                        if self._stop.is_set():
-                            self._results[name] = self._not_started(name)
-                        elif blocked := self._failed_upstream(name):
-                            self._skip_after_failure(name, blocked)
-                        else:
-                            running[pool.submit(self._run_dataset, name)] = name
-                    if running:
-                        finished, _ = wait(running, STOP_POLL_SECONDS, return_when=FIRST_COMPLETED)
-                        for future in finished:
-                            self._results[running.pop(future)] = future.result()
-                        self._publish_sometimes()
+                    self._dag.step(STOP_POLL_SECONDS)
+                    self._publish_sometimes()
             except BaseException:
                 self._stop_streams()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-        return [self._results[name] for name in self._graph.datasets if name in self._results]
+        return [self._dag.results[name] for name in names]
 
     def _stop_streams(self) -> None:
         """Stop what streams now: every batch is whole or not there, however it ends."""
         for query in self._session.streams.active:
             query.stop()
 
-    def _not_started(self, name: TableName) -> DatasetResult:
-        dataset = self._graph.datasets[name]
-        for flow in dataset.flows:
-            self._flow_event(name, flow, "STOPPED", message=STOPPED)
-        return DatasetResult(str(name), KINDS[dataset.definition.kind], "STOPPED", note=STOPPED)
-
-    def _ready(self, name: TableName) -> bool:
-        return all(n in self._results for n in self._graph.datasets[name].upstream if n in self._chosen)
+    def _end_without_running(self, name: TableName) -> DatasetResult | None:
+        if self._stop.is_set():
+            return self._not_run(name, "STOPPED", STOPPED)
+        if upstream := self._failed_upstream(name):
+            note = f"upstream {upstream.table} failed"
+            return self._not_run(name, "SKIPPED", note, level="WARN", reason=SkipReason.UPSTREAM_FAILED)
+        return None
 
     def _failed_upstream(self, name: TableName) -> TableName | None:
         for upstream in sorted(self._graph.datasets[name].upstream, key=str):
-            result = self._results.get(upstream)
-            if result and (result.status == "FAILED" or result.note.startswith("upstream")):
+            result = self._dag.results.get(upstream)
+            if result and (result.status == "FAILED" or result.skip_reason is SkipReason.UPSTREAM_FAILED):
                 return upstream
         return None
 
-    def _skip_after_failure(self, name: TableName, upstream: TableName) -> None:
+    def _not_run(
+        self,
+        name: TableName,
+        status: FlowStatus,
+        note: str,
+        *,
+        level: Level = "INFO",
+        reason: SkipReason | None = None,
+    ) -> DatasetResult:
         dataset = self._graph.datasets[name]
-        note = f"upstream {upstream.table} failed"
         for flow in dataset.flows:
-            self._flow_event(name, flow, "SKIPPED", level="WARN", message=note)
-        kind = KINDS[dataset.definition.kind]
-        self._results[name] = DatasetResult(str(name), kind, "SKIPPED", note=note)
+            self._flow_event(name, flow, status, level=level, message=note)
+        return DatasetResult(str(name), KINDS[dataset.definition.kind], status, note=note, skip_reason=reason)
 
     def _run_dataset(self, name: TableName) -> DatasetResult:
         activate(self._session)
@@ -165,6 +165,7 @@ class GraphRun:
         did_something = False
         status: FlowStatus = "COMPLETED"
         note = ""
+        skip_reason = None
         for flow in dataset.flows:
             if self._stop.is_set():
                 self._flow_event(name, flow, "STOPPED", message=STOPPED)
@@ -177,7 +178,7 @@ class GraphRun:
             except Exception as error:
                 status, note = "FAILED", self._failed(dataset, flow, tally, error)
         if not did_something and status == "COMPLETED":
-            status, note = "SKIPPED", "up to date"
+            status, note, skip_reason = "SKIPPED", UP_TO_DATE, SkipReason.UP_TO_DATE
         return DatasetResult(
             name=str(name),
             kind=kind,
@@ -187,6 +188,7 @@ class GraphRun:
             seconds=time.monotonic() - started,
             expectations=tuple(tally.expectations.values()),
             note=note,
+            skip_reason=skip_reason,
             metrics=tally.metrics,
         )
 
@@ -201,7 +203,7 @@ class GraphRun:
     def _refresh(self, dataset: Dataset, flow: Flow, tally: _Tally) -> bool:
         table = self._storage.table_path(dataset.name)
         if self._is_fresh(dataset, flow, table):
-            self._flow_event(dataset.name, flow, "SKIPPED", message="up to date")
+            self._flow_event(dataset.name, flow, "SKIPPED", message=UP_TO_DATE)
             return False
         self._flow_event(dataset.name, flow, "STARTING")
         inputs = self._versions(flow.reads)
@@ -235,7 +237,7 @@ class GraphRun:
                 f"--full-refresh {dataset.name.table}."
             )
         if progress and self._nothing_new(flow, progress):
-            self._flow_event(dataset.name, flow, "SKIPPED", message="up to date")
+            self._flow_event(dataset.name, flow, "SKIPPED", message=UP_TO_DATE)
             return False
         if progress is None:
             progress = FlowProgress(uuid.uuid4().hex, -1, None)
