@@ -224,7 +224,10 @@ def test_the_site_shows_every_page_once() -> None:
 
     shown = pages(site["nav"])
     assert len(shown) == len(set(shown))
-    assert {f"docs/{page}" for page in shown} == {name for name in DOCUMENTS if name.startswith("docs/")}
+    # The decisions are many: their index leads to each of them.
+    listed = re.findall(r"^- \[.+\]\((.+)\)$", DOCUMENTS["docs/decisions/index.md"], re.MULTILINE)
+    pages_of_site = {f"docs/{page}" for page in [*shown, *(f"decisions/{page}" for page in listed)]}
+    assert pages_of_site == {name for name in DOCUMENTS if name.startswith("docs/")}
 
 
 def test_every_module_of_the_reference_exists() -> None:
@@ -248,3 +251,14 @@ def test_the_python_examples_give_what_they_show(document: str) -> None:
             assert doctest.DocTestRunner().run(example).failed == 0
         else:
             compile(block, document, "exec")
+
+
+def test_every_decision_has_its_number_its_parts_and_its_place() -> None:
+    pages = sorted(name for name in DOCUMENTS if re.match(r"docs/decisions/\d", name))
+    for number, name in enumerate(pages, 1):
+        text = DOCUMENTS[name]
+        assert name.startswith(f"docs/decisions/{number:03}-")
+        assert text.startswith(f"# {number}. ")
+        parts = re.findall(r"^## (.+)$", text, re.MULTILINE)
+        assert parts == ["Context", "Decision", "Consequences", "Where"]
+        assert re.search(r"^- `.+`$", text, re.MULTILINE)
