@@ -27,5 +27,11 @@ def wheel_version() -> str:
 def _build_settings() -> str:
     """The tables of pyproject.toml that shape the wheel. What only tests and tools read is left out."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    shaping = [settings["project"], settings["build-system"], settings["tool"]["hatch"]]
+    hatch = settings["tool"]["hatch"]
+    shaping = [
+        settings["project"],
+        settings["build-system"],
+        hatch["version"],
+        hatch["build"]["targets"]["wheel"],
+    ]
     return json.dumps(shaping, sort_keys=True)

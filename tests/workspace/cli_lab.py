@@ -27,6 +27,7 @@ class CliLab:
 
     def __init__(self, folder: Path) -> None:
         self.project = folder / "project"
+        self.runtime_wheel = self.project / "lakerun" / "dist" / "lakerun-0.1.0-py3-none-any.whl"
         self.home = folder / "home"
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("DATABRICKS_")},

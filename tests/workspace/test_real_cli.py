@@ -22,6 +22,9 @@ FILES = {"dev": "developer@example.com", "staging": SERVICE_PRINCIPAL, "prod": S
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliLab]:
     started = CliLab(tmp_path_factory.mktemp("cli"))
+    # The runtime's own build, which no deployment deletes or uploads.
+    started.runtime_wheel.parent.mkdir()
+    started.runtime_wheel.write_bytes(b"")
     started.start()
     yield started
     started.stop()
@@ -109,6 +112,7 @@ def check_deployed(lab: CliLab, target: str) -> None:
     assert f"{root}/files/src/pipelines/medallion/gold.py" in pipeline_files
     wheels = list(client.workspace.list(f"{root}/artifacts/.internal"))
     assert len(wheels) == 1
+    assert lab.runtime_wheel.exists()
     dependencies = (medallion.spec.environment and medallion.spec.environment.dependencies) or []
     assert dependencies == [wheels[0].path]
 

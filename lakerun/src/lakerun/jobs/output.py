@@ -132,6 +132,9 @@ class _Stream(io.TextIOBase):
             with suppress(ValueError):
                 self.fallback.flush()
 
+    def close(self) -> None:
+        """Nothing: the stream that it replaced stays open, and Python closes this one at its very end."""
+
     def fileno(self) -> int:
         return self.fallback.fileno()
 
