@@ -8,8 +8,8 @@ from itertools import combinations
 
 import pytest
 
+from lakerun.formats import duration, size
 from lakerun.workspace.pages.drawing import Box, draw
-from lakerun.workspace.pages.formats import duration, size
 from lakerun.workspace.pages.layout import Layout, Size, lay_out
 
 BOX = Size(200, 60)

@@ -28,7 +28,8 @@ def show(context: typer.Context, env: EnvironmentOption = LOCAL, as_json: JsonOp
     from rich.markup import escape
 
     from ecommerce_lakehouse.config import get_config
-    from lakerun.cli.output import console, new_table, print_json, text_value
+    from lakerun.cli.output import console, new_table, print_json
+    from lakerun.formats import text_value
     from lakerun.tables.storage import Storage
 
     config = get_config(env)

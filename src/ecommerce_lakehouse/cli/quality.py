@@ -68,9 +68,10 @@ def try_out(
 
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.witnesses import try_rules
-    from lakerun.cli.output import console, new_table, plural, print_json
+    from lakerun.cli.output import console, new_table, print_json
     from lakerun.cli.quiet import output_to
     from lakerun.errors import FAILED
+    from lakerun.formats import plural
     from lakerun.spark.session import get_session
     from lakerun.tables.storage import Storage
 

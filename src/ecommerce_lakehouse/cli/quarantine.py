@@ -132,8 +132,9 @@ def fix(
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.replay import ReplayError
     from lakerun.cli.app import fail
-    from lakerun.cli.output import plural, print_json
+    from lakerun.cli.output import print_json
     from lakerun.errors import USAGE
+    from lakerun.formats import plural
 
     ids = rows or []
     if (line is None) == (not values):
@@ -169,8 +170,9 @@ def replay(
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.replay import REPLAYABLE, ReplayError
     from lakerun.cli.app import fail
-    from lakerun.cli.output import plural, print_json
+    from lakerun.cli.output import print_json
     from lakerun.errors import FAILED
+    from lakerun.formats import plural
 
     config = get_config(env)
     written: list[dict[str, Any]] = []

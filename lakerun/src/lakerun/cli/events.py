@@ -101,7 +101,8 @@ def _of_update(rows: list[dict[str, Any]], update: str) -> list[dict[str, Any]]:
 def _print(rows: list[dict[str, Any]]) -> None:
     from rich.markup import escape
 
-    from lakerun.cli.output import console, new_table, text_value
+    from lakerun.cli.output import console, new_table
+    from lakerun.formats import text_value
 
     out = console()
     if not rows:

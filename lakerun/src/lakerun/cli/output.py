@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
+
+from lakerun.formats import json_value, plural, text_value
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,48 +45,6 @@ def print_json(value: object) -> None:
     print(json.dumps(json_value(value), ensure_ascii=False, indent=2))
 
 
-def json_value(value: object) -> Any:
-    """A value as JSON has it: instants in ISO 8601 with Z, decimals as numbers, bytes as text."""
-    if isinstance(value, Mapping):
-        return {str(key): json_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):  # Arrow's map
-            return {str(key): json_value(item) for key, item in value}
-        return [json_value(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Decimal):
-        return (
-            int(value)
-            if value == value.to_integral_value() and value.as_tuple().exponent == 0
-            else float(value)
-        )
-    if isinstance(value, datetime):
-        return _utc(value).isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return str(value)
-
-
-def text_value(value: object) -> str:
-    """A value as a cell of a table or of a CSV file; instants in UTC."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return str(_utc(value).replace(tzinfo=None))
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, list | tuple | Mapping):
-        return json.dumps(json_value(value), ensure_ascii=False)
-    return str(json_value(value))
-
-
 def print_rows(columns: Sequence[str], rows: Sequence[Row], form: str, more: bool = False) -> None:
     """Rows as `table`, `json` or `csv`. `more`: there are further rows, which a table mentions."""
     if form == "json":
@@ -98,21 +56,6 @@ def print_rows(columns: Sequence[str], rows: Sequence[Row], form: str, more: boo
         writer.writerows([text_value(cell) for cell in row] for row in rows)
     else:
         _print_table(columns, rows, more)
-
-
-def size_text(size: int) -> str:
-    """Bytes in units of 1024: `17.3 MB`."""
-    amount = float(size)
-    for unit in ("B", "KB", "MB", "GB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TB"
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 row`, `1,200 rows`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row], more: bool) -> None:
@@ -159,7 +102,3 @@ def _is_numeric(rows: Sequence[Row], number: int) -> bool:
     return bool(values) and all(
         isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values
     )
-
-
-def _utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -6,19 +6,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from rich.markup import escape
 
-from lakerun.cli.output import new_table, plural
+from lakerun.cli.output import new_table
+from lakerun.formats import plural
 from lakerun.jobs.results import TaskUpdate
+from lakerun.pipelines.progress import DatasetProgress, UpdateProgress
 from lakerun.pipelines.results import Event
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-UNFINISHED = ("QUEUED", "STARTING", "RUNNING")
 STYLES = {
     "QUEUED": "dim",
     "PENDING": "dim",
@@ -49,34 +49,6 @@ class Progress(Protocol):
         """A step that is neither a task nor an event."""
 
 
-@dataclass
-class _Dataset:
-    """What the events so far say of one dataset. `flows` holds each flow's last status."""
-
-    name: str
-    flows: dict[str, str] = field(default_factory=dict)
-    rows: int = 0
-    dropped: int = 0
-    started: float | None = None
-    ended: float | None = None
-
-    @property
-    def status(self) -> str:
-        statuses = set(self.flows.values())
-        for status in ("FAILED", "RUNNING", "STARTING"):
-            if status in statuses:
-                return status
-        if "QUEUED" in statuses or not statuses:
-            return "QUEUED" if self.started is None else "RUNNING"
-        return "COMPLETED" if "COMPLETED" in statuses else min(statuses)
-
-    @property
-    def seconds(self) -> float:
-        if self.started is None:
-            return 0.0
-        return (self.ended or time.monotonic()) - self.started
-
-
 class RunState:
     """The state of a run, put together from its events."""
 
@@ -85,7 +57,7 @@ class RunState:
         self.message = ""
         self.tasks: dict[tuple[str, str], TaskUpdate] = {}
         self.task_started: dict[tuple[str, str], float] = {}
-        self.pipelines: dict[str, dict[str, _Dataset]] = {}
+        self.pipelines: dict[str, UpdateProgress] = {}
 
     def task(self, update: TaskUpdate) -> None:
         with self._lock:
@@ -95,52 +67,22 @@ class RunState:
                 self.task_started[key] = time.monotonic()
             self.message = ""
 
-    def event(self, event: Event) -> _Dataset | None:
+    def event(self, event: Event) -> DatasetProgress | None:
         """Take in an event; the dataset that it finished, if it did."""
         with self._lock:
             self.message = ""
-            dataset = self._dataset(event)
-            progress = event.details.get("flow_progress")
-            if dataset is None or event.event_type not in ("flow_definition", "flow_progress"):
-                return None
-            flow = event.origin.get("flow_name") or dataset.name
-            if not progress:
-                dataset.flows.setdefault(flow, "QUEUED")
-                return None
-            return dataset if _advance(dataset, flow, progress) else None
-
-    def _dataset(self, event: Event) -> _Dataset | None:
-        datasets = self.pipelines.setdefault(event.origin.get("pipeline_name", ""), {})
-        name = event.origin.get("dataset_name")
-        return datasets.setdefault(name, _Dataset(name)) if name else None
+            pipeline = event.origin.get("pipeline_name", "")
+            if pipeline not in self.pipelines or event.event_type == "create_update":
+                self.pipelines[pipeline] = UpdateProgress()
+            return self.pipelines[pipeline].add(
+                event.event_type, event.timestamp, event.origin, event.details, event.message
+            )
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Hold the state still."""
         with self._lock:
             yield
-
-
-def _advance(dataset: _Dataset, flow: str, progress: dict[str, object]) -> bool:
-    """Apply one flow_progress; whether it was the last that the dataset waited for."""
-    was_finished = dataset.ended is not None
-    status = str(progress.get("status") or dataset.flows.get(flow, "RUNNING"))
-    dataset.flows[flow] = status
-    metrics, quality = progress.get("metrics"), progress.get("data_quality")
-    dataset.rows += _number(metrics, "num_output_rows")
-    dataset.dropped += _number(quality, "dropped_records")
-    if dataset.started is None and status in ("STARTING", "RUNNING"):
-        dataset.started = time.monotonic()
-    if dataset.status in UNFINISHED:
-        dataset.ended = None
-        return False
-    dataset.ended = dataset.ended or time.monotonic()
-    return not was_finished
-
-
-def _number(values: object, name: str) -> int:
-    value = values.get(name) if isinstance(values, dict) else None
-    return value if isinstance(value, int) else 0
 
 
 class Silent:
@@ -181,9 +123,9 @@ class Plain:
         if dataset.status == "STOPPED" and dataset.started is None:
             return  # a canceled update has one for all that it did not come to
         dropped = f", {dataset.dropped:,} dropped" if dataset.dropped else ""
-        rows = plural(dataset.rows, "row")
+        rows = plural(dataset.rows or 0, "row")
         self._console.print(
-            escape(f"  {short_name(dataset.name)} {dataset.status} {rows}{dropped} {dataset.seconds:.1f} s")
+            escape(f"  {dataset.table} {dataset.status} {rows}{dropped} {dataset.seconds or 0:.1f} s")
         )
 
 
@@ -211,7 +153,7 @@ class LiveView:
             parts: list[RenderableType] = []
             if self._state.tasks:
                 parts.append(self._tasks())
-            parts += [self._datasets(name, found) for name, found in self._state.pipelines.items() if found]
+            parts += [self._datasets(name, found) for name, found in self._shown().items() if found]
             if self._state.message:
                 parts.append(Spinner("line", escape(self._state.message)))
             return Group(*parts)
@@ -226,28 +168,30 @@ class LiveView:
             table.add_row(escape(f"{update.job}.{update.key}"), _styled(update.state), shown)
         return table
 
-    def _datasets(self, pipeline: str, found: dict[str, _Dataset]) -> RenderableType:
-        done = sum(dataset.status not in UNFINISHED for dataset in found.values())
+    def _shown(self) -> dict[str, list[DatasetProgress]]:
+        """The datasets of each pipeline that its update is to run."""
+        return {
+            name: [dataset for dataset in update.datasets.values() if dataset.status]
+            for name, update in self._state.pipelines.items()
+        }
+
+    def _datasets(self, pipeline: str, found: list[DatasetProgress]) -> RenderableType:
+        done = sum(dataset.is_over for dataset in found)
         table = new_table(
             f"{pipeline} ({done} of {len(found)})", "State", "Rows", "Seconds", right=("Rows", "Seconds")
         )
-        for dataset in self._worth_showing(list(found.values())):
+        for dataset in self._worth_showing(found):
             seconds = f"{dataset.seconds:.1f}" if dataset.seconds else ""
             rows = f"{dataset.rows:,}" if dataset.rows else ""
-            table.add_row(escape(short_name(dataset.name)), _styled(dataset.status), rows, seconds)
+            table.add_row(escape(dataset.table), _styled(dataset.status or ""), rows, seconds)
         return table
 
-    def _worth_showing(self, datasets: list[_Dataset]) -> list[_Dataset]:
+    def _worth_showing(self, datasets: list[DatasetProgress]) -> list[DatasetProgress]:
         """All datasets while they fit on the screen; else what goes on or went wrong."""
         room = self._console.height - 2 * len(self._state.pipelines) - len(self._state.tasks) - 6
-        if sum(len(found) for found in self._state.pipelines.values()) <= room:
+        if sum(map(len, self._shown().values())) <= room:
             return datasets
         return [d for d in datasets if d.status in ("STARTING", "RUNNING", "FAILED")][: max(1, room)]
-
-
-def short_name(table: str) -> str:
-    """The last part of a table's full name."""
-    return table.rsplit(".", 1)[-1]
 
 
 def _styled(status: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from lakerun.cli.output import new_table
-from lakerun.cli.progress import short_name
 from lakerun.jobs.results import JobResult
+from lakerun.pipelines.progress import short_name
 from lakerun.pipelines.results import DatasetResult, ExpectationResult, SkipReason, UpdateResult
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ def command(as_json: JsonOption = False) -> None:
     """List all tables: layer, rows, size, version, last change, comment."""
     from rich.markup import escape
 
-    from lakerun.cli.output import console, new_table, print_json, size_text, text_value
+    from lakerun.cli.output import console, new_table, print_json
     from lakerun.cli.project import project_plugin
+    from lakerun.formats import size, text_value
     from lakerun.program import program
     from lakerun.tables.storage import Storage
     from lakerun.tables.table_info import table_info
@@ -42,7 +43,7 @@ def command(as_json: JsonOption = False) -> None:
             escape(info.name.table if len(schemas) == 1 else str(info.name)),
             info.layer,
             f"{info.rows:,}",
-            size_text(info.size_bytes),
+            size(info.size_bytes),
             str(info.version),
             text_value(info.last_modified.replace(microsecond=0)),
             escape(info.comment),

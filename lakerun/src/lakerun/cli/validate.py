@@ -17,10 +17,11 @@ def command(env: EnvironmentOption = None, as_json: JsonOption = False) -> None:
     from rich.markup import escape
 
     from lakerun.cli.app import fail
-    from lakerun.cli.output import console, new_table, plural, print_json
+    from lakerun.cli.output import console, new_table, print_json
     from lakerun.cli.project import environment_here, project_plugin, project_root
     from lakerun.cli.quiet import output_to
     from lakerun.errors import FAILED
+    from lakerun.formats import plural
     from lakerun.pipelines.validation import validate
     from lakerun.spark.session import get_session
     from lakerun.tables.storage import Storage

@@ -31,7 +31,6 @@ RESOURCES = (
     "warehouse",
     "secret_scope",
 )
-ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR", "BLOCKED")
 RUNS_LOOKED_AT = 200
 
 app = typer.Typer(
@@ -85,7 +84,8 @@ def start(
 @app.command("status")
 def status(as_json: JsonOption = False) -> None:
     """Whether the workspace runs, and what is deployed in it. Exit code 0 when it runs, 1 when not."""
-    from lakerun.cli.output import plural, print_json
+    from lakerun.cli.output import print_json
+    from lakerun.formats import plural
     from lakerun.tables.storage import Storage
     from lakerun.workspace import server
 
@@ -136,7 +136,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete all that is deployed, with its runs, files, tables and volumes; the token stays."""
-    from lakerun.cli.output import plural
+    from lakerun.formats import plural
     from lakerun.tables.storage import Storage
     from lakerun.workspace import server
     from lakerun.workspace.reset import reset_workspace
@@ -201,6 +201,7 @@ def _warn_of_others(info: ServerInfo) -> None:
 
 def _deployed(storage: Storage) -> dict[str, Any]:
     """How many documents there are of each kind of resource, and how many runs have not ended."""
+    from lakerun.workspace.services.jobs.run_documents import is_active
     from lakerun.workspace.store import Store
 
     path = storage.home / "workspace" / "state.db"
@@ -212,5 +213,5 @@ def _deployed(storage: Storage) -> dict[str, Any]:
         runs = store.list("run", newest_first=True, limit=RUNS_LOOKED_AT)
     finally:
         store.close()
-    active = [run for run in runs if run.get("state", {}).get("life_cycle_state") not in ENDED]
-    return {"resources": {kind: counts.get(kind, 0) for kind in RESOURCES}, "active_runs": len(active)}
+    active = sum(map(is_active, runs))
+    return {"resources": {kind: counts.get(kind, 0) for kind in RESOURCES}, "active_runs": active}

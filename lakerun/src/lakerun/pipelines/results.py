@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Level = Literal["METRICS", "INFO", "WARN", "ERROR"]
 FlowStatus = Literal["QUEUED", "STARTING", "RUNNING", "COMPLETED", "FAILED", "SKIPPED", "STOPPED", "EXCLUDED"]
 UpdateState = Literal["COMPLETED", "FAILED", "CANCELED"]
 Action = Literal["ALLOW", "DROP", "FAIL"]
+FLOW_ENDED = ("COMPLETED", "FAILED", "STOPPED", "SKIPPED", "EXCLUDED")
+UPDATE_ENDED: tuple[UpdateState, ...] = get_args(UpdateState)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,23 @@ from typing import Any
 
 Row = dict[str, Any]
 
-ENDED = ("COMPLETED", "FAILED", "CANCELED")
-# A dataset with several flows is as far as the first of these that one of them has come to.
-WORST_FIRST = ("FAILED", "STOPPED", "RUNNING", "STARTING", "PLANNING", "QUEUED", "IDLE", "COMPLETED")
+UPDATE_ENDED = ("COMPLETED", "FAILED", "CANCELED")
 FLOW_ENDED = ("COMPLETED", "FAILED", "STOPPED", "SKIPPED", "EXCLUDED")
+# A dataset with several flows is in the first of these states that one of its flows is in. Lakerun, which
+# this package cannot import, has the same order; a test compares both.
+PRECEDENCE = (
+    "FAILED",
+    "STOPPED",
+    "RUNNING",
+    "STARTING",
+    "PLANNING",
+    "QUEUED",
+    "IDLE",
+    "COMPLETED",
+    "EXCLUDED",
+    "SKIPPED",
+)
+WAITING = ("PLANNING", "QUEUED", "IDLE")
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ def _update(update_id: str, lakehouse: str, event_log: str, events: list[Event],
         if event.event_type == "update_progress"
     ]
     state = states[-1][1] if states else None
-    ended = next((at for at, state, _ in reversed(states) if state in ENDED), None)
+    ended = next((at for at, state, _ in reversed(states) if state in UPDATE_ENDED), None)
     started = (create or events[0]).at
     errors = [event for event in events if event.level == "ERROR"]
     by_status = [row["status"] for row in datasets]
@@ -110,17 +123,22 @@ def _dataset(update_id: str, name: str, kind: str | None, events: list[Event]) -
         for event, body in zip(events, bodies, strict=True)
         if body.get("status")
     }
-    started = [e.at for e, body in zip(events, bodies, strict=True) if body.get("status") == "STARTING"]
-    ended = [e.at for e, body in zip(events, bodies, strict=True) if body.get("status") in FLOW_ENDED]
+    begun = [
+        e.at for e, body in zip(events, bodies, strict=True) if body.get("status") in ("STARTING", "RUNNING")
+    ]
+    ends = [e.at for e, body in zip(events, bodies, strict=True) if body.get("status") in FLOW_ENDED]
+    started = begun[0] if begun else None
+    status = _status(list(last.values()), started is not None)
+    ended = ends[-1] if status in FLOW_ENDED else None
     measured = [body["metrics"] for body in bodies if body.get("metrics")]
     return {
         "update_id": update_id,
         "dataset_name": name,
         "dataset_type": kind,
-        "status": next((s for s in WORST_FIRST if s in last.values()), next(iter(last.values()), "UNKNOWN")),
-        "started_at": started[0] if started else None,
-        "ended_at": ended[-1] if ended else None,
-        "seconds": (ended[-1] - started[0]).total_seconds() if started and ended else None,
+        "status": status,
+        "started_at": started,
+        "ended_at": ended,
+        "seconds": (ended - started).total_seconds() if started and ended else None,
         "batches": len(measured),
         "rows_written": _sum(measured, "num_output_rows"),
         "rows_upserted": _sum(measured, "num_upserted_rows"),
@@ -128,6 +146,12 @@ def _dataset(update_id: str, name: str, kind: str | None, events: list[Event]) -
         "rows_dropped": _sum([body.get("data_quality") or {} for body in bodies], "dropped_records"),
         "bytes_written": _sum(measured, "num_output_bytes"),
     }
+
+
+def _status(flows: Sequence[str], started: bool) -> str:
+    """The state of a dataset from those of its flows: between two of them it runs."""
+    found = next((each for each in PRECEDENCE if each in flows), next(iter(flows), "UNKNOWN"))
+    return "RUNNING" if found in WAITING and started else found
 
 
 def _expectations(update_id: str, events: list[Event]) -> list[Row]:

@@ -14,13 +14,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from lakerun.errors import LakehouseError
+from lakerun.formats import plural
 from lakerun.plugins import Monitoring, Trends
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import columns_of, open_table, rows_of
 from lakerun.workspace.errors import ApiError, invalid, missing
 from lakerun.workspace.pages.charts import Chart, Series, bar_chart, line_chart
-from lakerun.workspace.pages.formats import plural
 from lakerun.workspace.pages.render import render
 
 if TYPE_CHECKING:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from lakerun.formats import between
+from lakerun.pipelines.results import UPDATE_ENDED
 from lakerun.workspace.errors import ApiError
-from lakerun.workspace.pages.formats import between
 from lakerun.workspace.pages.render import render
-from lakerun.workspace.pages.states import UPDATE_OVER, is_over, run_state, state_of
+from lakerun.workspace.pages.states import run_state, state_of
 from lakerun.workspace.services.jobs.quartz import parse_quartz
+from lakerun.workspace.services.jobs.run_documents import is_active
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -106,7 +108,7 @@ def run_row(run: Mapping[str, Any]) -> dict[str, Any]:
         "job_id": run.get("job_id"),
         "name": run.get("run_name") or f"Run {run['run_id']}",
         "state": run_state(run),
-        "over": is_over(run),
+        "over": not is_active(run),
         "start": run.get("start_time"),
         "seconds": between(run.get("start_time"), run.get("end_time")),
         "trigger": str(run.get("trigger") or "").replace("_", " ").lower(),
@@ -124,5 +126,5 @@ def _pipeline_row(services: Services, pipeline: Mapping[str, Any]) -> dict[str, 
         "target": ".".join(part for part in (spec.get("catalog"), spec.get("schema")) if part),
         "last": last,
         "last_state": state_of(last.get("state")) if last else None,
-        "active": last is not None and last.get("state") not in UPDATE_OVER,
+        "active": last is not None and last.get("state") not in UPDATE_ENDED,
     }

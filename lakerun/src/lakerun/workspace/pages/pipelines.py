@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from lakerun.formats import between
+from lakerun.pipelines.results import UPDATE_ENDED
 from lakerun.workspace.errors import missing
 from lakerun.workspace.pages.datasets import dataset_drawing, datasets_of, errors_of
-from lakerun.workspace.pages.formats import between
 from lakerun.workspace.pages.render import render
-from lakerun.workspace.pages.states import UPDATE_OVER, state_of
+from lakerun.workspace.pages.states import state_of
 from lakerun.workspace.paging import LAST_PAGE, numbered_page, reader
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _latest_datasets(services: Services, updates: list[dict[str, Any]]) -> Mappi
 
 
 def _update_row(services: Services, update: Mapping[str, Any]) -> dict[str, Any]:
-    over = update.get("state") in UPDATE_OVER
+    over = update.get("state") in UPDATE_ENDED
     created = update.get("creation_time")
     seconds = (update.get("result") or {}).get("seconds")
     if seconds is None and not over:

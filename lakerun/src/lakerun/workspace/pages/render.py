@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from lakerun import formats
 from lakerun.plugins import Loaded
 from lakerun.program import program
-from lakerun.workspace.pages import formats, states
+from lakerun.workspace.pages import datasets, states
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -94,6 +95,7 @@ def _environment() -> Environment:
         program=program,
         nothing=formats.NOTHING,
         state_of=states.state_of,
+        dataset_address=datasets.dataset_address,
         static=_static_url,
     )
     return environment

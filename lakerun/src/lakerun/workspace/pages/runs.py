@@ -10,13 +10,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
+from lakerun.formats import between, plural
 from lakerun.workspace.errors import missing
-from lakerun.workspace.pages.formats import between, plural
 from lakerun.workspace.pages.overview import job_row, run_row
 from lakerun.workspace.pages.render import render
-from lakerun.workspace.pages.states import is_over, message_of, run_state
+from lakerun.workspace.pages.states import message_of, run_state
 from lakerun.workspace.pages.tasks import Task, settings_drawing, task_drawing, tasks_of
 from lakerun.workspace.paging import LAST_PAGE, Paging, numbered_page
+from lakerun.workspace.services.jobs.run_documents import is_active
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -64,7 +65,7 @@ def router(services: Services) -> APIRouter:
         if found is None or found.get("job_id") != job_id:
             return RedirectResponse(_address(services, run_id), 303)
         tasks = tasks_of(found, store)
-        over = is_over(found)
+        over = not is_active(found)
         return render(
             request,
             "run.html",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lakerun.workspace.services.jobs.run_documents import is_active
+
 Tone = Literal["good", "bad", "busy", "wait", "skip", "warn"]
 
 TONES: dict[str, Tone] = {
@@ -31,8 +33,6 @@ WORDS = {
     "WAITING_FOR_RETRY": "Waiting for retry",
     "MAXIMUM_CONCURRENT_RUNS_REACHED": "Skipped: too many runs at once",
 }
-OVER = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
-UPDATE_OVER = ("COMPLETED", "FAILED", "CANCELED")
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,7 @@ def run_state(run: Mapping[str, Any]) -> State:
     """The state of a run or of a task in it."""
     state = run.get("state") or {}
     life = state.get("life_cycle_state")
-    return state_of(state.get("result_state") or life if life in OVER else life)
-
-
-def is_over(run: Mapping[str, Any]) -> bool:
-    """Whether a run or a task has come to its end."""
-    return (run.get("state") or {}).get("life_cycle_state") in OVER
+    return state_of(life if is_active(run) else state.get("result_state") or life)
 
 
 def message_of(run: Mapping[str, Any]) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lakerun.workspace.pages.datasets import DatasetProgress, dataset_drawing, datasets_of
+from lakerun.formats import between, duration
+from lakerun.pipelines.progress import DatasetProgress
+from lakerun.workspace.pages.datasets import dataset_drawing, datasets_of
 from lakerun.workspace.pages.drawing import Box, Drawing, draw
-from lakerun.workspace.pages.formats import between, duration
-from lakerun.workspace.pages.states import State, is_over, message_of, run_state
+from lakerun.workspace.pages.states import State, message_of, run_state
+from lakerun.workspace.services.jobs.run_documents import is_active
 
 if TYPE_CHECKING:
     from lakerun.workspace.store import Store
@@ -146,7 +148,7 @@ def _task(run: Json, entries: list[Json], store: Store) -> Task:
         attempts=[_attempt(entry, store) for entry in entries],
         depends_on=[up["task_key"] for up in last.get("depends_on", ())],
         details=_details(last),
-        over=is_over(last),
+        over=not is_active(last),
         iterations=[_attempt(entry, store) for entry in last.get("iterations", ())],
         update=_update(last, store),
     )

@@ -14,7 +14,7 @@ from lakerun.jobs.results import JobResult, TaskState, TaskUpdate
 from lakerun.jobs.tasks import TaskOutcome
 from lakerun.workspace.store import Document
 
-ACTIVE = ("PENDING", "RUNNING", "QUEUED", "TERMINATING", "BLOCKED", "WAITING_FOR_RETRY")
+ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")  # life cycle states
 # The settings that define a task, without those that say when and where it runs.
 NOT_IN_RUN = ("email_notifications", "webhook_notifications", "notification_settings", "health")
 
@@ -158,7 +158,8 @@ def end_of_run(result: JobResult) -> Document:
 
 
 def is_active(run: Mapping[str, Any]) -> bool:
-    return run["state"]["life_cycle_state"] in ACTIVE
+    """Whether a run, or a task's run, has not come to its end."""
+    return (run.get("state") or {}).get("life_cycle_state") not in ENDED
 
 
 def apply_task_update(

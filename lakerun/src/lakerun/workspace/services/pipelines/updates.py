@@ -15,7 +15,7 @@ from typing import Any
 
 from lakerun.errors import LakehouseError
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
-from lakerun.pipelines.results import Event
+from lakerun.pipelines.results import UPDATE_ENDED, Event
 from lakerun.workspace.errors import ApiError, invalid, missing
 from lakerun.workspace.paging import FOREIGN_TOKEN, checked_size, number_in, page_from, page_of
 from lakerun.workspace.services.checks import now_ms, without_none
@@ -32,7 +32,6 @@ from lakerun.workspace.store import Document, Store
 
 logger = logging.getLogger(__name__)
 
-ENDED = ("COMPLETED", "FAILED", "CANCELED")
 CAUSES = ("API_CALL", "JOB_TASK", "USER_ACTION", "RETRY_ON_FAILURE", "SERVICE_UPGRADE", "SCHEMA_CHANGE")
 OPTIONS = ("full_refresh", "validate_only", "refresh_selection", "full_refresh_selection")
 LATEST_UPDATES = 5
@@ -202,7 +201,7 @@ class Updates:
     def recover(self) -> None:
         """Mark updates as failed that were active when the workspace stopped."""
         for update in self._store.list("update"):
-            if update["state"] not in ENDED:
+            if update["state"] not in UPDATE_ENDED:
                 self._finish(update["update_id"], "FAILED", STOPPED)
 
     def close(self) -> None:
@@ -259,7 +258,7 @@ class Updates:
         def record(event: Event) -> None:
             self._store.put("event", event.id, event_body(event), update_id)
             progress = event.details.get("update_progress")
-            if progress and progress["state"] not in ENDED and not active.canceled.is_set():
+            if progress and progress["state"] not in UPDATE_ENDED and not active.canceled.is_set():
                 self._set(update_id, state=progress["state"])
             on_event(event)
 
