@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib.util
 import re
@@ -230,10 +231,23 @@ def test_the_site_shows_every_page_once() -> None:
     assert pages_of_site == {name for name in DOCUMENTS if name.startswith("docs/")}
 
 
+REFERENCE = re.findall(r"^::: (\S+)$", "\n".join(DOCUMENTS.values()), re.MULTILINE)
+
+
 def test_every_module_of_the_reference_exists() -> None:
-    named = re.findall(r"^::: (\S+)$", "\n".join(DOCUMENTS.values()), re.MULTILINE)
-    assert named
-    assert [module for module in named if importlib.util.find_spec(module) is None] == []
+    assert REFERENCE
+    assert [module for module in REFERENCE if importlib.util.find_spec(module) is None] == []
+
+
+@pytest.mark.parametrize("module", REFERENCE)
+def test_no_docstring_of_the_reference_has_what_a_browser_takes_for_html(module: str) -> None:
+    """Angle brackets belong into backticks or an indented block."""
+    origin = Path(importlib.util.find_spec(module).origin)  # type: ignore[union-attr, arg-type]
+    for path in origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                text = re.sub(r"`[^`]*`", "", ast.get_docstring(node) or "")
+                assert not re.search(r"^(?! ).*<\w", text, re.MULTILINE), path
 
 
 @pytest.mark.parametrize("command", [command for command in ALL_COMMANDS if words(command)[0] == "python"])

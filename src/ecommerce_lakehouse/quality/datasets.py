@@ -1,16 +1,16 @@
 """From an entity to its datasets: one call declares bronze, one declares silver with its quarantine.
 
-bronze_<name>              every line as it arrived
-silver_<target>_parsed     every line, typed, with the rules that it breaks
-quarantine_<target>        the lines that break a rule, raw, with all reasons
-silver_<target>            one row per key, of the lines that break none
-silver_<target>_duplicates the valid lines that another one superseded
-silver_<target>_history    every version of a key, where asked for
+    bronze_<name>              every line as it arrived
+    silver_<target>_parsed     every line, typed, with the rules that it breaks
+    quarantine_<target>        the lines that break a rule, raw, with all reasons
+    silver_<target>            one row per key, of the lines that break none
+    silver_<target>_duplicates the valid lines that another one superseded
+    silver_<target>_history    every version of a key, where asked for
 
 `declare_quality` declares what checks a pipeline's datasets as wholes:
 
-quality_checks_<pipeline>          one row per rule of a dataset
-quality_reconciliation_<pipeline>  one row per entity: where its lines are
+    quality_checks_<pipeline>          one row per rule of a dataset
+    quality_reconciliation_<pipeline>  one row per entity: where its lines are
 """
 
 from __future__ import annotations

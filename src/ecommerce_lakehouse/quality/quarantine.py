@@ -17,7 +17,7 @@ JUDGED_BY = "judged_by"
 
 
 def with_broken_rules(rows: DataFrame, rules: Mapping[str, str]) -> DataFrame:
-    """Adds `broken_rules` ARRAY<STRING>: names of the rules that do not hold, NULL counting as broken.
+    """Adds `broken_rules` `ARRAY<STRING>`: names of the rules that do not hold, NULL counting as broken.
 
     And `judged_by` BIGINT: the fingerprint of the rules, as they may be others when the row is looked at.
     Where none is broken `raw_line` becomes NULL: bronze has it, and only quarantine needs it again.
@@ -45,7 +45,7 @@ def kept(checked: DataFrame) -> DataFrame:
 def quarantined(checked: DataFrame) -> DataFrame:
     """The rows that break a rule.
 
-    Out: `raw_line` BINARY, `raw_text` STRING, `line_hash` BIGINT, provenance, `broken_rules` ARRAY<STRING>.
+    Out: `raw_line` BINARY, `raw_text` STRING, `line_hash` BIGINT, provenance, `broken_rules` `ARRAY<STRING>`.
     """
     return checked.where(F.size(BROKEN_RULES) > 0).select(
         "raw_line",

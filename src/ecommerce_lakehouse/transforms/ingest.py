@@ -36,7 +36,7 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
     """Every bronze line with the entity's fields, typed; a value that does not fit its type is NULL.
 
     In: bronze columns. Out: the entity's fields and what DERIVED computes from them; `record_hash` BIGINT
-    over the fields as delivered; `is_utf8`, `is_json` BOOLEAN; `unexpected_columns` ARRAY<STRING>, sorted;
+    over the fields as delivered; `is_utf8`, `is_json` BOOLEAN; `unexpected_columns` `ARRAY<STRING>`, sorted;
     `raw_line` and the provenance columns.
     """
     text = F.make_valid_utf8(F.col("raw_line").cast("string"))
