@@ -66,7 +66,7 @@ class SettingsError(LakehouseError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
-        self.field = field
+        self.field, self.problem = field, problem
 
 
 class BundleError(LakehouseError):

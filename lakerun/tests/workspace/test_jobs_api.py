@@ -51,6 +51,15 @@ def test_a_job_is_read_back_with_databricks_defaults(client: WorkspaceClient) ->
     ]
 
 
+def test_settings_that_the_workspace_does_not_know_are_kept(http: httpx.Client) -> None:
+    query = {"task_key": "q", "sql_task": {"warehouse_id": "1"}, "max_retries": "2", "health": {"rules": []}}
+    settings = {"name": "kept", "tasks": [query], "performance_target": "STANDARD", "edit_mode": "EDITABLE"}
+    job_id = http.post("/api/2.2/jobs/create", json=settings).json()["job_id"]
+    kept = http.get("/api/2.2/jobs/get", params={"job_id": job_id}).json()["settings"]
+    assert query.items() <= kept["tasks"][0].items()
+    assert (kept["performance_target"], kept["edit_mode"]) == ("STANDARD", "EDITABLE")
+
+
 def test_a_reset_replaces_all_settings_and_keeps_run_as(client: WorkspaceClient, http: httpx.Client) -> None:
     body = {"name": "before", "tags": {"a": "b"}, "run_as": {"service_principal_name": "robot"}}
     job_id = http.post("/api/2.2/jobs/create", json=body).json()["job_id"]
@@ -73,7 +82,9 @@ def test_an_update_changes_what_it_names(client: WorkspaceClient) -> None:
 
 def test_an_update_that_breaks_the_graph_changes_nothing(client: WorkspaceClient) -> None:
     job_id = create(client, "whole", tags={"a": "b"})
-    with pytest.raises(InvalidParameterValue, match="'b' depends on 'a'"):
+    with pytest.raises(
+        InvalidParameterValue, match=r"new_settings\.tasks\.0\.depends_on\.0\.task_key: Unknown task 'a'"
+    ):
         client.jobs.update(job_id, fields_to_remove=["tags", "tasks/a"])
     settings = client.jobs.get(job_id).settings
     assert settings
@@ -114,11 +125,17 @@ def task(**fields: Any) -> dict[str, Any]:
     ("settings", "message"),
     [
         ({"tasks": [task(task_key="a b")]}, "tasks.0.task_key"),
-        ({"tasks": [{"task_key": "a"}]}, "tasks.0: needs exactly one type"),
-        ({"tasks": [task(run_job_task={"job_id": 1})]}, "tasks.0: needs exactly one type"),
-        ({"tasks": [task(), task()]}, "tasks: 'a' is there more than once"),
-        ({"tasks": [task(depends_on=[{"task_key": "b"}])]}, "tasks.0.depends_on: .*'b'"),
-        ({"tasks": [task(depends_on=[{"task_key": "a"}])]}, "cycle: a -> a"),
+        (
+            {"tasks": [{"task_key": "a"}]},
+            "tasks.0.task_key: task 'a' needs exactly one type, .*; it has none",
+        ),
+        ({"tasks": [task(run_job_task={"job_id": 1})]}, "tasks.0.task_key: task 'a' needs exactly one type"),
+        ({"tasks": [task(), task()]}, "tasks.0.task_key: there is more than one task 'a'"),
+        (
+            {"tasks": [task(depends_on=[{"task_key": "b"}])]},
+            "tasks.0.depends_on.0.task_key: Unknown task 'b'",
+        ),
+        ({"tasks": [task(depends_on=[{"task_key": "a"}])]}, "tasks: .* in a circle: a -> a"),
         (
             {
                 "tasks": [
@@ -126,19 +143,46 @@ def task(**fields: Any) -> dict[str, Any]:
                     task(task_key="b", depends_on=[{"task_key": "a"}]),
                 ]
             },
-            "tasks: depends_on makes a cycle",
+            "tasks: tasks wait for each other in a circle: a -> b -> a",
         ),
         ({"tasks": [task(run_if="SOMETIMES")]}, "tasks.0.run_if"),
         ({"tasks": [task(max_retries=-2)]}, "tasks.0.max_retries"),
         ({"tasks": [task(timeout_seconds="long")]}, "tasks.0.timeout_seconds"),
-        ({"tasks": [task(environment_key="none")]}, "tasks.0.environment_key: 'none'"),
+        ({"tasks": [task(environment_key="none")]}, "tasks.0.environment_key: Unknown environment 'none'"),
         ({"tasks": [{"task_key": "a", "python_wheel_task": {"package_name": "x"}}]}, "entry_point"),
         ({"tasks": [{"task_key": "a", "condition_task": {"op": "LIKE", "left": "1", "right": "2"}}]}, "op"),
         ({"tasks": {}}, "tasks"),
         ({"name": 7}, "name"),
         ({"schedule": {"timezone_id": "UTC"}}, "schedule.quartz_cron_expression"),
         ({"parameters": [{"name": "day", "default": 1}]}, "parameters.0.default"),
-        ({"parameters": [{"name": "x", "default": ""}] * 2}, "parameters: 'x'"),
+        ({"parameters": [{"name": "x", "default": ""}] * 2}, "parameters.0.name: .* parameter 'x'"),
+        ({"parameters": [{"name": "a b", "default": ""}]}, "parameters.0.name: .*'a b'"),
+        ({"environments": [{"environment_key": "x"}] * 2}, "environments.0.environment_key: .*'x'"),
+        ({"tags": {"team": 7}}, "tags.team: text is expected, not a number"),
+        (
+            {
+                "schedule": {
+                    "quartz_cron_expression": "0 0 3 * * ?",
+                    "timezone_id": "UTC",
+                    "pause_status": "ON",
+                }
+            },
+            "schedule.pause_status: one of PAUSED, UNPAUSED is expected, not 'ON'",
+        ),
+        ({"queue": {"enabled": None}}, "queue.enabled: it is missing"),
+        ({"max_concurrent_runs": 1001}, "max_concurrent_runs: 1000 at most is expected"),
+        (
+            {"tasks": [{"task_key": "a", "run_job_task": {"job_id": "nightly"}}]},
+            "tasks.0.run_job_task.job_id",
+        ),
+        (
+            {"tasks": [{"task_key": "a", "spark_python_task": {"python_file": "/a", "parameters": [1]}}]},
+            "tasks.0.spark_python_task.parameters.0: text is expected, not a number",
+        ),
+        (
+            {"tasks": [{"task_key": "a", "for_each_task": {"inputs": "[]", "task": {"task_key": "b"}}}]},
+            "tasks.0.for_each_task.task.task_key: task 'b' needs exactly one type",
+        ),
         ({"max_concurrent_runs": -1}, "max_concurrent_runs"),
         ({"queue": {"enabled": "perhaps"}}, "queue.enabled"),
     ],

@@ -1,4 +1,4 @@
-"""A job's settings, as the Jobs API 2.2 and the bundle have them, as a `JobSpec`: `job_from_settings`."""
+"""A job's settings, as the Jobs API 2.2 and the bundle have them: checked, and read as a `JobSpec`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ OPERATORS = (
 KINDS = ("python_wheel", "spark_python", "notebook", "pipeline", "condition", "run_job", "for_each")
 # Settings of a task whose value is the path of a file, relative to the file of the bundle that names it.
 PATHS = {"notebook": "notebook_path", "spark_python": "python_file"}
+MAX_CONCURRENT_RUNS = 1000
 MAX_CONCURRENT_ITERATIONS = 100
+PAUSE_STATUSES = ("PAUSED", "UNPAUSED")
+UNNAMED = "Untitled"  # what Databricks calls a job without a name
 TASK_KEY = re.compile(r"[\w-]{1,100}")
+PARAMETER_NAME = re.compile(r"[\w.-]+")
 
 
 def job_from_settings(settings: Mapping[str, Any], key: str) -> JobSpec:
@@ -38,20 +42,33 @@ def job_from_settings(settings: Mapping[str, Any], key: str) -> JobSpec:
     return read_job(Section(settings), key, Section({}))
 
 
-def read_job(section: Section, key: str, presets: Section) -> JobSpec:
-    """The job that a section of the bundle or of the API describes; `presets` are the target's."""
-    schedule = section.section("schedule").values
-    pause = presets.text("trigger_pause_status", "")
+def check_settings(settings: Mapping[str, Any], path: str = "") -> JobSpec:
+    """The job with these settings, as a request to the API has them below `path`, to be stored.
+
+    Other than `job_from_settings` it takes no number for text, and tasks of every type: one that is not run
+    here can be stored. Raises SettingsError, which names the field.
+    """
+    return read_job(Section(settings, path, strict=True), UNNAMED, Section({}), any_type=True)
+
+
+def read_job(section: Section, key: str, presets: Section, *, any_type: bool = False) -> JobSpec:
+    """The job that a section of the bundle or of the API describes; `presets` are the target's.
+
+    With `any_type` tasks may be of types that are not run here.
+    """
     environments = _environments(section)
+    section.text_map("tags")
     job = JobSpec(
         key=key,
         name=section.text("name", key),
-        parameters={item.text("name"): item.text("default") for item in section.sections("parameters")},
-        tasks=tuple(_task(item, environments) for item in section.sections("tasks")),
-        schedule=({"pause_status": pause or "UNPAUSED"} | plain(schedule)) if schedule else None,
-        queue=section.section("queue").flag("enabled", False),
+        parameters=_parameters(section),
+        tasks=tuple(_task(item, environments, any_type) for item in section.sections("tasks")),
+        schedule=_schedule(section.section("schedule"), presets.text("trigger_pause_status", "")),
+        queue=bool(section.values.get("queue")) and section.section("queue").flag("enabled"),
         max_concurrent_runs=section.number(
-            "max_concurrent_runs", presets.number("jobs_max_concurrent_runs", 1)
+            "max_concurrent_runs",
+            presets.number("jobs_max_concurrent_runs", 1),
+            most=MAX_CONCURRENT_RUNS,
         ),
         timeout_seconds=section.number("timeout_seconds", 0),
     )
@@ -59,11 +76,29 @@ def read_job(section: Section, key: str, presets: Section) -> JobSpec:
     return job
 
 
-def _task(section: Section, environments: Mapping[str, tuple[str, ...]]) -> TaskSpec:
+def _parameters(section: Section) -> dict[str, str]:
+    written = section.sections("parameters")
+    for item in written:
+        if not PARAMETER_NAME.fullmatch(name := item.text("name")):
+            raise item.error("name", f"letters, digits, -, _ and . are expected, not '{name}'")
+    _check_unique("parameter", written, "name")
+    return {item.text("name"): item.text("default") for item in written}
+
+
+def _schedule(section: Section, preset: str) -> dict[str, Any] | None:
+    if not section.values:
+        return None
+    section.text("quartz_cron_expression"), section.text("timezone_id")
+    pause = section.choice("pause_status", PAUSE_STATUSES, preset or "UNPAUSED")
+    schedule: dict[str, Any] = plain(section.values)
+    return schedule | {"pause_status": pause}
+
+
+def _task(section: Section, environments: Mapping[str, tuple[str, ...]], any_type: bool) -> TaskSpec:
     key = section.text("task_key")
     if not TASK_KEY.fullmatch(key):
         raise section.error("task_key", f"letters, digits, - and _ are expected, 100 at most, not '{key}'")
-    kind = _kind(section, key)
+    kind = _kind(section, key, any_type)
     payload = section.section(f"{kind}_task")
     return TaskSpec(
         key=key,
@@ -82,11 +117,11 @@ def _task(section: Section, environments: Mapping[str, tuple[str, ...]]) -> Task
         timeout_seconds=section.number("timeout_seconds", 0),
         disabled=section.flag("disabled", False),
         wheels=_wheels(section, environments),
-        each=_task(payload.section("task"), environments) if kind == "for_each" else None,
+        each=_task(payload.section("task"), environments, any_type) if kind == "for_each" else None,
     )
 
 
-def _kind(section: Section, key: str) -> str:
+def _kind(section: Section, key: str, any_type: bool) -> str:
     kinds = [name for name, value in section.values.items() if name.endswith("_task") and value is not None]
     if len(kinds) != 1:
         given = ", ".join(kinds) or "none"
@@ -94,7 +129,7 @@ def _kind(section: Section, key: str) -> str:
             "task_key", f"task '{key}' needs exactly one type, such as pipeline_task; it has {given}"
         )
     kind = kinds[0].removesuffix("_task")
-    if kind not in KINDS:
+    if kind not in KINDS and not any_type:
         types = ", ".join(f"{name}_task" for name in KINDS)
         raise section.error(kinds[0], f"task '{key}' is of a type that is not run here. Types: {types}")
     return kind
@@ -116,17 +151,16 @@ def _payload(kind: str, section: Section) -> dict[str, Any]:
             section.flag("full_refresh", False)
             section.texts("refresh_selection"), section.texts("full_refresh_selection")
         case "run_job":
-            payload["job_id"] = section.text("job_id")
+            # An id is a number for the API; a bundle's job may be referred to by its key.
+            payload["job_id"] = str(section.number("job_id") if section.strict else section.text("job_id"))
             section.text_map("job_parameters")
         case "condition":
             section.choice("op", OPERATORS), section.text("left"), section.text("right")
         case "for_each":
             payload = {
                 "inputs": section.text("inputs"),
-                "concurrency": section.number("concurrency", 1, least=1),
+                "concurrency": section.number("concurrency", 1, least=1, most=MAX_CONCURRENT_ITERATIONS),
             }
-            if payload["concurrency"] > MAX_CONCURRENT_ITERATIONS:
-                raise section.error("concurrency", f"{MAX_CONCURRENT_ITERATIONS} at most is expected")
             if section.section("task").values.get("for_each_task") is not None:
                 raise section.section("task").error("for_each_task", "a for_each_task cannot repeat another")
     if kind in PATHS:
@@ -145,7 +179,9 @@ def _path(section: Section, key: str, path: str) -> str:
 def _environments(section: Section) -> dict[str, tuple[str, ...]]:
     """The wheels of each environment of the job. Its other dependencies are installed with the project."""
     found: dict[str, tuple[str, ...]] = {}
-    for environment in section.sections("environments"):
+    written = section.sections("environments")
+    _check_unique("environment", written, "environment_key")
+    for environment in written:
         spec = environment.section("spec")
         wheels = [item for item in spec.texts("dependencies") if item.endswith(".whl")]
         found[environment.text("environment_key")] = _files(spec, "dependencies", wheels)
@@ -177,11 +213,10 @@ def _files(section: Section, key: str, wheels: list[str]) -> tuple[str, ...]:
 
 
 def _check_graph(section: Section, job: JobSpec) -> None:
+    _check_unique("task", section.sections("tasks"), "task_key")
     keys = [task.key for task in job.tasks]
     kinds = {task.key: task.kind for task in job.tasks}
     for task, written in zip(job.tasks, section.sections("tasks"), strict=True):
-        if keys.count(task.key) > 1:
-            raise written.error("task_key", f"there is more than one task '{task.key}'")
         for upstream, entry in zip(task.depends_on, written.sections("depends_on"), strict=True):
             if upstream not in keys:
                 raise entry.error("task_key", str(UnknownNameError("task", upstream, keys)))
@@ -189,3 +224,10 @@ def _check_graph(section: Section, job: JobSpec) -> None:
                 raise entry.error("outcome", f"task '{upstream}' is no condition_task and has no outcome")
     if cycle := find_cycle({task.key: task.depends_on for task in job.tasks}):
         raise section.error("tasks", f"tasks wait for each other in a circle: {' -> '.join(cycle)}")
+
+
+def _check_unique(kind: str, sections: list[Section], key: str) -> None:
+    names = [section.text(key) for section in sections]
+    for section, name in zip(sections, names, strict=True):
+        if names.count(name) > 1:
+            raise section.error(key, f"there is more than one {kind} '{name}'")

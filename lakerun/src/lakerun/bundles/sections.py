@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lakerun.bundles.references import as_text
@@ -16,22 +16,20 @@ class Section:
     """A mapping and the path under which it is written.
 
     What is wrong is a BundleError with file and line where the mapping is the bundle's YAML, else a
-    SettingsError that names the field.
+    SettingsError that names the field. A value without a default has to be there. A `strict` section does not
+    take a number or a boolean for text, as JSON APIs do not.
     """
 
     values: Mapping[str, Any]
     path: str = ""
+    strict: bool = False
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A scalar as text; an error where it is missing and has no default."""
+        """A scalar as text."""
         value = self.values.get(key)
-        if value is None:
-            if default is None:
-                raise self.error(key, "it is missing")
-            return default
-        if isinstance(value, (dict, list)):
+        if self.strict and isinstance(value, (bool, int, float)):
             raise self.error(key, f"text is expected, not {kind_of(value)}")
-        return as_text(value)
+        return self._scalar(key, default)
 
     def choice(self, key: str, valid: tuple[str, ...], default: str | None = None) -> str:
         """Text that is one of `valid`."""
@@ -40,10 +38,12 @@ class Section:
             raise self.error(key, f"one of {', '.join(valid)} is expected, not '{text}'")
         return text
 
-    def flag(self, key: str, default: bool) -> bool:
+    def flag(self, key: str, default: bool | None = None) -> bool:
         """A boolean, or the words that a variable may give for one."""
         value = self.values.get(key)
         if value is None:
+            if default is None:
+                raise self.error(key, "it is missing")
             return default
         if isinstance(value, bool):
             return value
@@ -51,25 +51,28 @@ class Section:
             return bool(value == "true")
         raise self.error(key, f"true or false is expected, not {kind_of(value)}")
 
-    def number(self, key: str, default: int, *, least: int = 0) -> int:
-        """A whole number from `least` on, or text that is one."""
-        text = self.text(key, str(default))
+    def number(self, key: str, default: int | None = None, *, least: int = 0, most: int | None = None) -> int:
+        """A whole number from `least` to `most`, or text that is one."""
+        text = self._scalar(key, None if default is None else str(default))
         try:
             number = int(text)
         except ValueError:
             raise self.error(key, f"a whole number is expected, not '{text}'") from None
         if number < least:
             raise self.error(key, f"a whole number from {least} on is expected, not {number}")
+        if most is not None and number > most:
+            raise self.error(key, f"{most} at most is expected")
         return number
 
     def section(self, key: str) -> Section:
         """The mapping under `key`, empty where there is none."""
         value = self.values.get(key)
         if value is None:
-            return Section(YamlMap(mark) if (mark := self.mark(key)) else {}, self.field(key))
+            empty = YamlMap(mark) if (mark := self.mark(key)) else {}
+            return replace(self, values=empty, path=self.field(key))
         if not isinstance(value, dict):
             raise self.error(key, f"a mapping is expected, not {kind_of(value)}")
-        return Section(value, self.field(key))
+        return replace(self, values=value, path=self.field(key))
 
     def sections(self, key: str) -> list[Section]:
         """The mappings in the list under `key`."""
@@ -80,13 +83,13 @@ class Section:
                 raise self._error_at(
                     field, self._item_mark(key, position), f"a mapping is expected, not {kind_of(item)}"
                 )
-            found.append(Section(item, field))
+            found.append(replace(self, values=item, path=field))
         return found
 
     def texts(self, key: str) -> tuple[str, ...]:
         """The scalars in the list under `key`, as text."""
         for position, item in enumerate(self._list(key)):
-            if item is None or isinstance(item, (dict, list)):
+            if not isinstance(item, str if self.strict else (str, bool, int, float)):
                 raise self._error_at(
                     f"{self.field(key)}[{position}]",
                     self._item_mark(key, position),
@@ -97,7 +100,7 @@ class Section:
     def text_map(self, key: str) -> dict[str, str]:
         """The mapping under `key`, its values scalars as text."""
         found = self.section(key)
-        return {name: found.text(name, "") for name in found.values}
+        return {name: found.text(name, None if self.strict else "") for name in found.values}
 
     def field(self, key: str) -> str:
         """The full name of the field `key`."""
@@ -112,6 +115,16 @@ class Section:
     def error(self, key: str, problem: str) -> LakehouseError:
         """An error about the value under `key`."""
         return self._error_at(self.field(key), self.mark(key), problem)
+
+    def _scalar(self, key: str, default: str | None) -> str:
+        value = self.values.get(key)
+        if value is None:
+            if default is None:
+                raise self.error(key, "it is missing")
+            return default
+        if isinstance(value, (dict, list)):
+            raise self.error(key, f"text is expected, not {kind_of(value)}")
+        return as_text(value)
 
     def _list(self, key: str) -> list[Any]:
         value = self.values.get(key)
