@@ -170,6 +170,14 @@ def test_every_environment_variable_is_one_that_something_reads(document: str) -
     assert named == read
 
 
+def test_the_configuration_page_names_every_variable_that_the_code_reads() -> None:
+    files = [path for folder in ("src", "lakerun/src") for path in (ROOT / folder).rglob("*.py")]
+    source = "".join(path.read_text(encoding="utf-8") for path in files)
+    read = set(re.findall(r'"((?:LAKEHOUSE|ALERT|POSTGRES)_[A-Z_]+|PIPELINE_ENV|JAVA_HOME)"', source))
+    assert read >= {"LAKEHOUSE_HOME", "POSTGRES_PASSWORD"}
+    assert read <= variables("docs/configuration.md")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_exists(document: str) -> None:
     text = DOCUMENTS[document]
