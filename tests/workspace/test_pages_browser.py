@@ -32,6 +32,7 @@ from workspace.pages_site import (
     task,
 )
 
+from lakerun.plugins import loaded_plugins
 from tests.unit.dashboard_data import write_logs
 
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts" / "pages"
@@ -112,7 +113,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serve(tmp_path_factory.mktemp("pages")) as site:
+    with serve(tmp_path_factory.mktemp("pages"), loaded_plugins()) as site:
         schedule = {"quartz_cron_expression": "0 0 3 * * ?", "timezone_id": "Europe/Berlin"}
         put_job(
             site,
@@ -340,7 +341,7 @@ def test_a_new_dataset_appears_in_the_graph_of_an_update(site: Site, visit: Visi
 
 def test_a_reader_is_told_while_the_workspace_does_not_answer(browser: Browser, tmp_path: Path) -> None:
     context = browser.new_context()
-    with serve(tmp_path) as site:
+    with serve(tmp_path, loaded_plugins()) as site:
         put_job(site)
         put_live(site, "RUNNING", "BLOCKED")
         page = context.new_page()

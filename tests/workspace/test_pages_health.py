@@ -14,6 +14,7 @@ import pytest
 from deltalake import write_deltalake
 from workspace.pages_site import Site, serve
 
+from lakerun.plugins import loaded_plugins
 from lakerun.tables.storage import TableName
 from lakerun.workspace.pages.charts import (
     BOTTOM,
@@ -104,7 +105,7 @@ def test_dates_are_counted_from_the_last_day() -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serve(tmp_path_factory.mktemp("health")) as site:
+    with serve(tmp_path_factory.mktemp("health"), loaded_plugins()) as site:
         dashboard_data.write_logs(site.services.storage)
         other = site.services.storage.table_path(TableName("local", "data_eng", "event_log_of_mine"))
         other.mkdir(parents=True)
@@ -237,7 +238,7 @@ def test_an_address_that_is_wrong_is_said(site: Site, address: str, status: int,
 
 
 def test_each_schema_with_event_logs_has_its_own_page(tmp_path: Path) -> None:
-    with serve(tmp_path) as site:
+    with serve(tmp_path, loaded_plugins()) as site:
         assert "No pipeline has written an event log yet." in words(page_of(site))
         dashboard_data.write_logs(site.services.storage)
         tables = site.services.storage.tables_root

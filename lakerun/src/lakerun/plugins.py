@@ -9,6 +9,7 @@ command: its module must not import anything heavy.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from importlib import metadata
 from typing import Any, Protocol
 
 GROUP = "lakerun.plugins"
+# Names of plugins with commas between; where it is set, no other is loaded.
+CHOSEN = "LAKERUN_PLUGINS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,12 +211,19 @@ class Loaded:
         return found[0] if len(found) == 1 else None
 
 
-@cache
 def loaded_plugins() -> Loaded:
-    """Every plugin of this installation, by name."""
+    """Every plugin of this installation, or those that `LAKERUN_PLUGINS` names; sorted by name."""
+    chosen = os.environ.get(CHOSEN)
+    return _loaded(None if chosen is None else frozenset(name.strip() for name in chosen.split(",")))
+
+
+@cache
+def _loaded(chosen: frozenset[str] | None) -> Loaded:
     plugins: dict[str, Plugin] = {}
     problems = []
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
+        if chosen is not None and point.name not in chosen:
+            continue
         try:
             found = point.load()
             if not isinstance(found, Plugin):

@@ -50,7 +50,7 @@ class Lab:
             name=name,
             catalog="main",
             schema="shop",
-            configuration={"PIPELINE_ENV": "local"},
+            configuration={"STAGE": "local"},
             source_files=(file,),
             root_path=None,
             event_log=None,

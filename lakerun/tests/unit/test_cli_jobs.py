@@ -1,4 +1,4 @@
-"""`lakehouse run` of a job of notebooks, which need no Spark: progress, parts, exit codes, JSON."""
+"""`lakerun run` of a job of notebooks, which need no Spark: progress, parts, exit codes, JSON."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from ecommerce_lakehouse.cli.main import command_line
+from lakerun.cli.main import command_line
 from unit.job_lab import JobLab
 
 BUNDLE = """
 bundle:
   name: shop
-variables:
-  environment: {default: dev}
-  catalog: {default: c}
-  schema: {default: data_eng}
-  volume: {default: data}
 resources:
   pipelines:
     counting:
@@ -50,14 +45,14 @@ def project(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
-def lakehouse(*arguments: str) -> Result:
+def lakerun(*arguments: str) -> Result:
     return CliRunner().invoke(command_line(), list(arguments))
 
 
 def test_a_failed_task_is_shown_with_its_reason_and_its_trace_is_in_the_log(
     project: Path, home: Path
 ) -> None:
-    result = lakehouse("run", "nightly", "--param", "day=friday")
+    result = lakerun("run", "nightly", "--param", "day=friday")
     log = home / "logs" / "run.log"
     assert result.exit_code == 1
     assert result.stderr == f"Error: nightly failed: task 'report': KeyError: 'orders' Log: {log}\n"
@@ -77,7 +72,7 @@ def test_a_failed_task_is_shown_with_its_reason_and_its_trace_is_in_the_log(
 
 
 def test_a_part_of_a_job_runs_alone(project: Path) -> None:
-    result = lakehouse("run", "nightly", "--only", "load", "--only", "publish", "--json")
+    result = lakerun("run", "nightly", "--only", "load", "--only", "publish", "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
     assert (found["job"], found["state"]) == ("nightly", "SUCCESS")
@@ -98,7 +93,7 @@ def test_a_part_of_a_job_runs_alone(project: Path) -> None:
 def test_a_wrong_name_is_refused_before_anything_runs(
     project: Path, home: Path, arguments: tuple[str, ...], error: str
 ) -> None:
-    result = lakehouse("run", *arguments)
+    result = lakerun("run", *arguments)
     assert result.exit_code == 2
     assert error in result.stderr
     assert not (home / "logs" / "run.log").exists()

@@ -1,4 +1,4 @@
-"""What `lakehouse run` shows while it works and when it ends, from events and results made by hand."""
+"""What `lakerun run` shows while it works and when it ends, from events and results made by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def flow_event(status: str, flow: str = "f", dataset: str = SILVER, **details: A
         level="INFO",
         event_type="flow_progress",
         message="",
-        origin={"pipeline_name": "medallion", "dataset_name": dataset, "flow_name": flow},
+        origin={"pipeline_name": "refinery", "dataset_name": dataset, "flow_name": flow},
         details={"flow_progress": {"status": status, **details}},
     )
 
@@ -93,14 +93,14 @@ def test_the_live_view_shows_tasks_datasets_rows_and_what_goes_on() -> None:
     console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system=None)
     view = LiveView(console)
     view.say("Starting Spark")
-    view.on_task(TaskUpdate("nightly", "medallion", "RUNNING"))
+    view.on_task(TaskUpdate("nightly", "refinery", "RUNNING"))
     view.on_event(flow_event("QUEUED", dataset="c.s.gold_sales"))
     view.on_event(batch(1234))
     view.say("Starting Spark")
     console.print(view)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "nightly.medallion" in text
-    assert "medallion (0 of 2)" in text
+    assert "nightly.refinery" in text
+    assert "refinery (0 of 2)" in text
     assert "1,234" in text
     assert "gold_sales" in text
     assert "Starting Spark" in text
@@ -114,7 +114,7 @@ def test_a_small_screen_shows_what_runs_rather_than_what_waits() -> None:
     view.on_event(flow_event("RUNNING", dataset="c.s.busy"))
     console.print(view)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "medallion (0 of 31)" in text
+    assert "refinery (0 of 31)" in text
     assert "busy" in text
     assert "waiting" not in text
 
@@ -139,7 +139,7 @@ def test_json_output_is_not_mixed_with_progress() -> None:
 
 
 def update(*datasets: DatasetResult, state: Any = "COMPLETED", error: str | None = None) -> UpdateResult:
-    return UpdateResult("medallion", "u1", state, datasets, 12.34, error)
+    return UpdateResult("refinery", "u1", state, datasets, 12.34, error)
 
 
 ORDERS = DatasetResult(
@@ -165,7 +165,7 @@ def test_the_summary_counts_rows_and_each_broken_expectation() -> None:
     assert "reasonable_order_value warned 21" in text
     assert "1 held" in text
     assert "valid_order_id" not in text
-    assert text.splitlines()[-1] == "medallion COMPLETED in 12.3 s"
+    assert text.splitlines()[-1] == "refinery COMPLETED in 12.3 s"
 
 
 def test_what_is_dropped_into_a_quarantine_table_is_called_quarantined() -> None:

@@ -268,11 +268,11 @@ def test_a_java_that_does_not_start_spark_is_one_line(
 
 
 def test_a_pipelines_configuration_holds_in_its_own_session_alone(spark: SparkSession) -> None:
-    with session_with({"PIPELINE_ENV": "staging", "spark.sql.shuffle.partitions": "7"}) as session:
+    with session_with({"STAGE": "staging", "spark.sql.shuffle.partitions": "7"}) as session:
         assert SparkSession.active() is session
-        assert session.conf.get("PIPELINE_ENV") == "staging"
+        assert session.conf.get("STAGE") == "staging"
         assert session.range(1).selectExpr("current_timezone()").first() == ("UTC",)
-        spark_sees = spark.conf.get("PIPELINE_ENV", None)
+        spark_sees = spark.conf.get("STAGE", None)
     assert spark_sees is None
     assert SparkSession.active() is spark
     assert spark.conf.get("spark.sql.shuffle.partitions") != "7"

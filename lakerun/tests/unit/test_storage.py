@@ -95,7 +95,7 @@ def another_run(storage: Storage) -> Iterator[subprocess.Popen[str]]:
     code = f"""
 import pathlib
 from lakerun.tables.storage import Storage
-with Storage(pathlib.Path({str(storage.home)!r})).exclusive("lakehouse run nightly"):
+with Storage(pathlib.Path({str(storage.home)!r})).exclusive("lakerun run nightly"):
     print("held", flush=True)
     input()
 """
@@ -112,21 +112,21 @@ with Storage(pathlib.Path({str(storage.home)!r})).exclusive("lakehouse run night
 
 def test_a_second_run_is_told_who_has_the_data_folder(storage: Storage) -> None:
     with another_run(storage) as other:
-        with pytest.raises(BusyError) as raised, storage.exclusive("lakehouse run hourly"):
+        with pytest.raises(BusyError) as raised, storage.exclusive("lakerun run hourly"):
             pytest.fail("two runs at once")
-        assert f"lakehouse run nightly, process {other.pid}" in str(raised.value)
+        assert f"lakerun run nightly, process {other.pid}" in str(raised.value)
         assert str(storage.home) in str(raised.value)
         other.communicate("\n")  # it ends
         assert other.returncode == 0
-        with storage.exclusive("lakehouse run hourly"):
-            assert "lakehouse run hourly" in (storage.home / "lock.txt").read_text(encoding="utf-8")
+        with storage.exclusive("lakerun run hourly"):
+            assert "lakerun run hourly" in (storage.home / "lock.txt").read_text(encoding="utf-8")
 
 
 def test_a_killed_run_frees_the_data_folder(storage: Storage) -> None:
     with another_run(storage) as other:
         other.kill()
         assert other.wait() == -9
-        with storage.exclusive("lakehouse run hourly"):
+        with storage.exclusive("lakerun run hourly"):
             pass
 
 
@@ -138,7 +138,7 @@ def test_a_run_that_fails_frees_the_data_folder(storage: Storage) -> None:
 
 
 def test_other_data_folders_are_not_held(storage: Storage, tmp_path: Path) -> None:
-    with another_run(storage), Storage(tmp_path / "other").exclusive("lakehouse run hourly"):
+    with another_run(storage), Storage(tmp_path / "other").exclusive("lakerun run hourly"):
         pass
 
 

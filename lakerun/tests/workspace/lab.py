@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import uvicorn
 from databricks.sdk import WorkspaceClient
+from guest import GUEST
 
 from lakerun.tables.storage import Storage
 from lakerun.workspace.app import create_app
@@ -38,7 +39,7 @@ class LocalWorkspace:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         storage = Storage(home)
         store = Store(home / "workspace" / "state.db")
-        services = Services(Settings(url, TOKEN, **settings), storage, store)
+        services = Services(Settings(url, TOKEN, **settings), storage, store, GUEST)
         server = uvicorn.Server(uvicorn.Config(create_app(services), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

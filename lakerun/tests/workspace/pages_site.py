@@ -16,7 +16,9 @@ import httpx
 import pyarrow as pa
 import uvicorn
 from deltalake import write_deltalake
+from guest import GUEST
 
+from lakerun.plugins import Loaded
 from lakerun.tables.storage import Storage, TableName
 from lakerun.workspace.app import create_app
 from lakerun.workspace.services import Services, Settings
@@ -62,13 +64,13 @@ class Site:
 
 
 @contextmanager
-def serve(home: Path) -> Iterator[Site]:
+def serve(home: Path, plugins: Loaded = GUEST) -> Iterator[Site]:
     """A workspace over the data folder `home`, stopped at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = Settings(f"http://127.0.0.1:{port}", TOKEN)
-    services = Services(settings, Storage(home), Store(home / "workspace" / "state.db"))
+    services = Services(settings, Storage(home), Store(home / "workspace" / "state.db"), plugins)
     app = create_app(services)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
@@ -135,8 +137,8 @@ def put_output(site: Site, task_run_id: int, key: str = "load", **output: Any) -
 
 def put_update(site: Site, update_id: str = "u-1", state: str = "RUNNING", **fields: Any) -> None:
     """An update of the one pipeline."""
-    spec = {"name": "medallion", "catalog": "main", "schema": "shop"}
-    pipeline = {"pipeline_id": PIPELINE, "name": "medallion", "state": "IDLE", "spec": spec}
+    spec = {"name": "refinery", "catalog": "main", "schema": "shop"}
+    pipeline = {"pipeline_id": PIPELINE, "name": "refinery", "state": "IDLE", "spec": spec}
     site.store.put("pipeline", PIPELINE, pipeline)
     update = {"update_id": update_id, "pipeline_id": PIPELINE, "state": state, "cause": "API_CALL"}
     site.store.put("update", update_id, {**update, "creation_time": START, **fields}, PIPELINE)

@@ -44,7 +44,7 @@ def test_health_and_discovery_are_open(workspace: LocalWorkspace) -> None:
 def test_the_user_is_an_engineer(client: WorkspaceClient) -> None:
     me = client.current_user.me()
     assert me.user_name == "developer@example.com"
-    assert {group.display for group in me.groups or []} == {"admins", "users", "data-engineers"}
+    assert {group.display for group in me.groups or []} == {"admins", "users", "engineers"}
     assert client.get_workspace_id() == 1000000000000001
     assert [user.id for user in client.users.list(filter='userName eq "developer@example.com"')] == [me.id]
     assert list(client.users.list(filter='userName eq "nobody@example.com"')) == []

@@ -247,7 +247,7 @@ def test_the_overview_lists_jobs_pipelines_and_runs(reader: httpx.Client) -> Non
     text = text_of(reader.get("/"))
     assert "0 0 3 * * ? UTC" in text
     assert re.search(r"\d{4}-\d\d-\d\d 03:00:00 UTC", reader.get("/").text)  # the next run
-    assert "medallion" in text
+    assert "refinery" in text
     assert "2 tables in this lakehouse" in text
 
 

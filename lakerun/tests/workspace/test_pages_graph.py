@@ -20,7 +20,7 @@ def drawn(edges: list[tuple[str, str]], nodes: str | list[str]) -> Layout:
     return lay_out(list(nodes), edges, BOX)
 
 
-def medallion() -> tuple[list[str], list[tuple[str, str]]]:
+def refinery() -> tuple[list[str], list[tuple[str, str]]]:
     """30 datasets in five layers, each fed by one or two of any earlier layer."""
     draws = random.Random(4)
     nodes = [f"layer{n // 6}_table{n % 6}" for n in range(30)]
@@ -43,7 +43,7 @@ def test_a_source_stands_next_to_what_reads_it() -> None:
 
 
 def test_boxes_keep_their_distance_and_lie_within_the_drawing() -> None:
-    nodes, edges = medallion()
+    nodes, edges = refinery()
     layout = lay_out(nodes, edges, BOX)
     assert set(layout.places) == set(nodes)
     for one, other in combinations(layout.places.values(), 2):
@@ -54,7 +54,7 @@ def test_boxes_keep_their_distance_and_lie_within_the_drawing() -> None:
 
 
 def test_no_line_runs_through_a_box() -> None:
-    nodes, edges = medallion()
+    nodes, edges = refinery()
     layout = lay_out(nodes, edges, BOX)
     assert len(layout.lines) == len(set(edges))
     # A line is level only where it passes a layer: there it has to miss every box of that layer.

@@ -16,22 +16,20 @@ from workspace.lab import LocalWorkspace
 
 def create(client: WorkspaceClient, name: str, **fields: Any) -> str:
     libraries = [PipelineLibrary(file=FileLibrary(path="/Workspace/Users/developer@example.com/bronze.py"))]
-    made = client.pipelines.create(
-        name=name, catalog="juan_dev", schema="data_eng", libraries=libraries, **fields
-    )
+    made = client.pipelines.create(name=name, catalog="dev", schema="curated", libraries=libraries, **fields)
     return str(made.pipeline_id)
 
 
 def test_a_pipeline_is_read_back_and_edited(client: WorkspaceClient) -> None:
-    pipeline_id = create(client, "sales", configuration={"PIPELINE_ENV": "dev"}, serverless=True)
+    pipeline_id = create(client, "sales", configuration={"STAGE": "dev"}, serverless=True)
     pipeline = client.pipelines.get(pipeline_id)
     assert (pipeline.name, pipeline.state) == ("sales", PipelineState.IDLE)
     assert pipeline.creator_user_name == "developer@example.com"
     assert pipeline.spec
     assert pipeline.spec.id == pipeline_id
-    assert (pipeline.spec.schema, pipeline.spec.serverless) == ("data_eng", True)
-    assert pipeline.spec.configuration == {"PIPELINE_ENV": "dev"}
-    client.pipelines.update(pipeline_id, name="sales two", catalog="juan_dev")
+    assert (pipeline.spec.schema, pipeline.spec.serverless) == ("curated", True)
+    assert pipeline.spec.configuration == {"STAGE": "dev"}
+    client.pipelines.update(pipeline_id, name="sales two", catalog="dev")
     edited = client.pipelines.get(pipeline_id)
     assert edited.spec
     assert (edited.name, edited.spec.configuration) == ("sales two", None)
@@ -47,7 +45,7 @@ def test_a_deleted_pipeline_takes_its_checkpoints_and_its_own_tables(
 ) -> None:
     pipeline_id = create(client, f"with tables {cascade}")
     storage, store = workspace.services.storage, workspace.services.store
-    own, other = (TableName("juan_dev", f"cascade_{cascade}", name) for name in ("own", "other"))
+    own, other = (TableName("dev", f"cascade_{cascade}", name) for name in ("own", "other"))
     folders = [storage.pipeline_path(pipeline_id), storage.table_path(own), storage.table_path(other)]
     for folder in folders:
         folder.mkdir(parents=True)

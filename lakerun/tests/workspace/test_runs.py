@@ -276,20 +276,20 @@ def test_a_secret_reaches_the_task_and_no_log(lab: Lab) -> None:
 def test_what_the_workspace_holds_is_free_between_runs_and_busy_within(lab: Lab) -> None:
     gate = lab.services.storage.home / "gate2"
     wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.02)\n"
-    with lab.services.storage.exclusive("lakehouse run medallion"):
+    with lab.services.storage.exclusive("lakerun run refinery"):
         run = lab.ended(lab.start(lab.job(lab.script("a", "print(1)"))))
     assert life(run) == "INTERNAL_ERROR"
-    assert "lakehouse run medallion" in run["state"]["state_message"]
+    assert "lakerun run refinery" in run["state"]["state_message"]
     run_id = lab.start(lab.job(lab.script("wait", wait)))
     lab.wait(lambda: lab.run(run_id), lambda r: r["tasks"] and life(r["tasks"][0]) == "RUNNING")
     with (
         pytest.raises(Exception, match="job nightly prices in the local workspace"),
-        lab.services.storage.exclusive("lakehouse run"),
+        lab.services.storage.exclusive("lakerun run"),
     ):
         pass
     gate.touch()
     assert result(lab.ended(run_id)) == "SUCCESS"
-    with lab.services.storage.exclusive("lakehouse run"):
+    with lab.services.storage.exclusive("lakerun run"):
         pass
 
 

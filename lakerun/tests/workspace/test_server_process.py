@@ -1,4 +1,4 @@
-"""The server as a process: started, asked, stopped, killed and started again by `lakehouse workspace`."""
+"""The server as a process: started, asked, stopped, killed and started again by `lakerun workspace`."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.catalog import VolumeType
 
-LAKEHOUSE = Path(sys.executable).with_name("lakehouse")
+LAKERUN = Path(sys.executable).with_name("lakerun")
 
 
 class Process:
-    """`lakehouse workspace ...` over one data folder."""
+    """`lakerun workspace ...` over one data folder."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
 
     def run(self, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [LAKEHOUSE, "workspace", *args],
+            [LAKERUN, "workspace", *args],
             env={**os.environ, "LAKEHOUSE_HOME": str(self.home)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -115,7 +115,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 def test_it_comes_back_on_its_port_with_its_state_and_token(process: Process) -> None:
     client = process.client()
     job_id = client.jobs.create(name="kept").job_id
-    client.schemas.create(name="kept", catalog_name="prod")
+    client.schemas.create(name="kept", catalog_name="main")
     client.workspace.mkdirs("/Users/developer@example.com/kept")
     folder = client.workspace.get_status("/Users/developer@example.com/kept")
     process.kill()
@@ -124,7 +124,7 @@ def test_it_comes_back_on_its_port_with_its_state_and_token(process: Process) ->
     process.run("stop")
     assert process.start("--host", "127.0.0.1")[0] == url  # without a port: the last one
     assert client.jobs.get(int(job_id or 0)).settings
-    assert client.schemas.get("prod.kept").name == "kept"
+    assert client.schemas.get("main.kept").name == "kept"
     assert client.workspace.get_status("/Users/developer@example.com/kept") == folder
 
 
@@ -160,12 +160,12 @@ def test_reset_empties_the_workspace(process: Process) -> None:
     assert process.run("reset").stdout == "There is nothing to reset.\n"
     client = process.client()
     client.jobs.create(name="gone")
-    client.schemas.create(name="deployed", catalog_name="prod")
+    client.schemas.create(name="deployed", catalog_name="main")
     client.volumes.create(
-        catalog_name="prod", schema_name="deployed", name="raw", volume_type=VolumeType.MANAGED
+        catalog_name="main", schema_name="deployed", name="raw", volume_type=VolumeType.MANAGED
     )
     client.workspace.mkdirs("/Users/developer@example.com/gone")
-    others = process.home / "tables" / "local" / "data_eng" / "orders"
+    others = process.home / "tables" / "local" / "curated" / "orders"
     others.mkdir(parents=True)
     assert process.status()["resources"] == process.status()["resources"] | {  # type: ignore[operator]
         "job": 1,
@@ -177,12 +177,12 @@ def test_reset_empties_the_workspace(process: Process) -> None:
     assert process.status()["running"] is True
     process.run("reset", "--yes")
     assert process.status(code=1)["running"] is False
-    assert not (process.home / "volumes" / "prod" / "deployed").exists()
+    assert not (process.home / "volumes" / "main" / "deployed").exists()
     assert others.exists(), "what no deployment made is not the workspace's to delete"
     fresh = process.client()
     assert list(fresh.jobs.list()) == []
     with pytest.raises(NotFound):
-        fresh.schemas.get("prod.deployed")
+        fresh.schemas.get("main.deployed")
     with pytest.raises(NotFound):
         fresh.workspace.get_status("/Users/developer@example.com/gone")
     assert fresh.config.token == client.config.token
