@@ -25,7 +25,10 @@ from lakerun.bundles.load import load_bundle
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "databricks.yml", *sorted((ROOT / "resources").glob("*.yml"))]
+EXAMPLE = ROOT / "lakerun" / "examples" / "weather" / "databricks.yml"
 VERSION = "1.12.1"
+# The schema as Databricks publishes it, with the texts that an editor shows.
+SCHEMA_URL = f"https://raw.githubusercontent.com/databricks/cli/v{VERSION}/bundle/schema/jsonschema.json"
 PATH_KEYS = {"notebook_path", "python_file", "file_path", "path", "include", "root_path"}
 
 
@@ -55,7 +58,13 @@ def read(path: Path) -> Any:
     return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*FILES, EXAMPLE], ids=lambda path: path.name)
+def test_an_editor_is_told_the_schema_of_the_tested_version(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first == f"# yaml-language-server: $schema={SCHEMA_URL}"
+
+
+@pytest.mark.parametrize("path", [*FILES, EXAMPLE], ids=lambda path: path.name)
 def test_the_file_follows_the_bundles_schema(validator: Any, path: Path) -> None:
     assert problems(validator, read(path)) == []
 

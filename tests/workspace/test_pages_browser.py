@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from workspace.browser import browser  # noqa: F401
 from workspace.pages_site import (
     JOB,
     PIPELINE,
@@ -94,21 +93,6 @@ UNNAMED = """() => {
       .filter((e) => !document.getElementById(e.getAttribute("aria-labelledby"))),
   ].map((e) => e.outerHTML.slice(0, 120));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    program = os.environ.get("LAKEHOUSE_TEST_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not program:
-        pytest.skip("no Chromium on PATH, and LAKEHOUSE_TEST_CHROMIUM does not name one")
-    switches = ("sandbox", "first-run")
-    disabled = ("gpu", "quic", "background-networking", "component-update", "sync")
-    options = [*(f"--no-{name}" for name in switches), *(f"--disable-{name}" for name in disabled)]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=options)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from databricks.sdk.errors import InvalidParameterValue, NotFound, ResourceConflict
 from deltalake import DeltaTable
 from playwright.sync_api import Browser, expect
-from tests.workspace.test_pages_browser import browser  # noqa: F401
 
+from workspace.browser import browser  # noqa: F401
 from workspace.run_lab import FOLDER, TOKEN, Lab, result, serving
 
 ORDERS = """

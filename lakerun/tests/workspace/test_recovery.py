@@ -18,13 +18,13 @@ def services(home: Path) -> Services:
 
 def test_what_was_made_but_never_answered_is_taken_back(tmp_path: Path) -> None:
     killed = services(tmp_path)
-    table = tmp_path / "tables" / "prod" / "sales" / "orders"
+    table = tmp_path / "tables" / "main" / "sales" / "orders"
     table.mkdir(parents=True)
     job_id = killed.jobs.create({"name": "unheard"})
     pipeline_id = killed.pipelines.create({"name": "unheard"})
-    killed.catalog.create_schema({"name": "sales", "catalog_name": "prod"})
+    killed.catalog.create_schema({"name": "sales", "catalog_name": "main"})
     killed.catalog.create_volume(
-        {"name": "raw", "catalog_name": "prod", "schema_name": "sales", "volume_type": "MANAGED"}
+        {"name": "raw", "catalog_name": "main", "schema_name": "sales", "volume_type": "MANAGED"}
     )
     killed.close()
     started = LocalWorkspace.start(tmp_path)
@@ -32,14 +32,14 @@ def test_what_was_made_but_never_answered_is_taken_back(tmp_path: Path) -> None:
         client = started.client()
         assert list(client.jobs.list()) == []
         assert list(client.pipelines.list_pipelines()) == []
-        assert "prod.sales" not in [schema.full_name for schema in client.schemas.list("prod")]
+        assert "main.sales" not in [schema.full_name for schema in client.schemas.list("main")]
         assert table.exists(), "a table that was there before stays"
         # The same again, now answered.
         client.jobs.create(name="unheard")
         client.pipelines.create(name="unheard")
-        client.schemas.create(name="sales", catalog_name="prod")
+        client.schemas.create(name="sales", catalog_name="main")
         client.volumes.create(
-            catalog_name="prod", schema_name="sales", name="raw", volume_type=VolumeType.MANAGED
+            catalog_name="main", schema_name="sales", name="raw", volume_type=VolumeType.MANAGED
         )
     finally:
         started.stop()
@@ -49,7 +49,7 @@ def test_what_was_made_but_never_answered_is_taken_back(tmp_path: Path) -> None:
         assert [job.job_id for job in client.jobs.list()] != [job_id]
         assert len(list(client.jobs.list())) == 1
         assert [item.pipeline_id for item in client.pipelines.list_pipelines()] != [pipeline_id]
-        assert client.volumes.read("prod.sales.raw").name == "raw"
+        assert client.volumes.read("main.sales.raw").name == "raw"
     finally:
         again.stop()
 
