@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from workspace.browser import browser  # noqa: F401
 from workspace.pages_site import (
     JOB,
     PIPELINE,

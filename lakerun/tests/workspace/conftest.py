@@ -8,7 +8,10 @@ import httpx
 import pytest
 from databricks.sdk import WorkspaceClient
 
+from workspace.browser import browser
 from workspace.lab import LocalWorkspace
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

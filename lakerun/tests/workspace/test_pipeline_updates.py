@@ -11,7 +11,6 @@ from databricks.sdk.errors import InvalidParameterValue, NotFound, ResourceConfl
 from deltalake import DeltaTable
 from playwright.sync_api import Browser, expect
 
-from workspace.browser import browser  # noqa: F401
 from workspace.run_lab import FOLDER, TOKEN, Lab, result, serving
 
 ORDERS = """
@@ -138,7 +137,7 @@ def test_validation_and_refresh_selections_reach_the_engine(
 def test_a_job_with_a_pipeline_is_followed_in_a_browser_to_its_failure(
     lab: Lab,
     orders: str,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
 ) -> None:
     report = lab.script("report", "raise ValueError('no rate')\n", max_retries=1)
     job = lab.job(
