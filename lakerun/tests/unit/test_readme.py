@@ -41,10 +41,10 @@ def test_a_command_can_be_typed_as_it_is_written(command: str) -> None:
     group: Any = typer.main.get_command(command_line("lakerun", Loaded((), ())))
     if name == "workspace":
         group, name, arguments = group.commands[name], arguments[0], arguments[1:]
-    given = group.commands[name].make_context(name, arguments).params
+    given = group.commands[name].make_context(name, list(arguments)).params
     bundle = load_bundle(EXAMPLE)
     if name in ("run", "events"):
-        assert arguments[0] in {**bundle.jobs, **bundle.pipelines}
+        assert arguments[0] in (*bundle.jobs, *bundle.pipelines)
     for table in [given["table"]] if name == "show" else given.get("full_refresh") or []:
         assert table in TABLES
     if name == "sql":
