@@ -11,14 +11,14 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 # Before anything reads them.
-for _variable in ("PIPELINE_ENV", "CATALOG_NAME", "SCHEMA_NAME", "VOLUME_NAME"):
+for _variable in ("PIPELINE_ENV", "CATALOG_NAME", "SCHEMA_NAME", "VOLUME_NAME", "LAKERUN_PLUGINS"):
     os.environ.pop(_variable, None)
 for _variable in [name for name in os.environ if name.startswith("POSTGRES_")]:
     del os.environ[_variable]
 
 
 class _SharedSessions(LoadScopeScheduling):
-    """A file's tests stay in one process; so do those of e2e, and those of a folder of short Spark tests.
+    """A file's tests stay in one process; so do those of tests/e2e, and the short Spark tests of a folder.
 
     Two cold Spark sessions side by side compile everything twice, which costs more than they share.
     """
@@ -26,7 +26,8 @@ class _SharedSessions(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.split("::")[0])
         folder = path.parent.name
-        together = folder == "e2e" or (folder in ("unit", "property") and _starts_spark(path))
+        ours = path.parent == Path("tests", "e2e")  # the runtime's start processes of their own
+        together = ours or (folder in ("unit", "property") and _starts_spark(path))
         return f"{folder}, together" if together else str(path)
 
 
