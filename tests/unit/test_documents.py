@@ -173,7 +173,9 @@ def test_every_environment_variable_is_one_that_something_reads(document: str) -
 def test_the_configuration_page_names_every_variable_that_the_code_reads() -> None:
     files = [path for folder in ("src", "lakerun/src") for path in (ROOT / folder).rglob("*.py")]
     source = "".join(path.read_text(encoding="utf-8") for path in files)
-    read = set(re.findall(r'"((?:LAKEHOUSE|ALERT|POSTGRES)_[A-Z_]+|PIPELINE_ENV|JAVA_HOME)"', source))
+    read = set(
+        re.findall(r'"((?:LAKEHOUSE|ALERT|POSTGRES)_[A-Z_]+|LAKERUN_PLUGINS|PIPELINE_ENV|JAVA_HOME)"', source)
+    )
     assert read >= {"LAKEHOUSE_HOME", "POSTGRES_PASSWORD"}
     assert read <= variables("docs/configuration.md")
 
@@ -205,9 +207,9 @@ def broken_links(document: str, text: str) -> list[str]:
     return broken
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, "AGENTS.md", "lakerun/README.md"])
 def test_every_link_leads_to_a_page_and_a_heading(document: str) -> None:
-    assert broken_links(document, DOCUMENTS[document]) == []
+    assert broken_links(document, (ROOT / document).read_text(encoding="utf-8")) == []
 
 
 def test_a_page_that_the_site_takes_in_has_no_link_that_breaks_there() -> None:
