@@ -64,8 +64,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     uv = shutil.which("uv")
     if uv is None:
         pytest.skip("uv is not on PATH")
+    # uv would take a wheel that it has built before, as the version is the same.
+    only = ["--package", "lakerun", "--no-default-groups", "--no-editable", "--reinstall-package", "lakerun"]
     subprocess.run(
-        [uv, "sync", "--quiet", "--frozen", "--package", "lakerun", "--no-default-groups", "--no-editable"],
+        [uv, "sync", "--quiet", "--frozen", *only],
         cwd=PACKAGE,
         env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(path)},
         check=True,
@@ -132,6 +134,8 @@ def test_the_real_cli_deploys_runs_and_destroys_the_bundle(machine: Machine) -> 
             machine.environment[name] = value
         assert machine.bundle("validate", "--strict").rstrip().endswith("Validation OK!")
         machine.bundle("deploy")
+        uploaded = {path.name for path in machine.project.glob(".lakehouse/workspace/files/**/files/*")}
+        assert uploaded == {"README.md", "databricks.yml", "src"}
         assert "4 readings of 2024-05-01" in machine.bundle("run", "daily_weather")
         assert means(machine, "dev_developer_weather") == MEANS
         machine.bundle("destroy", "--auto-approve")

@@ -236,3 +236,12 @@ def test_a_transaction_is_found_by_its_application_and_number(path: Path) -> Non
     }
     assert found == {("flow-a", 0): 1, ("flow-b", 1): 2, ("flow-a", 1): 3}
     assert transaction_commit(path, "flow-a", 1) == commit_info(path, 3)
+
+
+def test_git_and_deployments_ignore_the_data_folder(storage: Storage) -> None:
+    storage.make()
+    ignored = storage.home / ".gitignore"
+    assert ignored.read_text(encoding="utf-8") == "*\n"
+    ignored.write_text("logs/\n", encoding="utf-8")
+    storage.make()
+    assert ignored.read_text(encoding="utf-8") == "logs/\n"

@@ -53,7 +53,9 @@ def command(
 
 def _remove_empty(storage: Storage) -> None:
     """The data folder itself, unless someone keeps other files in it."""
-    for name in ("lock", "lock.txt"):
+    from lakerun.tables.storage import GITIGNORE
+
+    for name in ("lock", "lock.txt", GITIGNORE):
         (storage.home / name).unlink(missing_ok=True)
     if not any(storage.home.iterdir()):
         storage.home.rmdir()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 WRITE_METRICS = ("numFiles", "numOutputRows", "numOutputBytes")
+GITIGNORE = ".gitignore"
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,22 @@ class Storage:
             raise LakehouseError(f"'{name}' is ambiguous: {', '.join(map(str, found))}.")
         return found[0]
 
+    def make(self) -> None:
+        """Make the data folder. git ignores it, and so does a deployment of the project that it lies in."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        if not (ignored := self.home / GITIGNORE).exists():
+            ignored.write_text("*\n", encoding="utf-8")
+
     def log_path(self, command: str) -> Path:
         """The log file of a command; its folder is made."""
-        self.logs_root.mkdir(parents=True, exist_ok=True)
+        self.make()
+        self.logs_root.mkdir(exist_ok=True)
         return self.logs_root / f"{command}.log"
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
         """Hold the data folder for one run; BusyError says who has it. A killed holder frees it."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.make()
         holder = self.home / "lock.txt"
         # One thread may take it and another give it back.
         lock = FileLock(self.home / "lock", thread_local=False)

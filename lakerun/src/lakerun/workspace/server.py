@@ -202,7 +202,8 @@ def serve(storage: Storage, host: str, port: int) -> None:
 
 def _folder(storage: Storage) -> Path:
     folder = storage.home / "workspace"
-    folder.mkdir(parents=True, exist_ok=True)
+    storage.make()
+    folder.mkdir(exist_ok=True)
     return folder
 
 
