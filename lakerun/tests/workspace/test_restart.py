@@ -38,6 +38,7 @@ def test_a_run_that_was_going_has_failed_and_a_queued_one_goes_on(
         )
         job_id = lab.job(lab.script("wait", script), queue={"enabled": True})
         going, queued = lab.start(job_id), lab.start(job_id)
+        lab.wait(lambda: lab.run(going), lambda run: run["tasks"])
         out = lab.wait(lambda: lab.output(lab.run(going), "wait"), lambda out: out.get("logs"))
         worker = psutil.Process(int(out["logs"]))
         assert life(lab.run(queued)) == "QUEUED"
