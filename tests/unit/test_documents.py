@@ -286,3 +286,11 @@ def test_every_decision_has_its_number_its_parts_and_its_place() -> None:
         parts = re.findall(r"^## (.+)$", text, re.MULTILINE)
         assert parts == ["Context", "Decision", "Consequences", "Where"]
         assert re.search(r"^- `.+`$", text, re.MULTILINE)
+
+
+def test_the_plugin_of_the_example_maps_an_environment() -> None:
+    (example,) = blocks(DOCUMENTS["docs/plugins.md"], "python")
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/plugins.md", "exec"), names)
+    environment = names["PLUGIN"].environments.settings("prod")
+    assert (environment.variables, environment.schema) == ({"catalog": "weather_prod"}, "readings")
