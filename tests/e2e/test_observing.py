@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.observability.health import current_health
@@ -21,14 +22,11 @@ from lakerun.cli.project import load_project
 from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.results import JobResult, TaskUpdate
 from lakerun.jobs.runner import run_job
+from lakerun.sql.dashboards import dashboard_problems
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage, TableName
-from tests.dashboard_check import (
-    dashboard_files,
-    dashboard_problems,
-    read_dashboard,
-    stored_schemas,
-)
+from lakerun.tables.table_info import open_table
+from tests.dashboards import dashboard_files, read_dashboard
 from tests.e2e.conftest import MainJob
 
 ROOT = Path(__file__).parents[2]
@@ -101,8 +99,12 @@ def lakehouse(
 
 
 def test_every_query_of_the_dashboards_fits_the_tables_that_the_pipelines_make(lakehouse: Lakehouse) -> None:
-    schemas = stored_schemas(lakehouse.storage, "local", "data_eng")
-    assert dashboard_problems(ROOT, schemas) == []
+    schemas = {
+        name.table: StructType.fromJson(json.loads(open_table(lakehouse.storage, name).schema().to_json()))
+        for name in lakehouse.storage.tables()
+        if (name.catalog, name.schema) == ("local", "data_eng")
+    }
+    assert dashboard_problems(load_project().dashboards.values(), schemas) == []
     for file in dashboard_files(ROOT):
         for dataset in read_dashboard(file).datasets:
             assert lakehouse.sql(dataset.sql), dataset.name

@@ -37,6 +37,13 @@ targets:
               pipeline_task:
                 pipeline_id: ${resources.pipelines.unheard_of.id}
 resources:
+  dashboards:
+    forgotten:
+      display_name: forgotten
+      file_path: src/dashboards/forgotten.lvdash.json
+    sales:
+      display_name: sales
+      file_path: src/dashboards/sales.lvdash.json
   pipelines:
     reports:
       name: reports
@@ -162,7 +169,8 @@ DASHBOARD = {
             "displayName": "Billing",
             "query": "SELECT usage_quantity FROM system.billing.usage",
         },
-    ]
+    ],
+    "pages": [],
 }
 
 
@@ -198,6 +206,7 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(spark: SparkSessi
     dashboard = (project / SALES).read_text(encoding="utf-8")
     expected = {
         ("databricks.yml", BUNDLE, "pipeline_id: ${resources.pipelines.unheard_of.id}"): "unheard_of",
+        ("databricks.yml", BUNDLE, "forgotten.lvdash.json"): "there is no file 'forgotten.lvdash.json'",
         ("src/rules.py", RULES, 'Rule("no_sql"'): "PARSE_SYNTAX_ERROR",
         ("src/rules.py", RULES, 'Rule("no_column"'): "`prize` cannot be resolved",
         ("src/rules.py", RULES, '"id > 1"'): "two rules named 'twice', the first at",

@@ -1,10 +1,9 @@
-"""The dashboards' queries on small tables, against plain Python; and broken dashboards."""
+"""The dashboards' queries on small tables, against plain Python."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,17 +17,9 @@ from lakerun.bundles.load import load_bundle
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage
 from lakerun.tables.table_info import rows_of
-from tests.dashboard_check import (
-    Dashboard,
-    dashboard_files,
-    dashboard_problems,
-    event_log_schema,
-    read_dashboard,
-    stored_schemas,
-)
+from tests.dashboards import Dashboard, dashboard_files, read_dashboard
 from tests.unit import dashboard_data as shop
 from tests.unit.dashboard_data import FLOWS, QUARANTINE, UPDATES
-from tests.unit.health_data import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = {file.name.split(".")[0]: read_dashboard(file) for file in dashboard_files(ROOT)}
@@ -274,10 +265,8 @@ def test_order_batches_by_day_item_and_customer(storage: Storage) -> None:
 # All dashboards -------------------------------------------------------------------------------------
 
 
-def test_nothing_is_wrong_with_the_dashboards(storage: Storage) -> None:
+def test_there_are_two_dashboards() -> None:
     assert set(DASHBOARDS) == {"business_analytics", "pipeline_monitoring"}
-    assert dashboard_problems(ROOT, stored_schemas(storage, *SCHEMA)) == []
-    assert dashboard_problems(ROOT) == []
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
@@ -340,189 +329,6 @@ def test_a_dashboard_is_deployed_with_the_targets_catalog_and_schema(target: str
     for file in dashboard_files(ROOT):
         for dataset in json.loads(file.read_text(encoding="utf-8"))["datasets"]:
             assert not {"catalog", "schema"} & set(dataset)
-
-
-# Broken dashboards ----------------------------------------------------------------------------------
-
-
-SOUND: Row = {
-    "datasets": [
-        {
-            "name": "sales",
-            "displayName": "Sales",
-            "queryLines": ["SELECT\n", "  order_date,\n", "  revenue\n", "FROM gold_daily_sales"],
-        }
-    ],
-    "pages": [
-        {
-            "name": "one",
-            "displayName": "One",
-            "layout": [
-                {
-                    "widget": {
-                        "name": name,
-                        "queries": [
-                            {
-                                "name": "main_query",
-                                "query": {
-                                    "datasetName": "sales",
-                                    "fields": [{"name": "total", "expression": "SUM(`revenue`)"}],
-                                    "disaggregated": False,
-                                },
-                            }
-                        ],
-                        "spec": {
-                            "version": 2,
-                            "widgetType": "counter",
-                            "encodings": {"value": {"fieldName": "total"}},
-                        },
-                    },
-                    "position": {"x": x, "y": 0, "width": 3, "height": 2},
-                }
-                for name, x in (("left", 0), ("right", 3))
-            ],
-        }
-    ],
-}
-
-
-def broken(tmp_path: Path, change: Callable[[Any], object]) -> list[str]:
-    """The problems of a dashboard after a change, with the text of each problem's line."""
-    content = json.loads(json.dumps(SOUND))
-    change(content)
-    file = tmp_path / "src" / "dashboards" / "shop.lvdash.json"
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    lines = file.read_text(encoding="utf-8").splitlines()
-    schema = {
-        "type": "struct",
-        "fields": [
-            {"name": name, "type": kind, "nullable": True, "metadata": {}}
-            for name, kind in (("order_date", "date"), ("revenue", "decimal(28,2)"))
-        ],
-    }
-    tables = {"gold_daily_sales": json.dumps(schema), "event_log_shop": event_log_schema()}
-    found = dashboard_problems(tmp_path, tables)
-    assert {problem.file for problem in found} <= {"src/dashboards/shop.lvdash.json"}
-    assert all(str(problem).startswith(f"{problem.file}:{problem.line}: ") for problem in found)
-    return [f"{lines[p.line - 1].strip()} | {p.subject}: {p.message}" for p in found]
-
-
-def _lines(content: Any, *lines: str) -> None:
-    content["datasets"][0]["queryLines"] = list(lines)
-
-
-def _widget(content: Any, number: int = 1) -> Any:
-    return content["pages"][0]["layout"][number]["widget"]
-
-
-def test_a_sound_dashboard_has_no_problem(tmp_path: Path) -> None:
-    assert broken(tmp_path, lambda content: None) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "line", "problem"),
-    [
-        (
-            lambda c: _lines(c, "SELECT order_date,\n", "  revenu AS revenue\n", "FROM gold_daily_sales"),
-            '"  revenu AS revenue\\n",',
-            "dataset sales: Unknown column 'revenu'. Did you mean 'revenue'?",
-        ),
-        (
-            lambda c: _lines(c, "SELECT order_date, revenue\n", "FROM gold_daily_sale"),
-            '"FROM gold_daily_sale"',
-            "dataset sales: Unknown table 'gold_daily_sale'. Did you mean 'gold_daily_sales'?",
-        ),
-        (
-            lambda c: _lines(c, "SELECT order_date, revenue\n", "FORM gold_daily_sales"),
-            '"FORM gold_daily_sales"',
-            "dataset sales: SQL syntax, line 2",
-        ),
-        (
-            lambda c: _lines(c, "SELECT order_date, revenue\n", "FROM\n", "  prod.shop.gold_daily_sales"),
-            '"  prod.shop.gold_daily_sales"',
-            "dataset sales: 'prod.shop.gold_daily_sales' names a schema: write 'gold_daily_sales' alone",
-        ),
-        (
-            lambda c: _lines(c, "DELETE FROM gold_daily_sales"),
-            '"DELETE FROM gold_daily_sales"',
-            "dataset sales: DELETE is refused",
-        ),
-        (
-            lambda c: _lines(c, "SELECT order_date, no_such(revenue) AS revenue FROM gold_daily_sales"),
-            '"SELECT order_date, no_such(revenue) AS revenue FROM gold_daily_sales"',
-            "dataset sales: The function 'no_such' is not available here",
-        ),
-        (
-            lambda c: c["datasets"].append(c["datasets"][0]),
-            '"name": "sales",',
-            "dataset sales: the name is given twice.",
-        ),
-        (
-            lambda c: _widget(c)["queries"][0]["query"].update(datasetName="sale"),
-            '"datasetName": "sale",',
-            "widget right: Unknown dataset 'sale'. Did you mean 'sales'?",
-        ),
-        (
-            lambda c: _widget(c)["queries"][0]["query"]["fields"][0].update(expression="SUM(`price`)"),
-            "{",
-            "widget right: Unknown column 'price'.",
-        ),
-        (
-            lambda c: _widget(c)["queries"][0]["query"]["fields"][0].update(expression="SUM(`revenue`"),
-            "{",
-            "widget right: SQL syntax",
-        ),
-        (
-            lambda c: _widget(c)["spec"]["encodings"]["value"].update(fieldName="sum"),
-            '"fieldName": "sum"',
-            "widget right: Unknown field 'sum'. Valid: total.",
-        ),
-        (
-            lambda c: c["pages"][0]["layout"][1]["position"].update(x=2),
-            '"position": {',
-            "widget right: it lies over widget left.",
-        ),
-        (
-            lambda c: c["pages"][0]["layout"][1]["position"].update(x=4),
-            '"position": {',
-            "widget right: it is outside of the grid of 6 columns.",
-        ),
-        (
-            lambda c: _widget(c).update(name="left"),
-            '"name": "left",',
-            "widget left: the name is given twice.",
-        ),
-        (lambda c: c.pop("pages"), "{", ": it has not the form of a dashboard: 'pages' is missing."),
-    ],
-)
-def test_a_mistake_is_found_with_its_line(
-    tmp_path: Path, change: Callable[[Any], object], line: str, problem: str
-) -> None:
-    found = broken(tmp_path, change)
-    assert any(each.startswith(f"{line} | {problem}") for each in found), found
-
-
-def test_a_file_that_is_no_json_is_named_with_its_line(tmp_path: Path) -> None:
-    file = tmp_path / "src" / "bad.lvdash.json"
-    file.parent.mkdir()
-    file.write_text('{\n  "datasets": [,]\n}\n', encoding="utf-8")
-    (problem,) = dashboard_problems(tmp_path)
-    assert str(problem) == "src/bad.lvdash.json:2: it is not JSON: Expecting value."
-
-
-def test_without_schemas_a_query_is_read_and_not_run(tmp_path: Path) -> None:
-    file = tmp_path / "src" / "shop.lvdash.json"
-    file.parent.mkdir()
-    content = json.loads(json.dumps(SOUND))
-    _lines(content, "SELECT revenue FROM nowhere")
-    file.write_text(json.dumps(content), encoding="utf-8")
-    assert dashboard_problems(tmp_path) == []
-    _lines(content, "SELECT order_date FROM nowhere")
-    file.write_text(json.dumps(content), encoding="utf-8")
-    assert [problem.message for problem in dashboard_problems(tmp_path)] == [
-        "Unknown column 'revenue'. Valid: order_date."
-    ] * 2
 
 
 def test_a_dashboard_is_read_with_its_queries() -> None:

@@ -366,3 +366,12 @@ def test_loaded_specs_cannot_be_changed(root: Path) -> None:
     bundle: Bundle = load_bundle(root)
     with pytest.raises(ValueError, match="frozen"):
         bundle.pipelines["orders"].catalog = "other"
+
+
+def test_a_dashboards_file_is_sought_from_the_folder_of_its_resource(root: Path) -> None:
+    with (root / "resources" / "all.yml").open("a", encoding="utf-8") as file:
+        file.write("  dashboards:\n    sales:\n      file_path: ../boards/sales.lvdash.json\n")
+    (found,) = load_bundle(root).dashboards.values()
+    assert found.file == root / "boards" / "sales.lvdash.json"
+    assert found.location.startswith("resources/all.yml:")
+    assert not found.schema_is_given

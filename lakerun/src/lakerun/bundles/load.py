@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lakerun.bundles.dashboard_specs import dashboard_specs
 from lakerun.bundles.model import Bundle, JobSpec, PipelineSpec, TaskSpec
 from lakerun.bundles.references import Resolver
 from lakerun.bundles.specs import job_specs, pipeline_specs
@@ -65,6 +66,7 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
         },
         pipelines=pipelines,
         jobs=job_specs(resources, presets, pipelines),
+        dashboards=dashboard_specs(resources),
         resources=plain(resources),
     )
 

@@ -80,6 +80,18 @@ class JobSpec(_Frozen):
     timeout_seconds: int = 0
 
 
+class DashboardSpec(_Frozen):
+    """A dashboard's file, and where the bundle names it.
+
+    `schema_is_given` says that the deployment sets the schema of tables that its queries name without one.
+    """
+
+    key: str
+    file: Path
+    location: str
+    schema_is_given: bool = False
+
+
 class Bundle(_Frozen):
     """A bundle resolved for one target. `resources` holds every resource, by type and key, resolved."""
 
@@ -89,6 +101,7 @@ class Bundle(_Frozen):
     variables: dict[str, Any]
     pipelines: dict[str, PipelineSpec]
     jobs: dict[str, JobSpec]
+    dashboards: dict[str, DashboardSpec] = {}
     resources: dict[str, dict[str, dict[str, Any]]]
 
     def find(self, name: str) -> PipelineSpec | JobSpec:

@@ -1,8 +1,8 @@
 """Everything that is wrong in the project before anything runs, all at once: `validate`.
 
-The bundle for each of its targets, the graph of every pipeline with all expectations, the dashboards'
-queries, and the project's registry of rules, where it has one. Nothing is written, and no data is read: every
-table is empty, of its right schema.
+The bundle for each of its targets, the graph of every pipeline with all expectations, its dashboards, and the
+project's registry of rules, where it has one. Nothing is written, and no data is read: every table is empty,
+of its right schema.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 Schemas = dict[TableName, "StructType"]
-DASHBOARDS = Path("src") / "dashboards"
 
 
 def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | None = None) -> list[Problem]:
@@ -48,11 +47,10 @@ def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | No
         if rules:
             columns = {table.table: schema.names for table, schema in schemas.items()}
             found += rules.table_problems({table.table: columns.get(table.table, []) for table in declared})
-    if (root / DASHBOARDS).is_dir():
-        from lakerun.sql.dashboard_queries import dashboard_problems
+    if bundle.dashboards:
+        from lakerun.sql.dashboards import dashboard_problems
 
-        of_dashboards = dashboard_problems(root / DASHBOARDS, _with_logs(bundle, schemas))
-        found += [Problem(*problem) for problem in of_dashboards]
+        found += dashboard_problems(bundle.dashboards.values(), _with_logs(bundle, schemas))
     return _tidy(found, root)
 
 
