@@ -37,6 +37,9 @@ class CliLab:
         }
         self.seconds: list[tuple[str, float]] = []
         copy_project(self.project)
+        # The runtime's own build, which no deployment deletes or uploads.
+        self.runtime_wheel.parent.mkdir()
+        self.runtime_wheel.write_bytes(b"")
 
     def start(self, port: int = 0) -> None:
         """Start the workspace; the CLI's commands go there from now on."""

@@ -22,9 +22,6 @@ FILES = {"dev": "developer@example.com", "staging": SERVICE_PRINCIPAL, "prod": S
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliLab]:
     started = CliLab(tmp_path_factory.mktemp("cli"))
-    # The runtime's own build, which no deployment deletes or uploads.
-    started.runtime_wheel.parent.mkdir()
-    started.runtime_wheel.write_bytes(b"")
     started.start()
     yield started
     started.stop()
