@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakerun.errors import USAGE, LakehouseError
 from lakerun.plugins import Environment, Plugin, loaded_plugins
 
 if TYPE_CHECKING:
     from lakerun.bundles.model import Bundle
+
+
+class NoEnvironmentsError(LakehouseError):
+    """`--env` was given where the bundle has no environments."""
+
+    code = "NO_ENVIRONMENTS"
+    exit_code = USAGE
 
 
 def project_root() -> Path:
@@ -40,16 +48,16 @@ def project_plugin() -> Plugin | None:
 def environment_here(name: str | None = None) -> Environment | None:
     """The environment of that name, by default the project's default; None where a project has none.
 
-    Raises LakehouseError for a name where there are none; what the project raises for an unknown one.
+    Raises NoEnvironmentsError for a name where there are none; what the project raises for an unknown one.
     """
     plugin = project_plugin()
     if plugin is not None and plugin.environments is not None:
         return plugin.environments.settings(name or plugin.environments.default)
     if name is None:
         return None
-    from lakerun.errors import LakehouseError
-
-    raise LakehouseError(f"--env {name}: this bundle has no environments. Choose a target with --target.")
+    raise NoEnvironmentsError(
+        f"--env {name}: this bundle has no environments. Choose a target with --target."
+    )
 
 
 def default_names(environment: str | None = None) -> tuple[str | None, str | None]:

@@ -7,7 +7,7 @@ import typer
 from lakerun.cli.project import EnvironmentOption, JsonOption
 
 NAME = "validate"
-EXAMPLES = "Examples:\n\n{program} validate\n\n{program} validate --env prod --json"
+EXAMPLES = "Examples:\n\n{program} validate\n\n{program} validate --json"
 
 
 def command(env: EnvironmentOption = None, as_json: JsonOption = False) -> None:

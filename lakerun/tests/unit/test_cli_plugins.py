@@ -1,0 +1,91 @@
+"""What plugins change on the command line, and what happens without them."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lakerun import plugins
+from lakerun.cli.main import command_line
+from lakerun.plugins import Environment, Environments, Loaded, Plugin
+
+BUNDLE = """
+bundle:
+  name: {name}
+variables:
+  day: {{default: monday}}
+resources:
+  jobs:
+    nightly:
+      parameters:
+        - {{name: day, default: "${{var.day}}"}}
+      tasks:
+        - task_key: load
+          notebook_task: {{notebook_path: ./load}}
+"""
+SHOP = Plugin(
+    name="shop",
+    bundle="shop",
+    examples={"list": ("list --shops-own",)},
+    environments=Environments(
+        names=("one", "two"),
+        default="one",
+        settings=lambda name: Environment(variables={"day": name}, catalog="c", schema="s"),
+    ),
+)
+
+
+def project(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, loaded: Loaded) -> None:
+    (folder / "databricks.yml").write_text(BUNDLE.format(name=name), encoding="utf-8")
+    (folder / "load.py").write_text("", encoding="utf-8")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("lakerun.cli.project.loaded_plugins", lambda: loaded)
+
+
+def test_environments_apply_to_the_plugins_own_bundle_only(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = Loaded((SHOP,), ())
+    app = command_line("lakerun", loaded)
+    for name, expected in (("shop", "one"), ("another", "monday")):
+        project(tmp_path, name, monkeypatch, loaded)
+        found = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
+        assert found["jobs"][0]["parameters"] == {"day": expected}
+    result = CliRunner().invoke(app, ["list", "--env", "two"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: --env two: this bundle has no environments. Choose a target with --target.\n"
+    )
+
+
+@pytest.mark.parametrize("loaded", [Loaded((), ()), Loaded((SHOP,), ())])
+def test_help_is_completed_for_the_plugins(loaded: Loaded) -> None:
+    app = command_line("lakerun", loaded)
+    for command in ("list", "run", "sql", "validate"):
+        text = CliRunner().invoke(app, [command, "--help"]).stdout
+        assert "{program}" not in text
+        assert "{environments}" not in text
+        assert ("--env" in text) == bool(loaded.plugins)
+    text = CliRunner().invoke(app, ["list", "--help"]).stdout
+    assert ("lakerun list --shops-own" in text) == bool(loaded.plugins)
+
+
+def test_a_plugin_that_cannot_be_loaded_is_one_line_and_commands_still_work(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = metadata.EntryPoint("broken", "no_such_module:PLUGIN", plugins.GROUP)
+    monkeypatch.setenv("LAKERUN_PLUGINS", "broken")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken])
+    plugins._loaded.cache_clear()
+    try:
+        result = CliRunner().invoke(command_line("lakerun"), ["tables", "--json"])
+    finally:
+        plugins._loaded.cache_clear()
+    assert (result.exit_code, result.stdout) == (0, "[]\n")
+    assert result.stderr == (
+        "Warning: Plugin 'broken' cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'\n"
+    )
