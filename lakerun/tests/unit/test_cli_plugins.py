@@ -62,6 +62,26 @@ def test_environments_apply_to_the_plugins_own_bundle_only(
     )
 
 
+def install(folder: Path, entry_points: str) -> None:
+    """What an installer leaves of a package that has these entry points."""
+    metadata_folder = folder / "guest-1.0.dist-info"
+    metadata_folder.mkdir()
+    (metadata_folder / "METADATA").write_text("Name: guest\nVersion: 1.0\n", encoding="utf-8")
+    (metadata_folder / "entry_points.txt").write_text(entry_points, encoding="utf-8")
+
+
+def test_plugins_are_found_as_the_standard_library_finds_entry_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "# none\n[lakerun.plugins]\nb = two.mod:B.C\na=one:A [extra]\n\n[other]\nc = three:C\n"
+    install(tmp_path, lines)
+    monkeypatch.syspath_prepend(tmp_path)
+    points = {point.name: point for point in metadata.entry_points(group=plugins.GROUP)}
+    assert {"a", "b"} <= points.keys()
+    expected = {name: f"{point.module}:{point.attr}" for name, point in points.items()}
+    assert plugins._entry_points() == expected
+
+
 @pytest.mark.parametrize("loaded", [Loaded((), ()), Loaded((SHOP,), ())])
 def test_help_is_completed_for_the_plugins(loaded: Loaded) -> None:
     app = command_line("lakerun", loaded)
@@ -75,11 +95,11 @@ def test_help_is_completed_for_the_plugins(loaded: Loaded) -> None:
 
 
 def test_a_plugin_that_cannot_be_loaded_is_one_line_and_commands_still_work(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = metadata.EntryPoint("broken", "no_such_module:PLUGIN", plugins.GROUP)
+    install(tmp_path, "[console_scripts]\nx = y:z\n[lakerun.plugins]\nbroken = no_such_module:PLUGIN\n")
     monkeypatch.setenv("LAKERUN_PLUGINS", "broken")
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken])
+    monkeypatch.syspath_prepend(tmp_path)
     plugins._loaded.cache_clear()
     try:
         result = CliRunner().invoke(command_line("lakerun"), ["tables", "--json"])

@@ -9,14 +9,14 @@ from typing import Any
 
 from lakerun.bundles.dashboard_specs import dashboard_specs
 from lakerun.bundles.model import Bundle, JobSpec, PipelineSpec, TaskSpec
+from lakerun.bundles.name import ROOT_FILES, name_in, root_file
 from lakerun.bundles.references import Resolver
 from lakerun.bundles.specs import job_specs, pipeline_specs
 from lakerun.bundles.yaml_tree import Mark, YamlList, YamlMap, kind_of, merge, plain, read_yaml
 from lakerun.errors import BundleError, UnknownNameError
 
-__all__ = ["Bundle", "JobSpec", "PipelineSpec", "TaskSpec", "bundle_name", "load_bundle"]
+__all__ = ["Bundle", "JobSpec", "PipelineSpec", "TaskSpec", "load_bundle"]
 
-ROOT_FILES = ("databricks.yml", "databricks.yaml")
 VARIABLE_KEYS = {"default", "lookup", "description", "type"}
 RESOURCE_TYPES = (  # noqa: SIM905
     "alerts apps catalogs clusters dashboards database_catalogs database_instances experiments "
@@ -57,7 +57,7 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
     presets = resolver.resolve(_mapping(tree, "presets"), "presets", tree.mark)
     pipelines = pipeline_specs(resources, presets, in_development=overrides.get("mode") == "development")
     return Bundle(
-        name=_bundle_name(tree),
+        name=name_in(tree),
         target=chosen,
         root=root,
         variables={
@@ -71,21 +71,9 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
     )
 
 
-def bundle_name(root: Path) -> str:
-    """The name of the bundle in folder `root`; BundleError where it has none."""
-    return _bundle_name(_root_file(root.absolute()))
-
-
-def _root_file(root: Path) -> YamlMap:
-    for name in ROOT_FILES:
-        if (root / name).is_file():
-            return read_yaml(root / name, root)
-    raise BundleError(f"There is no {ROOT_FILES[0]} in {root}. Run this in the bundle's folder.")
-
-
 def _with_includes(root: Path) -> YamlMap:
     """databricks.yml with every included file merged into it."""
-    tree = _root_file(root)
+    tree = root_file(root)
     seen = dict(_resource_keys(tree))
     for path in _included_files(tree, root):
         included = read_yaml(path, root)
@@ -208,13 +196,6 @@ def _check_resources(resources: YamlMap) -> None:
             )
         for key in _mapping(resources, kind, "resources"):
             _mapping(resources[kind], key, f"resources.{kind}")
-
-
-def _bundle_name(tree: YamlMap) -> str:
-    name = _mapping(tree, "bundle").get("name")
-    if not isinstance(name, str) or not name:
-        raise BundleError("bundle.name: the bundle needs a name", location=tree.mark)
-    return name
 
 
 def _mapping(parent: YamlMap, key: str, path: str = "") -> YamlMap:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakerun.errors import USAGE, LakehouseError
+from lakerun.errors import USAGE, BundleError, LakehouseError
 from lakerun.plugins import Environment, Plugin, loaded_plugins
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ class NoEnvironmentsError(LakehouseError):
 
 def project_root() -> Path:
     """The nearest folder with `databricks.yml`: the working directory or one above it."""
-    from lakerun.errors import BundleError
-
     if (found := _project_root()) is not None:
         return found
     raise BundleError(
@@ -40,9 +38,12 @@ def project_plugin() -> Plugin | None:
     root = _project_root()
     if root is None:
         return loaded.of_bundle(None)
-    from lakerun.bundles.load import bundle_name
+    from lakerun.bundles.name import bundle_name
 
-    return loaded.of_bundle(bundle_name(root))
+    try:
+        return loaded.of_bundle(bundle_name(root))
+    except BundleError:  # reported by the commands that need the bundle
+        return loaded.of_bundle(None)
 
 
 def environment_here(name: str | None = None) -> Environment | None:

@@ -1,0 +1,49 @@
+"""A bundle's first file and its name, without what the rest of the bundle needs: `bundle_name`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakerun.errors import BundleError
+
+if TYPE_CHECKING:
+    from lakerun.bundles.yaml_tree import YamlMap
+
+ROOT_FILES = ("databricks.yml", "databricks.yaml")
+# As nearly every bundle writes it. Any other way is read as YAML, which takes ten times as long.
+PLAIN_NAME = re.compile(r"^bundle:[ ]*\n(?:[ ]*(?:#.*)?\n)*[ ]+name:[ ]+([A-Za-z][\w-]*)[ ]*$", re.MULTILINE)
+
+
+def bundle_name(root: Path) -> str:
+    """The name of the bundle in folder `root`; BundleError where it has none."""
+    path = root_path(root)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if (plain := PLAIN_NAME.search(text)) and text.count("\nbundle:") + text.startswith("bundle:") == 1:
+        return plain[1]
+    return name_in(root_file(root))
+
+
+def root_path(root: Path) -> Path:
+    """The file that makes a folder a bundle; BundleError where there is none."""
+    for name in ROOT_FILES:
+        if (root / name).is_file():
+            return root / name
+    raise BundleError(f"There is no {ROOT_FILES[0]} in {root}. Run this in the bundle's folder.")
+
+
+def root_file(root: Path) -> YamlMap:
+    """The content of that file."""
+    from lakerun.bundles.yaml_tree import read_yaml
+
+    return read_yaml(root_path(root), root)
+
+
+def name_in(tree: YamlMap) -> str:
+    """The bundle's name in the content of its first file."""
+    bundle = tree.get("bundle")
+    name = bundle.get("name") if isinstance(bundle, dict) else None
+    if not isinstance(name, str) or not name:
+        raise BundleError("bundle.name: the bundle needs a name", location=tree.mark)
+    return name
