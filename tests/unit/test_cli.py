@@ -2,108 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
-from typer.testing import CliRunner, Result
-from unit import cli_data
+from typer.testing import CliRunner
 
 from ecommerce_lakehouse import __version__
 from ecommerce_lakehouse.cli.main import command_line
 from lakerun.tables.storage import Storage
+from tests.unit.command_line import as_json, error_of, lakehouse
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["run", "list", "tables", "show", "sql", "events", "config", "clean"]
-
-BUNDLE = """
-bundle:
-  name: ecommerce_lakehouse
-variables:
-  environment: {default: dev}
-  catalog: {default: c}
-  schema: {default: data_eng}
-  volume: {default: data}
-targets:
-  dev:
-    mode: development
-    default: true
-  prod:
-    mode: production
-resources:
-  jobs:
-    nightly:
-      name: nightly
-      description: Everything, every night
-      parameters:
-        - {name: environment, default: "${var.environment}"}
-      schedule: {quartz_cron_expression: "0 0 3 * * ?", timezone_id: UTC, pause_status: PAUSED}
-      tasks:
-        - task_key: medallion
-          pipeline_task:
-            pipeline_id: ${resources.pipelines.medallion_dlt_pipeline.id}
-  pipelines:
-    medallion_dlt_pipeline:
-      name: medallion_dlt_pipeline
-      catalog: ${var.catalog}
-      schema: ${var.schema}
-      libraries:
-        - file: {path: ./counted.py}
-      event_log: {catalog: main_dev, schema: data_eng, name: event_log_medallion_dlt_pipeline}
-    quiet:
-      name: quiet
-      catalog: ${var.catalog}
-      schema: ${var.schema}
-      libraries:
-        - file: {path: ./counted.py}
-"""
-
-
-@pytest.fixture
-def storage(home: Path) -> Storage:
-    """A data folder with four orders and the events of two updates."""
-    storage = Storage(home)
-    cli_data.table(storage, "silver_orders", cli_data.orders(), description="Valid orders")
-    cli_data.table(storage, "event_log_medallion_dlt_pipeline", cli_data.event_log())
-    return storage
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small bundle in the working directory."""
-    root = tmp_path / "project"
-    (root / "deeper").mkdir(parents=True)
-    (root / "databricks.yml").write_text(BUNDLE, encoding="utf-8")
-    (root / "counted.py").write_text("", encoding="utf-8")
-    monkeypatch.chdir(root)
-    return root
-
-
-def lakehouse(*arguments: str, **options: Any) -> Result:
-    return CliRunner().invoke(command_line(), list(arguments), **options)
-
-
-def as_json(*arguments: str) -> Any:
-    """What the command prints with --json; the test fails unless that is all it prints."""
-    result = lakehouse(*arguments, "--json")
-    assert (result.exit_code, result.stderr) == (0, "")
-    return json.loads(result.stdout)
-
-
-def error_of(code: int, *arguments: str) -> str:
-    """The one line with which the command fails."""
-    result = lakehouse(*arguments)
-    assert (result.exit_code, result.stdout) == (code, "")
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: ")
-    return line.removeprefix("Error: ")
-
 
 # The command itself ---------------------------------------------------------------------------------
 
@@ -290,158 +204,6 @@ def test_tables_lists_layer_rows_size_and_comment(storage: Storage) -> None:
 def test_without_tables_the_next_step_is_named(home: Path) -> None:
     assert "lakehouse run e2e_pipeline_job" in lakehouse("tables").stdout
     assert as_json("tables") == []
-
-
-# show -----------------------------------------------------------------------------------------------
-
-
-def test_show_prints_rows_that_people_can_read(storage: Storage) -> None:
-    text = lakehouse("show", "silver_orders").stdout
-    assert "2024-03-02 12:59:59" in text
-    assert "caf\\xe9" in text  # bytes that are not UTF-8
-    assert '["new", "gift"]' in text
-    assert text.rstrip().endswith("4 rows")
-
-
-def test_show_limits_rows_and_columns(storage: Storage) -> None:
-    assert as_json("show", "silver_orders", "-n", "1", "-c", "price, order_id") == [
-        {"price": 10.5, "order_id": "o1"}
-    ]
-    text = lakehouse("show", "silver_orders", "-n", "3").stdout
-    assert "3 rows, and there are more (--limit)" in text
-
-
-def test_show_as_json_keeps_every_type(storage: Storage) -> None:
-    first, second, _, last = as_json("show", "silver_orders")
-    assert first == {
-        "order_id": "o1",
-        "customer_id": "c1",
-        "price": 10.5,
-        "quantity": 2,
-        "order_timestamp": "2024-03-01T12:00:00Z",
-        "order_date": "2024-03-01",
-        "raw_line": '{"a": 1}',
-        "tags": ["new", "gift"],
-        "ship": {"city": "Lyon"},
-    }
-    assert second["ship"] == {"city": None}
-    assert (last["customer_id"], last["order_timestamp"], last["raw_line"]) == (None, None, None)
-
-
-def test_show_schema_and_history(storage: Storage) -> None:
-    schema = {column["name"]: column["type"] for column in as_json("show", "silver_orders", "--schema")}
-    assert schema["price"] == "decimal(10,2)"
-    cli_data.table(storage, "silver_orders", cli_data.orders(), mode="append")
-    versions = as_json("show", "silver_orders", "--history")
-    assert [(v["version"], v["operation"]) for v in versions] == [(1, "WRITE"), (0, "WRITE")]
-    assert "num_added_rows 4" in lakehouse("show", "silver_orders", "--history").stdout
-
-
-def test_an_unknown_table_or_column_names_the_closest(storage: Storage) -> None:
-    assert error_of(2, "show", "silver_ordrs").startswith(
-        "Unknown table 'silver_ordrs'. Did you mean 'silver_orders'?"
-    )
-    assert "Did you mean 'price'?" in error_of(2, "show", "silver_orders", "-c", "prize")
-
-
-def test_control_characters_in_raw_input_do_not_reach_the_terminal(storage: Storage) -> None:
-    cli_data.table(storage, "bronze_raw", pa.table({"raw_line": [b"\x1b[31mred\x07", b"[bold]x[/bold]"]}))
-    text = lakehouse("show", "bronze_raw").stdout
-    assert "\x1b" not in text
-    assert "\\x1b[31mred\\x07" in text
-    assert "[bold]x[/bold]" in text
-
-
-# sql ------------------------------------------------------------------------------------------------
-
-COUNT = "SELECT customer_id, count(*) AS orders FROM silver_orders GROUP BY 1 ORDER BY 2 DESC, 1"
-
-
-def test_sql_prints_a_table_json_or_csv(storage: Storage) -> None:
-    assert as_json("sql", COUNT)[0] == {"customer_id": "c1", "orders": 2}
-    csv = lakehouse("sql", COUNT, "--format", "csv").stdout
-    assert csv.splitlines() == ["customer_id,orders", "c1,2", ",1", "c2,1"]
-    assert lakehouse("sql", COUNT).stdout.split("\n")[2].split() == ["c1", "2"]
-
-
-def test_sql_reads_a_file_or_stdin(storage: Storage, tmp_path: Path) -> None:
-    file = tmp_path / "count.sql"
-    file.write_text(COUNT, encoding="utf-8")
-    expected = lakehouse("sql", COUNT).stdout
-    assert lakehouse("sql", "-f", str(file)).stdout == expected
-    assert lakehouse("sql", "-", input=COUNT).stdout == expected
-
-
-def test_sql_without_a_limit_shows_a_hundred_rows_and_gives_scripts_all(storage: Storage) -> None:
-    cli_data.table(storage, "many", pa.table({"n": list(range(101))}))
-    assert "100 rows, and there are more" in lakehouse("sql", "SELECT n FROM many").stdout
-    assert len(as_json("sql", "SELECT n FROM many")) == 101
-    assert len(as_json("sql", "SELECT n FROM many", "--limit", "7")) == 7
-
-
-def test_columns_of_the_same_name_are_all_in_the_json(storage: Storage) -> None:
-    assert as_json("sql", "SELECT 1 AS a, 2 AS a") == [[1, 2]]
-
-
-@pytest.mark.parametrize("name", ["pipeline_updates.sql", "expectation_failures.sql"])
-def test_the_monitoring_queries_run_from_their_files(storage: Storage, name: str) -> None:
-    assert len(as_json("sql", "-f", str(ROOT / "src" / "sql" / name))) > 0
-
-
-def test_sql_errors_are_one_line_with_their_place(storage: Storage) -> None:
-    assert error_of(2, "sql", "SELECT FROM WHERE").startswith("SQL syntax, line 1, column")
-    assert error_of(2, "sql", "DROP TABLE silver_orders").startswith("DROP is refused")
-    assert error_of(2, "sql", "SELECT 1 FROM silver_ordrs").endswith("(line 1, column 15)")
-
-
-# events ---------------------------------------------------------------------------------------------
-
-
-def messages(*options: str) -> list[str]:
-    return [row["message"] for row in as_json("events", "medallion_dlt_pipeline", *options)]
-
-
-def test_events_come_the_newest_last(storage: Storage, project: Path) -> None:
-    assert messages("--limit", "2") == ["Flow 'silver_orders' has FAILED.", "event 1030"]
-    assert len(messages()) == 10
-    text = lakehouse("events", "medallion_dlt_pipeline").stdout
-    assert text.index("event 20") < text.index("event 1030")
-
-
-def test_events_are_filtered_by_level_type_and_update(storage: Storage, project: Path) -> None:
-    assert messages("--level", "warn") == ["Flow 'silver_orders' has FAILED.", "event 1030"]
-    assert messages("--type", "create_update") == ["event 0", "event 1000"]
-    assert messages("--update", "latest", "--type", "create_update") == ["event 1000"]
-    assert messages("--update", "u1", "--type", "flow_progress") == ["event 20", "event 40", "event 41"]
-
-
-def test_events_as_json_are_the_rows_of_the_table(storage: Storage, project: Path) -> None:
-    row = as_json("events", "medallion_dlt_pipeline", "--type", "flow_progress")[-1]
-    assert row["origin"]["flow_name"] == "silver_orders"
-    assert row["error"]["exceptions"][0]["message"] == "no such thing"
-    assert json.loads(row["details"]) == {"flow_progress": {"status": "FAILED"}}
-    assert row["timestamp"] == "2024-03-01T12:17:09Z"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (("medalion",), 2, "Unknown pipeline 'medalion'. Did you mean 'medallion_dlt_pipeline'?"),
-        (("nightly",), 1, "'nightly' is a job; events are kept for each pipeline: medallion_dlt_pipeline"),
-        (("medallion_dlt_pipeline", "--level", "WRN"), 2, "Unknown level 'WRN'. Did you mean 'WARN'?"),
-        (("medallion_dlt_pipeline", "--type", "flow_progres"), 2, "Did you mean 'flow_progress'?"),
-        (("medallion_dlt_pipeline", "--update", "u9"), 2, "Unknown update 'u9'."),
-    ],
-)
-def test_a_wrong_filter_names_the_valid_ones(
-    storage: Storage, project: Path, arguments: tuple[str, ...], code: int, message: str
-) -> None:
-    assert message in error_of(code, "events", *arguments)
-
-
-def test_a_pipeline_that_never_ran_has_no_events(home: Path, project: Path) -> None:
-    assert as_json("events", "quiet") == []
-    assert "no such event" in lakehouse("events", "quiet").stdout
 
 
 # config ---------------------------------------------------------------------------------------------
