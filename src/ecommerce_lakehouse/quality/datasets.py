@@ -24,6 +24,7 @@ from pyspark.sql import DataFrame, SparkSession
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import Entity
 from ecommerce_lakehouse.quality.checks import quality_checks
+from ecommerce_lakehouse.quality.expectations import expect_rules
 from ecommerce_lakehouse.quality.quarantine import (
     BROKEN_RULES,
     JUDGED_BY,
@@ -51,7 +52,7 @@ def declare_bronze(entity: Entity, config: LakehouseConfig) -> None:
         comment=f"Lines of {entity.name} as they arrived, byte for byte",
         table_properties=config.get_bronze_table_properties(),
     )
-    @dp.expect_all(rules_for(f"bronze_{entity.name}", config).warn)
+    @expect_rules(rules_for(f"bronze_{entity.name}", config))
     def bronze() -> DataFrame:
         reader = SparkSession.active().readStream.format(config.stream_format).option("lineSep", "\n")
         if config.on_databricks:
@@ -74,7 +75,7 @@ def declare_silver(
         comment=f"Every line of {entity.name}, typed, with the rules that it breaks",
         table_properties=properties,
     )
-    @dp.expect_all(rules.warn)
+    @expect_rules(rules, "warn")
     def parsed_rows() -> DataFrame:
         lines = SparkSession.active().readStream.table(config.get_table_name("bronze", entity.name))
         return with_broken_rules(parse(lines, entity), rules.drop)
@@ -84,12 +85,12 @@ def declare_silver(
         comment=f"Lines of {entity.name} that break a rule, with every reason",
         table_properties=properties,
     )
-    @dp.expect_all_or_fail(rules_for(f"quarantine_{entity.target}", config).fail)
+    @expect_rules(rules_for(f"quarantine_{entity.target}", config))
     def quarantine() -> DataFrame:
         return quarantined(SparkSession.active().readStream.table(parsed))
 
     @dp.temporary_view(name=f"valid_{entity.target}")
-    @dp.expect_all_or_drop(rules.drop)
+    @expect_rules(rules, "drop", "fail")
     def valid_rows() -> DataFrame:
         return SparkSession.active().readStream.table(parsed)
 
@@ -112,7 +113,7 @@ def declare_silver(
         comment=f"Valid records of {entity.name} that another one with the same {entity.key} superseded",
         table_properties=properties,
     )
-    @dp.expect_all(rules_for(f"silver_{entity.target}_duplicates", config).warn)
+    @expect_rules(rules_for(f"silver_{entity.target}_duplicates", config))
     def duplicates() -> DataFrame:
         valid = kept(SparkSession.active().read.table(parsed)).drop(*HELPERS)
         return surplus(valid, entity)
@@ -133,7 +134,7 @@ def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: li
         comment=f"Every line of {entity.name}, typed, with the rules that it breaks",
         table_properties=properties,
     )
-    @dp.expect_all(rules.warn)
+    @expect_rules(rules, "warn")
     def parsed_rows() -> DataFrame:
         lines = SparkSession.active().read.table(config.get_table_name("bronze", entity.name))
         return with_broken_rules(parse(lines, entity), rules.drop)
@@ -143,12 +144,12 @@ def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: li
         comment=f"Lines of {entity.name} that break a rule, with every reason",
         table_properties=properties,
     )
-    @dp.expect_all_or_fail(rules_for(f"quarantine_{entity.target}", config).fail)
+    @expect_rules(rules_for(f"quarantine_{entity.target}", config))
     def quarantine() -> DataFrame:
         return quarantined(SparkSession.active().read.table(parsed))
 
     @dp.temporary_view(name=valid)
-    @dp.expect_all_or_drop(rules.drop)
+    @expect_rules(rules, "drop", "fail")
     def valid_rows() -> DataFrame:
         return SparkSession.active().read.table(parsed)
 
@@ -165,23 +166,20 @@ def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: li
         comment=f"Valid records of {entity.name} that another one with the same {entity.key} superseded",
         table_properties=properties,
     )
-    @dp.expect_all(rules_for(f"silver_{entity.target}_duplicates", config).warn)
+    @expect_rules(rules_for(f"silver_{entity.target}_duplicates", config))
     def duplicates() -> DataFrame:
         return surplus(kept(SparkSession.active().read.table(parsed)).drop(*HELPERS), entity)
 
 
 def declare_quality(pipeline: str, entities: Sequence[Entity], config: LakehouseConfig) -> None:
     """Declare the datasets that check a pipeline's others; they fail the update where a rule says so."""
-    checks = rules_for(f"quality_checks_{pipeline}", config)
-    books = rules_for(f"quality_reconciliation_{pipeline}", config)
 
     @dp.materialized_view(
         name=config.get_table_name("quality", f"checks_{pipeline}"),
         comment=f"One row per rule of a whole dataset of {pipeline}, with what breaks it and the verdict",
         table_properties=config.get_gold_table_properties(),
     )
-    @dp.expect_all_or_fail(checks.fail)
-    @dp.expect_all(checks.warn)
+    @expect_rules(rules_for(f"quality_checks_{pipeline}", config))
     def rules_of_datasets() -> DataFrame:
         return quality_checks(pipeline_rules(pipeline, config), lambda dataset: _table(dataset, config))
 
@@ -190,7 +188,7 @@ def declare_quality(pipeline: str, entities: Sequence[Entity], config: Lakehouse
         comment=f"One row per entity of {pipeline}: where its lines are; one astray fails the update",
         table_properties=config.get_gold_table_properties(),
     )
-    @dp.expect_all_or_fail(books.fail)
+    @expect_rules(rules_for(f"quality_reconciliation_{pipeline}", config))
     def places_of_lines() -> DataFrame:
         return reconciliation([_account(entity, config) for entity in entities])
 
@@ -215,6 +213,7 @@ def _declare_history(entity: Entity, config: LakehouseConfig, parsed: str) -> No
     target = config.get_table_name("silver", f"{entity.target}_history")
 
     @dp.temporary_view(name=f"versions_of_{entity.target}")
+    @expect_rules(rules_for(f"silver_{entity.target}_history", config))
     def versions() -> DataFrame:
         return kept(SparkSession.active().readStream.table(parsed))
 

@@ -183,8 +183,16 @@ class RuleSet:
                 where = first[rule.name].location
                 yield rule, f"dataset '{dataset}' has two rules named '{rule.name}', the first at {where}"
             first.setdefault(rule.name, rule)
+            if rule.severity == "drop" and not has_quarantine(dataset):
+                lost = "only entities in silver have a quarantine for dropped rows; use warn or fail"
+                yield rule, f"dataset '{dataset}', rule '{rule.name}': {lost}"
             for problem in _problems(rule):
                 yield rule, f"dataset '{dataset}', rule '{rule.name}': {problem}"
+
+
+def has_quarantine(dataset: str) -> bool:
+    """Whether rows that a rule drops from this dataset are kept in a quarantine: the entities of silver."""
+    return dataset.startswith("silver_") and not dataset.endswith(("_duplicates", "_history", "_parsed"))
 
 
 def _problems(rule: AnyRule) -> Iterator[str]:

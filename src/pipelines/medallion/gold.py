@@ -4,6 +4,7 @@ from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.quality.expectations import expect_rules
 from ecommerce_lakehouse.quality.quarantine import kept
 from ecommerce_lakehouse.quality.rules import rules_for
 from ecommerce_lakehouse.transforms import customers, products, sales
@@ -17,7 +18,7 @@ config = get_config()
     comment="Orders, customers, units and revenue of each date",
     table_properties=config.get_gold_table_properties(["order_date"]),
 )
-@dp.expect_all(rules_for("gold_daily_sales", config).warn)
+@expect_rules(rules_for("gold_daily_sales", config))
 def gold_daily_sales() -> DataFrame:
     return sales.daily_sales(_silver("orders"))
 
@@ -27,7 +28,7 @@ def gold_daily_sales() -> DataFrame:
     comment="The seven days that end with each date, with exact distinct customers",
     table_properties=config.get_gold_table_properties(["metric_date"]),
 )
-@dp.expect_all(rules_for("gold_rolling_sales", config).warn)
+@expect_rules(rules_for("gold_rolling_sales", config))
 def gold_rolling_sales() -> DataFrame:
     return sales.rolling_sales(_silver("orders"))
 
@@ -37,7 +38,7 @@ def gold_rolling_sales() -> DataFrame:
     comment=f"Orders and revenue per {config.realtime_window} of event time, once the watermark closes it",
     table_properties=config.get_gold_table_properties(["window_start"]),
 )
-@dp.expect_all(rules_for("gold_realtime_metrics", config).warn)
+@expect_rules(rules_for("gold_realtime_metrics", config))
 def gold_realtime_metrics() -> DataFrame:
     parsed = spark.readStream.table(config.get_table_name("silver", "orders_parsed"))
     return sales.realtime_metrics(kept(parsed), config)
@@ -48,7 +49,7 @@ def gold_realtime_metrics() -> DataFrame:
     comment="Every customer's RFM scores, segments, lifecycle stage, value tier and churn risk",
     table_properties=config.get_gold_table_properties(["customer_id"]),
 )
-@dp.expect_all(rules_for("gold_customer_segments", config).warn)
+@expect_rules(rules_for("gold_customer_segments", config))
 def gold_customer_segments() -> DataFrame:
     return customers.customer_segments(_silver("orders"), _silver("customers"), config)
 
@@ -58,7 +59,7 @@ def gold_customer_segments() -> DataFrame:
     comment="Every customer's value to date and predicted value of the next 365 days",
     table_properties=config.get_gold_table_properties(["customer_id"]),
 )
-@dp.expect_all(rules_for("gold_customer_lifetime_value", config).warn)
+@expect_rules(rules_for("gold_customer_lifetime_value", config))
 def gold_customer_lifetime_value() -> DataFrame:
     return customers.customer_lifetime_value(_silver("orders"), _silver("customers"), config)
 
@@ -68,7 +69,7 @@ def gold_customer_lifetime_value() -> DataFrame:
     comment="Every product's popularity, price stability and variance, returns and lifecycle stage",
     table_properties=config.get_gold_table_properties(["product_id"]),
 )
-@dp.expect_all(rules_for("gold_product_performance", config).warn)
+@expect_rules(rules_for("gold_product_performance", config))
 def gold_product_performance() -> DataFrame:
     return products.product_performance(_silver("orders"), config)
 
@@ -78,8 +79,7 @@ def gold_product_performance() -> DataFrame:
     comment="One row that says what silver and quarantine hold; the update fails where silver has no order",
     table_properties=config.get_gold_table_properties(),
 )
-@dp.expect_all_or_fail(rules_for("gold_data_quality_check", config).fail)
-@dp.expect_all(rules_for("gold_data_quality_check", config).warn)
+@expect_rules(rules_for("gold_data_quality_check", config))
 def gold_data_quality_check() -> DataFrame:
     return sales.data_quality_check(
         orders=_silver("orders"),

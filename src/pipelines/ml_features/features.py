@@ -4,6 +4,7 @@ from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.quality.expectations import expect_rules
 from ecommerce_lakehouse.quality.rules import rules_for
 from ecommerce_lakehouse.transforms import (
     features_activity,
@@ -21,13 +22,6 @@ grid = SnapshotGrid(config.feature_snapshot_days)
 ORDERS = config.get_table_name("silver", "orders")
 ACTIVITY = config.get_table_name("silver", "customer_activity")
 
-ENGAGEMENT_RULES = rules_for("feature_customer_engagement", config)
-DEVICE_RULES = rules_for("feature_device_preference", config)
-PURCHASE_RULES = rules_for("feature_purchase_behaviour", config)
-CHURN_RULES = rules_for("feature_churn_risk", config)
-VALUE_RULES = rules_for("feature_lifetime_value", config)
-COPURCHASE_RULES = rules_for("feature_product_copurchase", config)
-
 
 @dp.materialized_view(
     name=config.get_table_name("feature", "customer_engagement"),
@@ -35,8 +29,7 @@ COPURCHASE_RULES = rules_for("feature_product_copurchase", config)
     schema=feature_schema("customer_engagement"),
     table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
 )
-@dp.expect_all_or_fail(ENGAGEMENT_RULES.fail)
-@dp.expect_all(ENGAGEMENT_RULES.warn)
+@expect_rules(rules_for("feature_customer_engagement", config))
 def feature_customer_engagement() -> DataFrame:
     return features_activity.customer_engagement(spark.read.table(ACTIVITY), grid)
 
@@ -47,8 +40,7 @@ def feature_customer_engagement() -> DataFrame:
     schema=feature_schema("device_preference"),
     table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
 )
-@dp.expect_all_or_fail(DEVICE_RULES.fail)
-@dp.expect_all(DEVICE_RULES.warn)
+@expect_rules(rules_for("feature_device_preference", config))
 def feature_device_preference() -> DataFrame:
     return features_activity.device_preference(spark.read.table(ACTIVITY), grid)
 
@@ -59,8 +51,7 @@ def feature_device_preference() -> DataFrame:
     schema=feature_schema("purchase_behaviour"),
     table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
 )
-@dp.expect_all_or_fail(PURCHASE_RULES.fail)
-@dp.expect_all(PURCHASE_RULES.warn)
+@expect_rules(rules_for("feature_purchase_behaviour", config))
 def feature_purchase_behaviour() -> DataFrame:
     return features_purchases.purchase_behaviour(spark.read.table(ORDERS), grid)
 
@@ -71,8 +62,7 @@ def feature_purchase_behaviour() -> DataFrame:
     schema=feature_schema("churn_risk"),
     table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
 )
-@dp.expect_all_or_fail(CHURN_RULES.fail)
-@dp.expect_all(CHURN_RULES.warn)
+@expect_rules(rules_for("feature_churn_risk", config))
 def feature_churn_risk() -> DataFrame:
     return features_churn.churn_risk(
         spark.read.table(ORDERS),
@@ -89,8 +79,7 @@ def feature_churn_risk() -> DataFrame:
     schema=feature_schema("lifetime_value"),
     table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
 )
-@dp.expect_all_or_fail(VALUE_RULES.fail)
-@dp.expect_all(VALUE_RULES.warn)
+@expect_rules(rules_for("feature_lifetime_value", config))
 def feature_lifetime_value() -> DataFrame:
     return features_purchases.lifetime_value(spark.read.table(ORDERS), grid)
 
@@ -101,7 +90,6 @@ def feature_lifetime_value() -> DataFrame:
     schema=feature_schema("product_copurchase"),
     table_properties=config.get_gold_table_properties(["product_id", "other_product_id", "as_of"]),
 )
-@dp.expect_all_or_fail(COPURCHASE_RULES.fail)
-@dp.expect_all(COPURCHASE_RULES.warn)
+@expect_rules(rules_for("feature_product_copurchase", config))
 def feature_product_copurchase() -> DataFrame:
     return features_copurchase.product_copurchase(spark.read.table(ORDERS), grid)

@@ -4,6 +4,7 @@ from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.quality.expectations import expect_rules
 from ecommerce_lakehouse.quality.rules import rules_for
 from ecommerce_lakehouse.transforms import order_batches
 
@@ -17,7 +18,7 @@ ORDERS = config.get_table_name("silver", "order_batches")
     comment="Purchases, customers and revenue of the order batches, per date",
     table_properties=config.get_gold_table_properties(["date_ordered"]),
 )
-@dp.expect_all(rules_for("gold_order_business_metrics", config).warn)
+@expect_rules(rules_for("gold_order_business_metrics", config))
 def gold_order_business_metrics() -> DataFrame:
     return order_batches.business_metrics(spark.read.table(ORDERS))
 
@@ -27,7 +28,7 @@ def gold_order_business_metrics() -> DataFrame:
     comment="What each customer of the order batches bought, and their share of the revenue",
     table_properties=config.get_gold_table_properties(["customer_id"]),
 )
-@dp.expect_all(rules_for("gold_order_customer_analytics", config).warn)
+@expect_rules(rules_for("gold_order_customer_analytics", config))
 def gold_order_customer_analytics() -> DataFrame:
     return order_batches.customer_analytics(spark.read.table(ORDERS))
 
@@ -37,6 +38,6 @@ def gold_order_customer_analytics() -> DataFrame:
     comment="What each item of the order batches sold",
     table_properties=config.get_gold_table_properties(["order_item"]),
 )
-@dp.expect_all(rules_for("gold_order_item_sales", config).warn)
+@expect_rules(rules_for("gold_order_item_sales", config))
 def gold_order_item_sales() -> DataFrame:
     return order_batches.item_sales(spark.read.table(ORDERS))
