@@ -69,6 +69,12 @@ def test_no_line_runs_through_a_box() -> None:
     assert passed > 0
 
 
+def test_a_graph_is_drawn_the_same_each_time() -> None:
+    nodes, edges = refinery()
+    first = lay_out(nodes, edges, BOX)
+    assert all(lay_out(nodes, edges, BOX) == first for _ in range(5))
+
+
 def test_crossings_that_need_not_be_are_not_there() -> None:
     places = drawn([("a", "y"), ("b", "x")], ["a", "b", "x", "y"]).places
     assert (places["a"][1] < places["b"][1]) == (places["y"][1] < places["x"][1])

@@ -1,8 +1,9 @@
 """Draws a directed graph in layers, left to right: `lay_out` says where boxes and lines go.
 
-The usual three steps (Sugiyama): layers by the longest path, order within a layer by the mean position of
-neighbours, heights by the same mean with a distance kept. A line that passes a layer gets a lane there, so
-that it runs between the boxes and not through them.
+It takes the usual three steps (Sugiyama): layers by the longest path, the order within a layer by the mean
+position of the neighbours, and heights by the same mean, at a distance from each other. A line that passes a
+layer gets a lane there, so that it runs between the boxes and not through them. The same graph always gives
+the same drawing, as a page that is drawn every second must not move. Decision 52 says why no library does it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Layout:
-    """A drawing: its measures, the top left corner of every box, and the lines."""
+    """A drawing: its size, the top left corner of every box, and the lines."""
 
     width: float
     height: float
@@ -58,7 +59,7 @@ class _Point:
 
 
 def lay_out(nodes: Sequence[str], edges: Iterable[Edge], size: Size) -> Layout:
-    """Places for `nodes` and lines for `edges`. An edge that closes a cycle has no say in the order."""
+    """Places for `nodes` and lines for `edges`. An edge that closes a cycle does not affect the order."""
     known = dict.fromkeys(nodes)
     drawn = list(dict.fromkeys((a, b) for a, b in edges if a in known and b in known and a != b))
     forward = _without_cycles(list(known), drawn)
@@ -90,7 +91,7 @@ def lay_out(nodes: Sequence[str], edges: Iterable[Edge], size: Size) -> Layout:
 
 
 def _without_cycles(nodes: list[str], edges: list[Edge]) -> list[Edge]:
-    """The edges, less those that lead back to where a walk came from."""
+    """The edges without those that close a cycle."""
     targets: dict[str, list[str]] = {name: [] for name in nodes}
     for a, b in edges:
         targets[a].append(b)
@@ -148,7 +149,7 @@ def _chain(source: _Point, target: _Point, columns: list[list[_Point]]) -> list[
 
 
 def _order(columns: list[list[_Point]]) -> None:
-    """Bring each layer into the order with the fewest crossings that a few sweeps find."""
+    """Put each layer into the order with the fewest crossings that a few sweeps find."""
     _rank(columns)
     best, fewest = [list(column) for column in columns], _crossings(columns)
     for sweep in range(SWEEPS):
@@ -179,7 +180,7 @@ def _crossings(columns: list[list[_Point]]) -> int:
 
 
 def _place(columns: list[list[_Point]], size: Size) -> None:
-    """Each point as near to its neighbours' height as its own layer lets it."""
+    """Each point as near to the height of its neighbours as its own layer allows."""
     for column in columns:
         _spread(column, [0.0] * len(column), size.gap_y)
     for sweep in range(SWEEPS):
