@@ -169,7 +169,7 @@ def test_the_page_shows_the_totals_of_its_period(site: Site) -> None:
         "Success rate": "66.67 %",
         "Expectation failures": "8.92 %",
         "Rows written": "164",
-        "Running": "4 min 20 s",
+        "Run time": "4 min 20 s",
     }
     assert [words(link) for link in page.findall(".//nav[@aria-label='Main']//a")][-1] == "Health"
 

@@ -14,7 +14,7 @@ LONGEST_CELL = 300
 
 
 def instant(value: Any) -> datetime | None:
-    """A time as documents have it, milliseconds since 1970 or ISO text, in UTC; None where there is none."""
+    """A document's time, in milliseconds since 1970 or as ISO text, in UTC; None if it is missing."""
     if not value:
         return None
     if isinstance(value, datetime):
@@ -30,7 +30,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def local_text(moment: datetime) -> str:
-    """In the server's zone, which is the reader's on a laptop; a script puts it into the browser's."""
+    """In the server's time zone, which on a laptop is the reader's; a script converts it to the browser's."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
@@ -49,7 +49,7 @@ def duration(seconds: float | None) -> str:
 
 
 def between(start: Any, end: Any) -> float | None:
-    """Seconds from `start` to `end`, to now where it has not ended; None before it started."""
+    """Seconds from `start` to `end`, or to now without an end; None without a start."""
     began = instant(start)
     if began is None:
         return None
@@ -57,7 +57,7 @@ def between(start: Any, end: Any) -> float | None:
 
 
 def number(value: Any) -> str:
-    """`1,204`; a dash for nothing."""
+    """`1,204`; a dash for None."""
     return NOTHING if value is None else f"{value:,}"
 
 
@@ -77,7 +77,7 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 
 def json_value(value: object) -> Any:
-    """A value as JSON has it: instants in ISO 8601 with Z, decimals as numbers, bytes as text."""
+    """A value for JSON: instants in ISO 8601 with Z, decimals as numbers, bytes as text."""
     if isinstance(value, Mapping):
         return {str(key): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -119,7 +119,7 @@ def text_value(value: object) -> str:
 
 
 def cell(value: object) -> str:
-    """A value in a page's table: as `text_value`, instants to the second, long ones cut short."""
+    """A value in a page's table: as `text_value`, but instants to the second, and long values cut short."""
     if isinstance(value, datetime):
         text = utc_text(value) if value.tzinfo else f"{value:%Y-%m-%d %H:%M:%S}"
     else:

@@ -444,4 +444,4 @@ def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
     with serve(tmp_path) as empty, empty.reader() as client:
         assert "databricks bundle deploy" in client.get("/").text
         for page in ("/tables", "/quarantine"):
-            assert "first update makes them" in client.get(page).text
+            assert "first update creates them" in client.get(page).text

@@ -82,7 +82,7 @@ def _events(pipeline: str, env: str | None, target: str | None) -> list[dict[str
 
 
 def _sequence(value: object) -> int:
-    """The sequence number within the struct, whichever of its fields holds one."""
+    """The sequence number in the struct, whichever of its fields has it."""
     if isinstance(value, dict):
         return max((_sequence(item) for item in value.values()), default=0)
     return value if isinstance(value, int) else 0
@@ -106,7 +106,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
     out = console()
     if not rows:
-        out.print("There is no such event.")
+        out.print("No events match.")
         return
     table = new_table("Time (UTC)", "Level", "Type", "Message")
     for row in rows:

@@ -21,7 +21,7 @@ PIPE_WIDTH = 10_000  # nothing is cut off in a file or a pipe
 
 
 def console(stderr: bool = False) -> Console:
-    """A console on the stream as it is now. Colours only on a terminal, and not where NO_COLOR is set."""
+    """A console on the current stream. Colours only on a terminal, and not if NO_COLOR is set."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -29,7 +29,7 @@ def console(stderr: bool = False) -> Console:
 
 
 def new_table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """An empty table in the house style; the columns in `right` hold numbers."""
+    """An empty table in our style; the columns in `right` hold numbers."""
     from rich import box
     from rich.table import Table
 
@@ -46,7 +46,7 @@ def print_json(value: object) -> None:
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Row], form: str, more: bool = False) -> None:
-    """Rows as `table`, `json` or `csv`. `more`: there are further rows, which a table mentions."""
+    """Rows as `table`, `json` or `csv`. `more` says that there are further rows, which a table mentions."""
     if form == "json":
         distinct = len(set(columns)) == len(columns)
         print_json([dict(zip(columns, row, strict=True)) if distinct else list(row) for row in rows])
@@ -91,7 +91,7 @@ def _columns_that_fit(names: Sequence[str], cells: Sequence[Sequence[str]], widt
 
 def _short(text: str) -> str:
     line = text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", " ")
-    # Raw input is shown as it came, but must not command the terminal.
+    # Raw input is shown as it arrived, but must not control the terminal.
     line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
     limit = CELL_WIDTH if sys.stdout.isatty() else PIPE_WIDTH
     return line if len(line) <= limit else f"{line[: limit - 3]}..."

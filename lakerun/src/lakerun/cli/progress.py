@@ -1,4 +1,4 @@
-"""What is seen while a run goes on: a live view on a terminal, a line per finished dataset elsewhere."""
+"""Output while a run goes on: a live view on a terminal, elsewhere a line for each finished dataset."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STYLES = {
 
 
 class Progress(Protocol):
-    """Hears what happens during a run, from any thread."""
+    """Is told what happens during a run, from any thread."""
 
     def on_event(self, event: Event) -> None: ...
 
@@ -50,7 +50,7 @@ class Progress(Protocol):
 
 
 class RunState:
-    """The state of a run, put together from its events."""
+    """The state of a run so far, from its events."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -68,7 +68,7 @@ class RunState:
             self.message = ""
 
     def event(self, event: Event) -> DatasetProgress | None:
-        """Take in an event; the dataset that it finished, if it did."""
+        """Add an event; returns the dataset that it ended, if it did."""
         with self._lock:
             self.message = ""
             pipeline = event.origin.get("pipeline_name", "")
@@ -80,7 +80,7 @@ class RunState:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Hold the state still."""
+        """Keep the state unchanged while it is read."""
         with self._lock:
             yield
 
@@ -99,7 +99,7 @@ class Silent:
 
 
 class Plain:
-    """A line for every task and every dataset that is done."""
+    """A line for every finished task and dataset."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -121,7 +121,7 @@ class Plain:
         if dataset is None or dataset.status == "SKIPPED":
             return
         if dataset.status == "STOPPED" and dataset.started is None:
-            return  # a canceled update has one for all that it did not come to
+            return  # a canceled update reports every dataset that it did not reach
         dropped = f", {dataset.dropped:,} dropped" if dataset.dropped else ""
         rows = plural(dataset.rows or 0, "row")
         self._console.print(
@@ -187,7 +187,7 @@ class LiveView:
         return table
 
     def _worth_showing(self, datasets: list[DatasetProgress]) -> list[DatasetProgress]:
-        """All datasets while they fit on the screen; else what goes on or went wrong."""
+        """All datasets if they fit on the screen, else those that run or failed."""
         room = self._console.height - 2 * len(self._state.pipelines) - len(self._state.tasks) - 6
         if sum(map(len, self._shown().values())) <= room:
             return datasets
@@ -201,7 +201,7 @@ def _styled(status: str) -> str:
 
 @contextmanager
 def progress_on(console: Console, silent: bool) -> Iterator[Progress]:
-    """Live on a terminal, a line per event elsewhere, nothing where only JSON may go."""
+    """A live view on a terminal, lines elsewhere, nothing if `silent`, so that the output is only JSON."""
     if silent:
         yield Silent()
     elif not console.is_terminal:

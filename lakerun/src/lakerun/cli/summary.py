@@ -1,4 +1,4 @@
-"""The table with which a run ends."""
+"""The table at the end of a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def updates_of(result: UpdateResult | JobResult) -> Iterator[UpdateResult]:
 
 
 def succeeded(result: UpdateResult | JobResult) -> bool:
-    """Whether everything ended well."""
+    """Whether the run succeeded."""
     return result.state in ("COMPLETED", "SUCCESS", "SUCCESS_WITH_FAILURES")
 
 

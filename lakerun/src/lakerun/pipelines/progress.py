@@ -86,7 +86,7 @@ class DatasetProgress:
         return sum(each.failed for each in self.expectations.values())
 
     def conclude(self, result: DatasetResult) -> None:
-        """Take over the result, which has the last word."""
+        """Replace what the events said by the result."""
         self.result = result
         self.kind = self.kind or result.kind
         self.rows, self.dropped, self.message = result.rows_written, result.rows_dropped, result.note
@@ -111,7 +111,7 @@ class UpdateProgress:
         details: Mapping[str, Any],
         message: str = "",
     ) -> DatasetProgress | None:
-        """Take in an event of the event log; returns the dataset that it ended, if it did."""
+        """Add an event of the event log; returns the dataset that it ended, if it did."""
         body = details.get(event_type) or {}
         name = origin.get("dataset_name")
         if event_type == "dataset_definition" and name:
@@ -137,7 +137,7 @@ class UpdateProgress:
                 dataset.ended = at
 
     def conclude(self, results: Iterable[DatasetResult]) -> None:
-        """Take over the update's results."""
+        """Replace what the events said by the update's results."""
         for result in results:
             self._dataset(result.name).conclude(result)
 
@@ -153,7 +153,7 @@ def short_name(table: str) -> str:
 def _advance(
     dataset: DatasetProgress, at: datetime, origin: Mapping[str, Any], body: Mapping[str, Any], message: str
 ) -> bool:
-    """Take in one flow_progress; whether it was the last that the dataset waited for."""
+    """Add one flow_progress; returns whether it ended the dataset."""
     was_over = dataset.ended is not None
     flow = origin.get("flow_name") or dataset.name
     status = body.get("status")

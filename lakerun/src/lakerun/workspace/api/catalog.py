@@ -86,6 +86,6 @@ def _add_by_name(
 
 
 def _page(field: str, items: list[dict[str, Any]], token: str | None, size: int) -> dict[str, Any]:
-    """`max_results` 0 leaves the size of a page to the server, as in the API."""
+    """With `max_results` 0 the server chooses the size of a page, as on Databricks."""
     page, following = page_of(items, token, page_size(size, PAGE))
     return without_none({field: page, "next_page_token": following})

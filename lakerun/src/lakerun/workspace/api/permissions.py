@@ -10,7 +10,7 @@ from lakerun.workspace.services import Services
 
 
 def router(services: Services) -> APIRouter:
-    """A type may have two parts, as in `sql/warehouses`; an id has none of its own."""
+    """A type may have two parts, as in `sql/warehouses`; an id has only one."""
     routes = APIRouter(prefix="/api/2.0/permissions")
     permissions = services.permissions
 

@@ -25,7 +25,7 @@ class _CancelAll(BaseModel):
 
 
 def router(services: Services) -> APIRouter:
-    """Start, list, read, cancel and delete runs. The versions of the API differ in nothing that is here."""
+    """Start, list, read, cancel and delete runs. These calls are the same in all versions of the API."""
     routes = APIRouter()
     runs, history = services.runs, services.run_history
 

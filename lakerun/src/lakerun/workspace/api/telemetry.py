@@ -1,4 +1,4 @@
-"""Telemetry that the CLI sends: answered, and dropped."""
+"""Telemetry from the CLI is accepted and dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request bodies that may be large: written to disk as they come, and bounded."""
+"""Request bodies that may be large: written to disk as they arrive, up to a limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lakerun.workspace.errors import ApiError
 
 @asynccontextmanager
 async def uploaded(request: Request, new_file: Callable[[], Path], limit: int) -> AsyncIterator[Path]:
-    """The request's body in a file of its own, which is gone afterwards unless it was moved.
+    """The request's body in a file of its own, which is deleted afterwards unless it was moved.
 
     REQUEST_TOO_LARGE above `limit` bytes: by its Content-Length before anything is read, else while it comes.
     """

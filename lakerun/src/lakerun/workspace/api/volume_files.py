@@ -1,4 +1,4 @@
-"""The Files API on volumes: `/api/2.0/fs/files` and `/api/2.0/fs/directories`; DBFS itself is not there."""
+"""The Files API on volumes: `/api/2.0/fs/files` and `/api/2.0/fs/directories`, without DBFS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lakerun.workspace.services.checks import without_none
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
-# What a workspace answers whose administrator has not allowed presigned URLs: clients then use the Files API.
+# The answer of a workspace that does not allow presigned URLs: clients then use the Files API.
 NO_PRESIGNED_URLS = "FILES_API_API_IS_NOT_ENABLED"
 
 
@@ -91,4 +91,4 @@ def _changed_since(modified: float, since: str) -> bool:
     try:
         return int(modified) > parsedate_to_datetime(since).timestamp()
     except ValueError:
-        raise invalid(f"If-Unmodified-Since: '{since}' is no HTTP date.") from None
+        raise invalid(f"If-Unmodified-Since: '{since}' is not an HTTP date.") from None

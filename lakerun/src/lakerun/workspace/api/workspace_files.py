@@ -18,7 +18,7 @@ from lakerun.workspace.services import Services
 from lakerun.workspace.services.checks import check
 from lakerun.workspace.services.files.workspace_files import LANGUAGES, Notebook
 
-EXPORT_BYTES = 10 * 2**20  # as on Databricks; direct_download has no such bound
+EXPORT_BYTES = 10 * 2**20  # as on Databricks; direct_download has no such limit
 CHUNK = 2**20
 
 

@@ -1,6 +1,6 @@
 """Pages for people: runs, pipelines, tables, quarantine and health, rendered on the server.
 
-`router` has the routes, `PageGate` lets in whoever is signed in, `error_page` is what a failed call shows.
+`router` has the routes, `PageGate` lets signed-in users in, `error_page` shows a failed call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Charts as a page draws them: bars and lines over days, with axes, in pixels: `bar_chart`, `line_chart`.
 
-What a chart shows is also in a table below it, and no colour is the only sign: a series has its own pattern
-or dashes as well.
+A table below each chart has the same figures, and colour is never the only sign: each series also has its
+own pattern or dashes.
 """
 
 from __future__ import annotations

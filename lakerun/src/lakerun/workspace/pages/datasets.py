@@ -34,12 +34,12 @@ def datasets_of(update: Mapping[str, Any], events: Iterable[Event]) -> dict[str,
 
 
 def dataset_address(name: str) -> str:
-    """A dataset's page; none for a name that is not in three parts."""
+    """The address of a dataset's page; empty for a name that does not have three parts."""
     return "/tables/" + name.replace(".", "/") if name.count(".") == 2 else ""
 
 
 def dataset_drawing(datasets: Mapping[str, DatasetProgress]) -> Drawing | None:
-    """The graph, with the tables of other pipelines that these read; None where there is nothing to draw."""
+    """The graph, with tables of other pipelines that the datasets read; None if there is nothing to draw."""
     if not datasets:
         return None
     boxes = [_box(dataset) for dataset in datasets.values()]
@@ -62,7 +62,7 @@ def dataset_drawing(datasets: Mapping[str, DatasetProgress]) -> Drawing | None:
 
 
 def errors_of(events: Sequence[Event]) -> list[Event]:
-    """The events that tell of an error, in order."""
+    """The events that report an error, in order."""
     return [event for event in events if event.get("level") == "ERROR" or event.get("error")]
 
 

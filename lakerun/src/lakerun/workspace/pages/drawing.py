@@ -1,4 +1,4 @@
-"""A graph as a page draws it: boxes with a state each, and lines between them."""
+"""A graph as a page draws it: boxes, each with a state, and lines between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEIGHT = 68.0
 
 @dataclass(frozen=True)
 class Box:
-    """One node: `caption` is its last line, `warning` stands at that line's end, `title` says all of it."""
+    """One node: `caption` is its last line, `warning` is at the end of that line, `title` has everything."""
 
     key: str
     name: str
@@ -55,13 +55,13 @@ def draw(boxes: Sequence[Box], edges: Iterable[Edge]) -> Drawing:
     size = Size(letters * LETTER + PADDING, HEIGHT)
     layout = lay_out([box.key for box in boxes], edges, size)
     placed = tuple(Placed(box, *layout.places[box.key], _shortened(box.name, letters)) for box in boxes)
-    # In the order of reading, for who goes through them by keyboard.
+    # In reading order, for people who move between them by keyboard.
     placed = tuple(sorted(placed, key=lambda each: (each.x, each.y)))
     return Drawing(layout.width, layout.height, size.width, size.height, placed, layout.lines)
 
 
 def _shortened(name: str, letters: int) -> str:
-    """Cut in the middle: names of one layer begin alike, those of one entity end alike."""
+    """Cut in the middle, as names of one layer begin alike and names of one entity end alike."""
     if len(name) <= letters:
         return name
     tail = letters // 3

@@ -1,6 +1,6 @@
 """`/monitoring`: updates, rows, failures and freshness over time, from the published event logs.
 
-`/health` is the server's own: whether it answers.
+`/health`, by contrast, says whether the server answers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 PERIODS = (7, 30, 90)
 DEFAULT_DAYS = 30
 EVENT_LOG_PREFIX = "event_log"
-LINES = 4  # looks of lines, see style.css
+LINES = 4  # styles of lines, see style.css
 
 
 def router(services: Services, monitoring: Monitoring) -> APIRouter:
@@ -74,7 +74,7 @@ def _event_logs(storage: Storage) -> dict[str, list[TableName]]:
 
 
 def _is_event_log(storage: Storage, name: TableName) -> bool:
-    """Not a table that only has such a name, nor one that cannot be read, which must not hide the others."""
+    """Whether it has an event log's columns. A table that cannot be read does not hide the others."""
     try:
         columns = {column.name for column in columns_of(open_table(storage, name))}
     except LakehouseError as error:
@@ -144,7 +144,7 @@ def _charts(found: Trends) -> tuple[Chart, ...]:
         line_chart(
             "freshness",
             "Age of the oldest dataset",
-            "No dataset was up to date yet."
+            "No dataset has been up to date yet."
             if oldest is None
             else f"The oldest dataset was up to date {oldest / 3600:,.1f} hours ago.",
             "hours",

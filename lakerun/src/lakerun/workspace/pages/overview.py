@@ -43,7 +43,7 @@ def router(services: Services) -> APIRouter:
             quarantine=services.plugins.quarantine is not None,
             tables=len(services.storage.tables()),
             settings=services.settings,
-            # Nothing ends an overview: it is followed, less often while nothing runs.
+            # An overview never ends, so it is always followed; less often while nothing runs.
             follow=2 if active else 10,
         )
 
@@ -97,7 +97,7 @@ def next_run_of(settings: Mapping[str, Any]) -> datetime | None:
     try:
         due = parse_quartz(schedule.get("quartz_cron_expression", ""), schedule.get("timezone_id", "UTC"))
     except ApiError:
-        return None  # an API that accepted it is to blame, not this list
+        return None  # the API should have refused it; the list still shows the job
     return due.next_after(datetime.now(UTC))
 
 

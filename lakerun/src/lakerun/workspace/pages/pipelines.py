@@ -102,7 +102,7 @@ def _name(pipeline: Mapping[str, Any]) -> str:
 
 
 def _latest_datasets(services: Services, updates: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """The datasets as the newest update left them; one that failed early may not know them."""
+    """The datasets as the newest update left them; empty if it failed before it knew them."""
     for update in updates:
         if datasets := datasets_of(update, services.store.list("event", update["update_id"])):
             return datasets

@@ -1,4 +1,4 @@
-"""`/quarantine`: every line that broke a rule, with all reasons, newest first."""
+"""`/quarantine`: every line that broke a rule, with all its broken rules, the newest first."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Quarantine:
         return table_address(self.name)
 
     def link(self, rule: str = "") -> str:
-        """Its rows, of all rules or of one."""
+        """The address of its rows, for all rules or for one."""
         chosen = {"table": str(self.name), **({"rule": rule} if rule else {})}
         return f"/quarantine?{urlencode(chosen)}#rows"
 
@@ -88,7 +88,7 @@ def router(services: Services, convention: Convention) -> APIRouter:
 
 
 def _quarantine(storage: Storage, name: TableName) -> Quarantine | None:
-    """None for a table that only has such a name, or cannot be read."""
+    """None if the table has no columns of a quarantine table, or cannot be read."""
     source = _quoted(name)
     try:
         ((rows, newest),) = rows_of(query(f"SELECT count(*), max(ingested_at) FROM {source}", storage))

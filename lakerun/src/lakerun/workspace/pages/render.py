@@ -42,7 +42,7 @@ STATIC_TYPES = {
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page. One that follows a run is asked for again and again: it answers 304 while it is the same."""
+    """A page. One that follows a run is requested again and again: it answers 304 while it is unchanged."""
     page = _environment().get_template(template)
     navigation = getattr(request.app.state, "navigation", NAVIGATION)
     text = page.render(path=request.url.path, query=request.query_params, navigation=navigation, **values)
@@ -54,7 +54,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
 
 
 def navigation(plugins: Loaded) -> tuple[tuple[str, str], ...]:
-    """Address and word of every page that there is."""
+    """The address and the name of every page in the navigation."""
     found: tuple[tuple[str, str], ...] = NAVIGATION
     if plugins.quarantine:
         found += (("/quarantine", "Quarantine"),)
@@ -103,5 +103,5 @@ def _environment() -> Environment:
 
 @cache
 def _static_url(name: str) -> str:
-    """Its address, which changes with its content, so that a browser may keep it."""
+    """The file's address, which changes with its content, so that a browser may keep it."""
     return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"

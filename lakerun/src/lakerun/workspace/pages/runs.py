@@ -26,7 +26,7 @@ PER_PAGE = 25
 
 
 def router(services: Services) -> APIRouter:
-    """Pages of jobs and runs. A run has one address, to which the others lead."""
+    """Pages of jobs and runs. A run has one address; the others redirect to it."""
     routes = APIRouter()
     store = services.store
 

@@ -1,7 +1,7 @@
 """Who may see the pages. A browser cannot send the API's token, so signing in gives it a cookie.
 
-The cookie is not the token but a signed expiry time: whoever reads it gets no API. It opens pages alone,
-and pages only read, so that a foreign site that makes a browser call here gains nothing.
+The cookie holds a signed expiry time, not the token, so that reading it gives no access to the API. It opens
+only pages, and pages only read, so a foreign site that makes a browser send a request here gains nothing.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ LONGEST_TOKEN = 1000
 
 
 def is_page(path: str) -> bool:
-    """Whether the path is one for a browser. Every other path belongs to the API and wants its token."""
+    """Whether the path is for a browser. Every other path belongs to the API and requires its token."""
     return path == "/" or path.split("/")[1] in PAGES
 
 
 def login_url(settings: Settings) -> str:
-    """What a person opens to sign in. The token stands after `#`, which a browser never sends or logs."""
+    """The address that signs a person in. The token stands after `#`, which a browser never sends or logs."""
     return f"{settings.host_url}/login#token={quote(settings.token, safe='')}"
 
 
 class PageGate:
-    """Answers a page's path with the page for whoever is signed in, else with the way to the login."""
+    """Answers a request for a page with it if the user is signed in, else redirects to the login."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app, self._settings = app, settings
@@ -109,7 +109,7 @@ def router(services: Services) -> APIRouter:
 
 
 def local_path(target: str) -> str:
-    """`target` if it is a page of this server, else `/`: no login leads to a foreign site."""
+    """`target` if it is a page of this server, else `/`, so that no login leads to a foreign site."""
     parts = urlsplit(target.replace("\\", "/"))
     is_local = not parts.scheme and not parts.netloc and target.startswith("/")
     if (
@@ -136,5 +136,5 @@ def _signed(settings: Settings, expires: int) -> str:
 
 
 def _cookie_name(settings: Settings) -> str:
-    """Cookies do not know ports: two workspaces on one machine need two names."""
+    """Cookies are shared between ports, so two workspaces on one machine need two names."""
     return f"lakehouse_session_{urlsplit(settings.host_url).port or 'default'}"

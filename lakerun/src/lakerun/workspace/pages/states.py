@@ -1,4 +1,4 @@
-"""What the states of runs, tasks, updates and flows mean to a reader: a word, a tone and a shape."""
+"""How the states of runs, tasks, updates and flows are shown: by a word, a tone and a shape."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class State:
 
 
 def state_of(code: str | None) -> State:
-    """The state with this code; an unknown one keeps its own name."""
+    """The state with this code; an unknown code is shown as it is."""
     code = code or "PENDING"
     word = WORDS.get(code) or code.replace("_", " ").capitalize()
     return State(code, word, TONES.get(code, "wait"))
@@ -59,7 +59,7 @@ def run_state(run: Mapping[str, Any]) -> State:
 
 
 def message_of(run: Mapping[str, Any]) -> str:
-    """What the run says of its state: why it failed, or what it waits for."""
+    """Why the run failed, or what it waits for."""
     state, status = run.get("state") or {}, run.get("status") or {}
     details = status.get("termination_details") or status.get("queue_details") or {}
     return str(state.get("state_message") or details.get("message") or "")

@@ -82,7 +82,7 @@ def router(services: Services) -> APIRouter:
 
 
 def named_table(storage: Storage, catalog: str, schema: str, table: str) -> TableName:
-    """The table with this name; ApiError for one that is not there, whatever the name holds."""
+    """The table with this name; ApiError if it does not exist, whatever characters the name has."""
     name = TableName(catalog, schema, table)
     if name not in storage.tables():
         raise missing("Table", name)
@@ -94,7 +94,7 @@ def table_address(name: TableName) -> str:
 
 
 def _listed(storage: Storage, name: TableName) -> tuple[TableName, TableInfo | None]:
-    """A table's figures; none for one that cannot be read, which must not hide the others."""
+    """A table's figures, or None if it cannot be read: that must not hide the other tables."""
     try:
         return name, table_info(storage, name)
     except LakehouseError as error:

@@ -1,4 +1,4 @@
-"""A run's tasks as its page shows them: the current attempt of each, its output, and what it led to."""
+"""A run's tasks as its page shows them: the current attempt of each, its output, and what it started."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RECENT_UPDATES = 50
 
 @dataclass
 class Attempt:
-    """One attempt at a task and what it left: its log (the end of a long one), result, error and trace."""
+    """One attempt at a task with its log (the end of a long one), result, error and trace."""
 
     run_id: int
     number: int
@@ -117,7 +117,7 @@ def task_drawing(run: Json, tasks: Iterable[Task]) -> Drawing:
 
 
 def settings_drawing(settings: Json) -> Drawing:
-    """The tasks of a job that does not run."""
+    """The tasks of a job, without the state of a run."""
     tasks = settings.get("tasks", [])
     boxes = [
         Box(
@@ -162,7 +162,7 @@ def _attempt(entry: Json, store: Store) -> Attempt:
     output = store.get("task_output", entry["run_id"]) or {}
     logs = output.get("logs") or ""
     nested = (entry.get("run_job_task") or output.get("run_job_output") or {}).get("run_id")
-    # A result that is empty is still a result.
+    # An empty result is still a result.
     result = (output.get("notebook_output") or {}).get("result")
     return Attempt(
         run_id=entry["run_id"],
