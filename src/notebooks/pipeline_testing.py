@@ -17,8 +17,8 @@
 import json
 
 from ecommerce_lakehouse.config import get_config, log_pipeline_config, widget_environment
+from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
 from ecommerce_lakehouse.observability.pipeline_checks import check_pipelines
-from ecommerce_lakehouse.observability.stored import stored_tables
 
 config = get_config(widget_environment(dbutils))
 dbutils.widgets.text("catalog", config.catalog, "Catalog")
@@ -33,10 +33,9 @@ log_pipeline_config(config)
 
 # COMMAND ----------
 
-tables = {table.name: table.reference for table in stored_tables(spark, config)}
-report = check_pipelines(
-    lambda sql: [row.asDict(recursive=True) for row in spark.sql(sql).collect()], tables, config
-)
+lakehouse = lakehouse_of(config)
+tables = {table.name: table.reference for table in lakehouse.tables()}
+report = check_pipelines(lakehouse.rows, tables, config)
 columns = "passed boolean, name string, subject string, figure string, expected string"
 rows = [(c.passed, c.name, c.subject, c.figure, c.expected) for c in report.checks]
 display(spark.createDataFrame(sorted(rows), columns))

@@ -1,20 +1,20 @@
 -- Expectations that failed, per update, dataset and expectation: the newest first, the worst rate first.
 --
--- Runs on the pipeline's published event log table, unchanged on Databricks and with
--- `lakehouse sql -f src/sql/expectation_failures.sql`. For another pipeline edit the table after FROM.
+-- Reads the event logs of all pipelines, unchanged on Databricks and with
+-- `lakehouse sql -f src/sql/expectation_failures.sql`.
 -- Each flow_progress event counts the rows of one micro-batch or refresh, so that the counts of an
 -- update are sums. failure_rate_pct is failed / (passed + failed) x 100.
 WITH counted AS (
   SELECT
     timestamp,
-    origin.update_id AS update_id,
+    update_id,
     explode(
       from_json(
         get_json_object(details, '$.flow_progress.data_quality.expectations'),
         'array<struct<name string, dataset string, passed_records bigint, failed_records bigint>>'
       )
     ) AS expectation
-  FROM event_log_medallion_dlt_pipeline
+  FROM pipeline_events
   WHERE event_type = 'flow_progress'
 ),
 

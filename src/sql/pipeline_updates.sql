@@ -1,17 +1,16 @@
--- Updates of a pipeline, the newest first: state, start, end, minutes.
+-- Updates of all pipelines, the newest first: state, start, end, minutes.
 --
--- Runs on the pipeline's published event log table, unchanged on Databricks and with
--- `lakehouse sql -f src/sql/pipeline_updates.sql`. For another pipeline edit the table after FROM.
+-- Reads their event logs, unchanged on Databricks and with `lakehouse sql -f src/sql/pipeline_updates.sql`.
 -- An update starts with its create_update event; each update_progress event holds a state, the last of
 -- which is COMPLETED, FAILED or CANCELED. An update without one is still running, or was killed.
 WITH states AS (
   SELECT
-    origin.pipeline_name AS pipeline_name,
-    origin.update_id AS update_id,
+    pipeline_name,
+    update_id,
     timestamp,
     event_type,
     get_json_object(details, '$.update_progress.state') AS state
-  FROM event_log_medallion_dlt_pipeline
+  FROM pipeline_events
   WHERE event_type IN ('create_update', 'update_progress')
 ),
 

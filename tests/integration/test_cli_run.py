@@ -115,13 +115,11 @@ def test_a_pipeline_runs_shows_progress_and_ends_with_its_figures(project: Path,
 
     # The published event log answers the project's monitoring query, here and in Spark.
     text = (ROOT / "src/sql/expectation_failures.sql").read_text(encoding="utf-8")
-    text = text.replace("event_log_medallion_dlt_pipeline", "event_log_counting")
     failures = as_json("sql", "-", input=text)
     found = {(f["expectation_name"], f["failed_records"], f["failure_rate_pct"]) for f in failures}
     assert found == {("even", 5, 50.0), ("small", 2, 20.0)}
     assert as_json("sql", "-", "--spark", input=text) == failures
     updates = (ROOT / "src/sql/pipeline_updates.sql").read_text(encoding="utf-8")
-    updates = updates.replace("event_log_medallion_dlt_pipeline", "event_log_counting")
     states = as_json("sql", "-", input=updates)
     assert [row["state"] for row in states] == ["COMPLETED", "COMPLETED"]
     assert as_json("sql", "-", "--spark", input=updates) == states

@@ -15,7 +15,9 @@ from integration.lab import Lab, dataset
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.observability import maintenance
 from ecommerce_lakehouse.observability.health_sql import health_sql
-from ecommerce_lakehouse.observability.stored import StoredTable, stored_tables
+from ecommerce_lakehouse.observability.lakehouse import StoredTable, lakehouse_of
+from lakerun.spark.task_tables import lakehouse_tables
+from lakerun.tables.storage import Storage
 from tests.unit import health_data
 
 ARGUMENTS = ["--environment", "local", "--catalog", "main", "--schema", "shop"]
@@ -64,7 +66,8 @@ def update(lab: Lab, rows: list[dict[str, Any]]) -> Any:
 def maintain(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     capsys.readouterr()
     try:
-        maintenance.main(ARGUMENTS)
+        with lakehouse_tables(Storage.default()):  # as in a task
+            maintenance.main(ARGUMENTS)
     except SystemExit as stop:
         return int(str(stop.code)), capsys.readouterr().out
     return 0, capsys.readouterr().out
@@ -156,11 +159,9 @@ def test_the_health_queries_answer_in_spark_as_without(spark: Any, lab: Lab) -> 
     from lakerun.tables.table_info import rows_of
 
     health_data.fortnight(lab.storage)
-    names = ("medallion_dlt_pipeline", "ml_features_pipeline")
-    logs = [f"local.data_eng.event_log_{name}" for name in names]
     periods = (health_data.march(1, 12), health_data.march(8, 12), health_data.NOW)
     for name in ("updates", "expectations", "datasets"):
-        sql = health_sql(name, logs, *periods)
+        sql = health_sql(name, "local.data_eng.pipeline_events", *periods)
         quick, in_spark = query(sql, lab.storage), query_in_spark(sql, lab.storage, spark)
         assert quick.column_names == in_spark.column_names
         assert sorted(rows_of(quick), key=repr) == sorted(rows_of(in_spark), key=repr)
@@ -169,7 +170,10 @@ def test_the_health_queries_answer_in_spark_as_without(spark: Any, lab: Lab) -> 
 
 def test_the_cost_is_the_list_price_of_the_pipelines_usage(spark: Any) -> None:
     """The billing query on stand-ins for the two system tables, in Spark."""
-    spark.sql("SELECT 'id-a' AS pipeline_id, 'a' AS pipeline_name").createOrReplaceTempView("log_of_a")
+    spark.sql(
+        "SELECT 'id-a' AS pipeline_id, 'a' AS pipeline_name, null AS timestamp, null AS level, "
+        "null AS message, null AS event_type, null AS details, null AS update_id, null AS dataset_name"
+    ).createOrReplaceTempView("some_events")
     usage = [
         ("id-a", 2.0, "2024-03-10 10:00:00"),  # current period, the dearer price
         ("id-a", 3.0, "2024-03-05 10:00:00"),  # previous period, the earlier price
@@ -186,11 +190,9 @@ def test_the_cost_is_the_list_price_of_the_pipelines_usage(spark: Any) -> None:
         "'DLT' AS sku_name", "'AWS' AS cloud", "timestamp(start) AS price_start_time",
         "timestamp(end) AS price_end_time",
     ).createOrReplaceTempView("billed_prices")  # fmt: skip
-    sql = health_sql("cost", ["log"], health_data.march(1), health_data.march(8), health_data.NOW)
+    sql = health_sql("cost", "some_events", health_data.march(1), health_data.march(8), health_data.NOW)
     sql = sql.replace("system.billing.usage", "billed_usage")
     sql = sql.replace("system.billing.list_prices", "billed_prices")
-    events = sql[sql.index("(") : sql.index("),\n\nperiod")]
-    sql = sql.replace(events, "(SELECT pipeline_id FROM log_of_a", 1)
     assert {row["period"]: row["usd"] for row in spark.sql(sql).collect()} == {
         "current": 1.0,
         "previous": 0.75,
@@ -199,10 +201,16 @@ def test_the_cost_is_the_list_price_of_the_pipelines_usage(spark: Any) -> None:
 
 def test_the_laptop_finds_its_tables_by_folder(spark: Any, home: Path) -> None:
     health_data.fortnight(health_data.Storage(home))
-    found = stored_tables(spark, get_config("local"))
+    found = lakehouse_of(get_config("local")).tables()
     assert [(table.name, table.kind) for table in found] == [
         ("event_log_medallion_dlt_pipeline", "MANAGED"),
         ("event_log_ml_features_pipeline", "MANAGED"),
+        ("pipeline_events", "VIEW"),
     ]
-    # Of the other pipeline: three events of its update, one definition, one flow.
-    assert spark.sql(f"SELECT count(*) FROM {found[1].reference}").collect()[0][0] == 5
+    with lakehouse_tables(Storage(home)):
+        counts = [spark.table(table.reference).count() for table in found]
+        # Of the other pipeline: three events of its update, one definition, one flow.
+        assert counts[1] == 5
+        assert counts[2] == counts[0] + 5
+        in_sql = spark.sql(f"SELECT count(*) FROM {found[2].reference} AS events").collect()[0][0]
+    assert in_sql == counts[2]

@@ -330,7 +330,7 @@ def test_an_unexpected_error_is_a_warning_that_says_where(
     def broken(config: LakehouseConfig) -> None:
         raise RuntimeError(f"could not do it with {PASSWORD}")
 
-    monkeypatch.setattr(exporting, "source_of", broken)
+    monkeypatch.setattr(exporting, "lakehouse_of", broken)
     run_job(monkeypatch, local())
     (line,) = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
@@ -394,7 +394,7 @@ def test_on_databricks_the_password_comes_from_the_secret_scope_and_its_absence_
             self.secrets = SimpleNamespace(get=lambda scope, key: secrets[scope, key])
 
     monkeypatch.setitem(sys.modules, "pyspark.dbutils", SimpleNamespace(DBUtils=Utilities))
-    config = local(on_databricks=True)
+    config = local(on_databricks=True, tables_root=None)
     found = password_of(config)
     assert found is not None
     assert found.get_secret_value() == "from the scope"

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from ecommerce_lakehouse.observability.health_sql import events_sql
 from lakerun.bundles.load import load_bundle
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage
@@ -299,22 +298,13 @@ def test_a_widgets_sum_is_over_all_rows_of_its_group(storage: Storage) -> None:
     assert found["valid_status", "quarantine_orders"] == 2  # of two days
 
 
-@pytest.mark.parametrize("target", ["dev", "staging", "prod"])
-def test_a_query_on_events_reads_the_event_log_of_every_pipeline(target: str) -> None:
-    logs = [
-        str(pipeline.event_log).split(".")[-1] for pipeline in load_bundle(ROOT, target).pipelines.values()
-    ]
-    beginning = f"WITH events AS (\n{events_sql(logs)}\n)"
-    reading = [
-        each.name
-        for dashboard in DASHBOARDS.values()
-        for each in dashboard.datasets
-        if "event_log_" in each.sql and each.sql.startswith(beginning)
-    ]
-    assert reading == [
-        each.name for board in DASHBOARDS.values() for each in board.datasets if "event_log" in each.sql
-    ]
-    assert len(reading) == 7
+def test_a_query_on_events_reads_the_one_relation_over_all_event_logs() -> None:
+    datasets = [each for board in DASHBOARDS.values() for each in board.datasets]
+    assert [each.name for each in datasets if "FROM pipeline_events" in each.sql] == [
+        "updates", "success_rate", "totals", "expectations", "expectation_failures", "rows_written",
+        "freshness",
+    ]  # fmt: skip
+    assert not [each.name for each in datasets if "event_log_" in each.sql]
 
 
 @pytest.mark.parametrize("target", ["dev", "staging", "prod"])

@@ -15,6 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
+from ecommerce_lakehouse.cli.plugin import UNIONS
 from ecommerce_lakehouse.config import get_config
 from lakerun.bundles.load import Bundle, load_bundle
 from lakerun.errors import UnknownNameError
@@ -82,7 +83,7 @@ def test_every_lakehouse_command_is_one_that_the_command_line_takes(command: str
         statement = options["statement"] or (ROOT / options["file"]).read_text(encoding="utf-8")
         logs = {spec.event_log.table for spec in bundle.pipelines.values() if spec.event_log}
         read = {table.name for table in stored_tables(parse_statement(statement))}
-        assert read <= TABLES.keys() | logs
+        assert read <= TABLES.keys() | logs | UNIONS.keys()
 
 
 def test_a_command_that_does_not_exist_is_noticed(bundle: Bundle) -> None:
@@ -294,3 +295,6 @@ def test_the_plugin_of_the_example_maps_an_environment() -> None:
     exec(compile(example, "docs/plugins.md", "exec"), names)
     environment = names["PLUGIN"].environments.settings("prod")
     assert (environment.variables, environment.schema) == ({"catalog": "weather_prod"}, "readings")
+    (union,) = names["PLUGIN"].unions.values()
+    logs = [f"event_log_{name}" for name in ("rain", "wind")]
+    assert {table.name for table in stored_tables(parse_statement(union.sql(logs)))} == set(logs)

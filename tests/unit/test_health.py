@@ -20,7 +20,7 @@ from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.observability import health, health_checks
 from ecommerce_lakehouse.observability.health_checks import Check, Health, HealthError, check_health
-from ecommerce_lakehouse.observability.health_sql import alert_sql, health_sql
+from ecommerce_lakehouse.observability.health_sql import health_sql, sql_file
 from lakerun.bundles.load import load_bundle
 from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.runner import run_job
@@ -31,7 +31,7 @@ from tests.unit import health_data
 from tests.unit.health_data import NOW, Log
 
 ROOT = Path(__file__).parents[2]
-LOGS = [f"local.data_eng.event_log_{name}" for name in ("medallion_dlt_pipeline", "ml_features_pipeline")]
+EVENTS = "local.data_eng.pipeline_events"
 DAY = 86_400
 
 
@@ -57,7 +57,7 @@ def config_with(**targets: Any) -> LakehouseConfig:
 
 
 def checked(storage: Storage, **targets: Any) -> dict[tuple[str, str], Check]:
-    found = check_health(run_on(storage), LOGS, config_with(**targets), days=7, now=NOW)
+    found = check_health(run_on(storage), EVENTS, config_with(**targets), days=7, now=NOW)
     return {(check.name, check.subject): check for check in found.checks}
 
 
@@ -128,7 +128,7 @@ def test_a_few_kilobytes_have_no_cost_per_gb(home: Path) -> None:
     os.utime(raw, (now.timestamp() - 60, now.timestamp() - 60))
     (cost,) = [
         c
-        for c in check_health(run_on(storage), LOGS, get_config("local"), days=7, now=now).checks
+        for c in check_health(run_on(storage), EVENTS, get_config("local"), days=7, now=now).checks
         if c.name == "cost"
     ]
     assert (cost.verdict, cost.note) == ("no data", "less than 1 MB arrived in this period")
@@ -169,7 +169,7 @@ def test_a_figure_passes_on_the_right_side_of_its_target(
 
 def test_a_period_without_an_update_has_no_success_rate_but_stale_datasets(storage: Storage) -> None:
     later = NOW + timedelta(days=60)
-    found = check_health(run_on(storage), LOGS, get_config("local"), days=7, now=later)
+    found = check_health(run_on(storage), EVENTS, get_config("local"), days=7, now=later)
     verdicts = {(check.name, check.subject): check.verdict for check in found.checks}
     assert verdicts["success rate", ""] == verdicts["expectation failures", ""] == "no data"
     assert verdicts["cost", ""] == "no data"
@@ -193,17 +193,17 @@ def test_a_wrong_target_is_refused(name: str, value: Any, problem: str) -> None:
 
 def test_without_an_event_log_the_error_says_what_to_run() -> None:
     with pytest.raises(HealthError, match=r"no event log in local\.data_eng yet.*lakehouse run"):
-        check_health(lambda sql: [], [], get_config("local"))
+        check_health(lambda sql: [], None, get_config("local"))
 
 
 def test_on_databricks_the_cost_is_the_list_price_and_missing_rights_are_said(storage: Storage) -> None:
-    config = get_config("local").model_copy(update={"on_databricks": True})
+    config = get_config("local")
     plain = run_on(storage)
 
     def billed(sql: str) -> Any:
         return [{"period": "current", "usd": 0.5}] if "system.billing.usage" in sql else plain(sql)
 
-    check = check_health(billed, LOGS, config, days=7, now=NOW).checks[-1]
+    check = check_health(billed, EVENTS, config, billed=True, days=7, now=NOW).checks[-1]
     assert (check.name, check.unit) == ("cost", "USD/GB")
     assert check.figure == pytest.approx(0.5 / 0.002)
 
@@ -212,14 +212,14 @@ def test_on_databricks_the_cost_is_the_list_price_and_missing_rights_are_said(st
             raise PermissionError("no SELECT on system.billing.usage\n at line 1")
         return plain(sql)
 
-    check = check_health(refused, LOGS, config, days=7, now=NOW).checks[-1]
+    check = check_health(refused, EVENTS, config, billed=True, days=7, now=NOW).checks[-1]
     assert check.verdict == "no data"
     assert check.note == "system.billing cannot be read: no SELECT on system.billing.usage"
 
 
 @pytest.mark.parametrize("name", ["updates", "expectations", "datasets", "cost"])
 def test_every_query_is_one_statement_of_databricks_sql(name: str) -> None:
-    (statement,) = sqlglot.parse(health_sql(name, LOGS, NOW, NOW, NOW), read="databricks")
+    (statement,) = sqlglot.parse(health_sql(name, EVENTS, NOW, NOW, NOW), read="databricks")
     assert isinstance(statement, sqlglot.exp.Query)
 
 
@@ -351,8 +351,11 @@ def alert_rows(storage: Storage, key: str) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("key", ["failed_updates", "expectation_failures"])
 def test_an_alert_asks_what_its_sql_file_asks_of_every_pipelines_event_log(target: str, key: str) -> None:
     bundle = load_bundle(ROOT, target)
-    logs = [str(pipeline.event_log) for pipeline in bundle.pipelines.values()]
-    assert bundle.resources["alerts"][key]["query_text"] == alert_sql(f"{key}_alert", logs)
+    schema = bundle.resources["schemas"]["data_eng"]
+    relation = f"{schema['catalog_name']}.{schema['name']}.pipeline_events"
+    text = sql_file(f"{key}_alert").replace("FROM pipeline_events", f"FROM {relation}")
+    assert relation in text
+    assert bundle.resources["alerts"][key]["query_text"].strip() == text.strip()
 
 
 @pytest.mark.parametrize("target", ["dev", "staging", "prod"])

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from pyspark.errors import AnalysisException
+from pyspark.sql import Row
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.observability import maintenance
-from ecommerce_lakehouse.observability.stored import StoredTable, reference_to, stored_tables
+from ecommerce_lakehouse.observability.lakehouse import StoredTable, UnityCatalog
 
 
 @pytest.fixture
@@ -28,13 +29,14 @@ class Catalog:
     def sql(self, text: str) -> Any:
         self.asked.append(text)
         if "information_schema.tables" in text:
-            return SimpleNamespace(collect=lambda: list(self.tables))
+            rows = [Row(table_name=name, table_type=kind) for name, kind in self.tables]
+            return SimpleNamespace(collect=lambda: rows)
         raise AnalysisException(self.refusal, errorClass=self.refusal, messageParameters={})
 
 
 def test_the_catalog_tells_the_tables_of_the_schema_and_their_types(deployed: LakehouseConfig) -> None:
     spark: Any = Catalog(("maintenance_log", "MANAGED"), ("silver_orders", "STREAMING_TABLE"))
-    assert stored_tables(spark, deployed) == [
+    assert UnityCatalog(deployed, spark).tables() == [
         StoredTable("maintenance_log", "`prod`.`data_eng`.`maintenance_log`", "MANAGED"),
         StoredTable("silver_orders", "`prod`.`data_eng`.`silver_orders`", "STREAMING_TABLE"),
     ]
@@ -55,7 +57,7 @@ def test_a_table_that_is_not_ours_to_maintain_gets_no_command(
     deployed: LakehouseConfig, kind: str, reason: str
 ) -> None:
     spark: Any = Catalog()
-    table = StoredTable("t", reference_to("t", deployed), kind)
+    table = StoredTable("t", UnityCatalog(deployed).reference("t"), kind)
     outcome = maintenance._maintain(spark, deployed, table)
     assert (outcome.status, outcome.reason, spark.asked) == ("SKIPPED", reason, [])
 

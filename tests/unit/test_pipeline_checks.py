@@ -16,15 +16,14 @@ import pytest
 from deltalake import write_deltalake
 
 from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
 from ecommerce_lakehouse.observability.pipeline_checks import (
     PipelineCheck,
     PipelineCheckError,
     PipelineReport,
     check_pipelines,
 )
-from lakerun.sql.query import query
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import rows_of
 from tests.unit.health_data import SCHEMA, Log
 
 ROOT = Path(__file__).parents[2]
@@ -66,11 +65,10 @@ def report_of(home: Path, tables: Tables, log: Log | None = None, **targets: Any
     config = get_config("local")
     config = config.model_copy(update={"health": config.health.model_copy(update=targets)})
 
-    def run(sql: str) -> list[dict[str, Any]]:
-        found = query(sql, storage)
-        return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
-
-    return check_pipelines(run, {name.table: str(name) for name in storage.tables()}, config)
+    lakehouse = lakehouse_of(config)
+    return check_pipelines(
+        lakehouse.rows, {table.name: table.reference for table in lakehouse.tables()}, config
+    )
 
 
 def found(report: PipelineReport) -> dict[tuple[str, str], PipelineCheck]:

@@ -17,23 +17,23 @@ from lakerun.tables.table_info import rows_of
 from tests.unit import dashboard_data, health_data
 from tests.unit.health_data import NOW, march
 
-LOGS = [f"local.data_eng.event_log_{name}" for name in ("medallion_dlt_pipeline", "ml_features_pipeline")]
+EVENTS = "local.data_eng.pipeline_events"
 DAY = 86_400
 
 
-def found_in(storage: Storage, logs: list[str], **options: Any) -> Trends:
+def found_in(storage: Storage, **options: Any) -> Trends:
     def run(sql: str) -> list[dict[str, Any]]:
         found = query(sql, storage)
         return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
 
-    return trends(run, logs, **options)
+    return trends(run, EVENTS, **options)
 
 
 @pytest.fixture(scope="module")
 def fortnight(tmp_path_factory: pytest.TempPathFactory) -> Trends:
     storage = Storage(tmp_path_factory.mktemp("trends"))
     health_data.fortnight(storage)
-    return found_in(storage, LOGS, days=14, now=NOW)
+    return found_in(storage, days=14, now=NOW)
 
 
 def test_every_day_of_the_period_is_there_the_last_one_today(fortnight: Trends) -> None:
@@ -105,11 +105,7 @@ def test_a_pipeline_is_as_old_as_its_oldest_dataset(fortnight: Trends) -> None:
 def test_rows_written_are_summed_by_day(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     dashboard_data.write_logs(storage)
-    logs = [
-        f"local.data_eng.event_log_{pipeline}"
-        for pipeline in (dashboard_data.MEDALLION, dashboard_data.FEATURES, dashboard_data.BATCHES)
-    ]
-    found = found_in(storage, logs)
+    found = found_in(storage)
     today = dashboard_data.TODAY.date()
     assert {(today - day.day).days: day.rows_written for day in found.days if day.rows_written} == {
         9: 107,
@@ -123,5 +119,5 @@ def test_rows_written_are_summed_by_day(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["trend_updates", "trend_rows", "trend_expectations", "trend_freshness"])
 def test_every_query_is_one_statement_of_databricks_sql(name: str) -> None:
-    (statement,) = sqlglot.parse(health_sql(name, LOGS, NOW, NOW, NOW), read="databricks")
+    (statement,) = sqlglot.parse(health_sql(name, EVENTS, NOW, NOW, NOW), read="databricks")
     assert isinstance(statement, sqlglot.exp.Query)

@@ -19,7 +19,7 @@ from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.observability import health as health_command
 from ecommerce_lakehouse.observability.health_checks import Check, Health, Verdict
-from ecommerce_lakehouse.observability.webhook import Told, tell_webhook
+from ecommerce_lakehouse.observability.webhook import Told, notify_webhook
 from lakerun.tables.storage import Storage
 from tests.unit.health_data import Log
 
@@ -82,7 +82,7 @@ def state(hours: int = 0, **verdicts: Verdict) -> Health:
 
 
 def tell(health: Health, config: LakehouseConfig, receiver: Receiver) -> Told:
-    return tell_webhook(health, config, SecretStr(receiver.url), QUICK)
+    return notify_webhook(health, config, SecretStr(receiver.url), QUICK)
 
 
 def test_a_failing_check_is_told_once_and_its_recovery_once(
@@ -161,7 +161,7 @@ def test_an_alert_that_nobody_heard_of_and_that_is_over_is_dropped(
 def test_a_webhook_that_is_down_or_wrong_harms_nothing_and_its_address_is_not_shown(
     config: LakehouseConfig, url: str, problem: str
 ) -> None:
-    told = tell_webhook(state(orders="failed"), config, SecretStr(url), QUICK)
+    told = notify_webhook(state(orders="failed"), config, SecretStr(url), QUICK)
     assert told == Told(0, 1, problem)
 
 

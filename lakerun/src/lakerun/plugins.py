@@ -128,20 +128,38 @@ class Trends(Protocol):
         """Of each pipeline: the age of its oldest dataset on each day, in seconds."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableUnion:
+    """One relation over every table of a schema whose name starts with `prefix` and that has these `columns`.
+
+    `sql` gives its query in Databricks SQL over the tables of these names; at least one. On Databricks the
+    project creates a view of that query itself. Here the relation's name is answered in every query, also for
+    tables that are made later; a table of the same name comes first.
+    """
+
+    prefix: str
+    columns: tuple[str, ...]
+    sql: Callable[[Sequence[str]], str]
+
+
 RunSql = Callable[[str], Sequence[Mapping[str, Any]]]
 """Runs a query in Databricks SQL; a mapping per row."""
 
 
 class TrendsOf(Protocol):
-    """Figures over the last `days` days from event log tables, named as `run` calls them; at least one."""
+    """Figures over the last `days` days. `run` finds the tables and unions of one schema by their names."""
 
-    def __call__(self, run: RunSql, event_logs: Sequence[str], *, days: int) -> Trends: ...
+    def __call__(self, run: RunSql, *, days: int) -> Trends: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Monitoring:
-    """Figures for the workspace's health page. `command` shows targets and verdicts: `health`."""
+    """Figures for the workspace's health page, of each schema in which the union `events` has tables.
 
+    `command` shows targets and verdicts: `health`.
+    """
+
+    events: str
     trends: TrendsOf
     command: str = ""
 
@@ -154,7 +172,7 @@ class Plugin:
     command line is called. `commands` are modules with a typer `app`, or with `NAME`, `EXAMPLES` and
     `command`. `examples` replace those in the help of the runtime's commands. `catalogs` and `groups` are
     there from the start in the local workspace. `layers` are the prefixes by which `tables` groups tables, in
-    order.
+    order. `unions` are relations over several tables, by their plain name in lower case.
     `hidden_variables` are environment variables that reach no task of the local workspace: there, settings
     come from the bundle. `first_command` is what a new user is told to run.
     """
@@ -171,6 +189,7 @@ class Plugin:
     catalogs: Callable[[], Collection[str]] = tuple
     groups: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    unions: Mapping[str, TableUnion] = field(default_factory=dict)
     hidden_variables: tuple[str, ...] = ()
     validator: Callable[[str], RuleValidator] | None = None
     quarantine: Quarantine | None = None
@@ -203,6 +222,11 @@ class Loaded:
     def groups(self) -> tuple[str, ...]:
         """Groups that the local workspace has from the start, beside Databricks' own."""
         return tuple(name for plugin in self.plugins for name in plugin.groups)
+
+    @property
+    def unions(self) -> Mapping[str, TableUnion]:
+        """Relations over several tables, by their plain name."""
+        return {name: union for plugin in self.plugins for name, union in plugin.unions.items()}
 
     @property
     def hidden_variables(self) -> frozenset[str]:

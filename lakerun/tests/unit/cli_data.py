@@ -41,7 +41,14 @@ EVENT_LOG = pa.schema(
             pa.struct(
                 [
                     (name, pa.string())
-                    for name in ("pipeline_name", "update_id", "dataset_name", "flow_name", "flow_id")
+                    for name in (
+                        "pipeline_id",
+                        "pipeline_name",
+                        "update_id",
+                        "dataset_name",
+                        "flow_name",
+                        "flow_id",
+                    )
                 ]
             ),
         ),

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ecommerce_lakehouse import __version__
-from lakerun.plugins import Environment, Environments, Monitoring, Plugin, Quarantine, RunSql
+from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX, EVENTS, LOG_COLUMNS, events_sql
+from lakerun.plugins import Environment, Environments, Monitoring, Plugin, Quarantine, RunSql, TableUnion
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.observability.trends import Trends
@@ -74,11 +75,13 @@ def _validator(environment: str) -> RuleValidator:
     return RegistryValidator(get_config(environment))
 
 
-def _trends(run: RunSql, event_logs: Sequence[str], *, days: int) -> Trends:
+def _trends(run: RunSql, *, days: int) -> Trends:
     from ecommerce_lakehouse.observability.trends import trends
 
-    return trends(run, event_logs, days=days)
+    return trends(run, days=days)
 
+
+UNIONS = {EVENTS: TableUnion(prefix=EVENT_LOG_PREFIX, columns=LOG_COLUMNS, sql=events_sql)}
 
 PLUGIN = Plugin(
     name="ecommerce-lakehouse",
@@ -93,8 +96,9 @@ PLUGIN = Plugin(
     catalogs=_catalogs,
     groups=("data-engineers",),
     layers=("bronze", "silver", "gold", "feature", "quarantine", "quality"),
+    unions=UNIONS,
     hidden_variables=("PIPELINE_ENV", "CATALOG_NAME", "SCHEMA_NAME", "VOLUME_NAME"),
     validator=_validator,
     quarantine=Quarantine(prefix="quarantine_"),
-    monitoring=Monitoring(trends=_trends, command="health"),
+    monitoring=Monitoring(events=EVENTS, trends=_trends, command="health"),
 )

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
 from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
 from ecommerce_lakehouse.observability.health_checks import Check, Health, HealthError, check_health
-from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX
-from ecommerce_lakehouse.observability.secret import SecretError, secret_of
+from ecommerce_lakehouse.observability.health_sql import EVENTS
+from ecommerce_lakehouse.observability.lakehouse import SecretError, has_events, lakehouse_of, secret_of
 from ecommerce_lakehouse.observability.text_table import text_table
-from ecommerce_lakehouse.observability.webhook import tell_webhook
+from ecommerce_lakehouse.observability.webhook import notify_webhook
 
 COLUMNS = ("Check", "Dataset", "Figure", "Target", "Verdict", "Trend", "Before", "Note")
 NUMBERS = ("Figure", "Target", "Before")
@@ -61,25 +59,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def current_health(config: LakehouseConfig, days: int | None = None) -> Health:
-    """The health of an environment now: by Spark on Databricks, without a JVM on a laptop.
+    """The health of an environment now.
 
     `days` is the length of the period, by default the environment's. Raises HealthError, in one line.
     """
-    if config.tables_root is None:
-        from pyspark.sql import SparkSession
-
-        from ecommerce_lakehouse.observability.stored import stored_tables
-
-        spark = SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
-        tables = stored_tables(spark, config)
-        logs = [table.reference for table in tables if table.name.startswith(EVENT_LOG_PREFIX)]
-        return check_health(
-            lambda sql: [row.asDict() for row in spark.sql(sql).collect()], logs, config, days=days
-        )
-    folder = Path(config.tables_root) / config.catalog / config.schema
-    names = sorted(log.parent.name for log in folder.glob(f"{EVENT_LOG_PREFIX}*/_delta_log"))
-    logs = [f"{config.catalog}.{config.schema}.{name}" for name in names]
-    return check_health(lambda sql: _quick_rows(sql, config), logs, config, days=days)
+    lakehouse = lakehouse_of(config)
+    events = lakehouse.reference(EVENTS) if has_events(lakehouse.tables()) else None
+    return check_health(lakehouse.rows, events, config, billed=lakehouse.billed, days=days)
 
 
 def alert(health: Health, config: LakehouseConfig) -> str:
@@ -88,12 +74,12 @@ def alert(health: Health, config: LakehouseConfig) -> str:
     Returns one line that says what was told or why not; empty where there was nothing to tell.
     """
     try:
-        url = secret_of(config, "ALERT_WEBHOOK_URL", config.alert_webhook_key)
+        url = secret_of(lakehouse_of(config), "ALERT_WEBHOOK_URL", config.alert_webhook_key)
     except SecretError as error:
         return f"The webhook was not told: {error}."
     if url is None:
         return ""
-    told = tell_webhook(health, config, url)
+    told = notify_webhook(health, config, url)
     if told.unsent:
         return f"The webhook was not told of {told.unsent} changes: {told.problem}. The next check tells it."
     return f"The webhook was told of {told.sent} changes." if told.sent else ""
@@ -141,15 +127,6 @@ def _amount(value: float | None, unit: str) -> str:
     if unit == "%":
         return f"{value:,.2f} %"
     return f"{value:,.2f} {unit}" if unit.startswith("USD") else f"{value:,.0f} {unit}"
-
-
-def _quick_rows(sql: str, config: LakehouseConfig) -> list[dict[str, Any]]:
-    # By name: the laptop's runtime is beside this package, which works without it on Databricks.
-    query = importlib.import_module("lakerun.sql.query").query
-    rows_of = importlib.import_module("lakerun.tables.table_info").rows_of
-    storage = importlib.import_module("lakerun.tables.storage").Storage(Path(config.tables_root or "").parent)
-    found = query(sql, storage, catalog=config.catalog, schema=config.schema)
-    return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
 
 
 def _days(value: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Figures out of the event logs against the environment's targets: `check_health`."""
+"""Figures from the event logs against the environment's targets: `check_health`."""
 
 from __future__ import annotations
 
@@ -62,20 +62,21 @@ class Health:
 
 def check_health(
     run: RunSql,
-    event_logs: Sequence[str],
+    events: str | None,
     config: LakehouseConfig,
     *,
+    billed: bool = False,
     days: int | None = None,
     now: datetime | None = None,
 ) -> Health:
     """Success rate, expectation failures, freshness and latency of each dataset, and cost per GB.
 
-    `event_logs` are the published event log tables as `run` calls them; HealthError where there is none.
-    `days` is the period, by default the environment's. On Databricks the cost is the list price of the
+    `events` is what `run` calls the relation `pipeline_events`; HealthError where there is none. `days` is
+    the period, by default the environment's. Where compute is `billed`, the cost is the list price of the
     pipelines' usage in `system.billing`, elsewhere the seconds that updates ran; the GB are those of raw
     files that arrived in the volume within the period.
     """
-    if not event_logs:
+    if events is None:
         raise HealthError(
             f"There is no event log in {config.catalog}.{config.schema} yet. "
             "Run a pipeline first: lakehouse run e2e_pipeline_job"
@@ -86,7 +87,7 @@ def check_health(
     start = middle - timedelta(days=days)
 
     def ask(name: str) -> list[dict[str, Any]]:
-        return [dict(row) for row in run(health_sql(name, event_logs, start, middle, now))]
+        return [dict(row) for row in run(health_sql(name, events, start, middle, now))]
 
     updates = {row["period"]: row for row in ask("updates")}
     expectations = {row["period"]: row for row in ask("expectations")}
@@ -94,7 +95,7 @@ def check_health(
     checks = [_success_rate(updates, config), _expectation_failures(expectations, config)]
     checks += [_freshness(row, config) for row in datasets]
     checks += [_latency(row, config) for row in datasets]
-    checks.append(_cost(updates, ask, config, (start, middle, now)))
+    checks.append(_cost(updates, ask, config, billed, (start, middle, now)))
     return Health(config.environment, now, days, tuple(checks))
 
 
@@ -137,11 +138,12 @@ def _cost(
     updates: Mapping[str, Row],
     ask: Callable[[str], list[dict[str, Any]]],
     config: LakehouseConfig,
+    billed: bool,
     period: tuple[datetime, datetime, datetime],
 ) -> Check:
     start, middle, now = period
     note = ""
-    if config.on_databricks:
+    if billed:
         unit, target = "USD/GB", config.health.usd_per_gb
         try:
             spent = {row["period"]: _number(row["usd"]) for row in ask("cost")}

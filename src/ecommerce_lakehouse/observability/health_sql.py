@@ -1,4 +1,4 @@
-"""The SQL of health, alerts and charts, complete with the event logs that it reads."""
+"""One relation over the event logs of all pipelines, and the SQL of health and charts on it."""
 
 from __future__ import annotations
 
@@ -8,39 +8,41 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "sql"
 EVENT_LOG_PREFIX = "event_log_"
-# One row per event of any of the pipelines, with what the queries need of it.
-EVENTS = """\
-  SELECT
-    timestamp, level, message, event_type, details,
-    origin.pipeline_id AS pipeline_id, origin.pipeline_name AS pipeline_name,
-    origin.update_id AS update_id, origin.dataset_name AS dataset_name
-  FROM {log}"""
+EVENTS = "pipeline_events"
+"""The relation's name: a view on Databricks, answered by the runtime on a laptop."""
+PLAIN = ("timestamp", "level", "message", "event_type", "details")
+ORIGIN = ("pipeline_id", "pipeline_name", "update_id", "dataset_name")
+LOG_COLUMNS = (*PLAIN, "origin")
+"""What a table of that prefix must have to be an event log."""
 
 
-def health_sql(name: str, event_logs: Sequence[str], start: datetime, middle: datetime, now: datetime) -> str:
-    """The query `sql/<name>.sql` over these event logs, in Databricks SQL.
+def events_sql(event_logs: Sequence[str]) -> str:
+    """The query of `pipeline_events` over these event logs: one row per event of any pipeline.
+
+    Columns: `timestamp`, `level`, `message`, `event_type`, `details` (JSON), and of the event's origin
+    `pipeline_id`, `pipeline_name`, `update_id`, `dataset_name`. They are named one by one: an event log that
+    an older runtime has made may have others, in another order.
+    """
+    origin = ", ".join(f"origin.{name} AS {name}" for name in ORIGIN)
+    return " UNION ALL ".join(f"SELECT {', '.join(PLAIN)}, {origin} FROM {log}" for log in event_logs)
+
+
+def health_sql(name: str, events: str, start: datetime, middle: datetime, now: datetime) -> str:
+    """The query `sql/<name>.sql` in Databricks SQL; `events` names the relation `pipeline_events`.
 
     The current period is after `middle` up to `now`, the previous one after `start` up to `middle`; all
-    three in UTC. `event_logs` are tables as the place where it runs calls them; at least one.
+    three in UTC.
     """
     instants = ", ".join(
         f"timestamp'{at:%Y-%m-%d %H:%M:%S.%f}+00:00' AS {column}"
         for column, at in (("start", start), ("middle", middle), ("now", now))
     )
-    return f"WITH events AS (\n{events_sql(event_logs)}\n),\n\nperiod AS (SELECT {instants})\n\n{_text(name)}"
+    # Not every column: on a laptop those that a query names are the only ones read.
+    chosen = f"SELECT {', '.join((*PLAIN, *ORIGIN))} FROM {events}"
+    return f"WITH events AS ({chosen}),\n\nperiod AS (SELECT {instants})\n\n{sql_file(name)}"
 
 
-def alert_sql(name: str, event_logs: Sequence[str]) -> str:
-    """The query of an alert, `sql/<name>.sql`, over these event logs; it reads the clock itself."""
-    return f"WITH events AS (\n{events_sql(event_logs)}\n)\n\n{_text(name)}"
-
-
-def events_sql(event_logs: Sequence[str]) -> str:
-    """The events of all these logs, as every query on them begins."""
-    return "\n  UNION ALL\n".join(EVENTS.format(log=log) for log in event_logs)
-
-
-def _text(name: str) -> str:
-    """The file without its comments."""
+def sql_file(name: str) -> str:
+    """The text of `sql/<name>.sql` without its comments."""
     lines = (FOLDER / f"{name}.sql").read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if not line.startswith("--"))

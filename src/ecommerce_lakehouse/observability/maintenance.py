@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn
@@ -19,7 +20,8 @@ from pyspark.sql import Row, SparkSession
 
 from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
 from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
-from ecommerce_lakehouse.observability.stored import StoredTable, append_to, stored_tables
+from ecommerce_lakehouse.observability.health_sql import EVENTS
+from ecommerce_lakehouse.observability.lakehouse import StoredTable, lakehouse_of
 from ecommerce_lakehouse.observability.text_table import text_table
 
 LOG_TABLE = "maintenance_log"
@@ -66,14 +68,20 @@ def maintain_tables(spark: SparkSession, config: LakehouseConfig) -> list[Outcom
     the schema's table `maintenance_log`.
     """
     started = datetime.now(UTC)
+    lakehouse = lakehouse_of(config)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        tables = stored_tables(spark, config)
-        outcomes = list(pool.map(lambda table: _maintain(spark, config, table), tables))
+        # In this thread's context, which decides how Spark finds a table by its name.
+        running = [
+            pool.submit(copy_context().run, _maintain, spark, config, table)
+            for table in lakehouse.tables()
+            if table.name != EVENTS  # not a table, but a query over some
+        ]
+        outcomes = [each.result() for each in running]
     if outcomes:
         columns = [column.split()[0] for column in LOG_SCHEMA.split(", ")]
         rows = [{"started_at": started} | asdict(outcome) for outcome in outcomes]
         log = spark.createDataFrame([tuple(row[name] for name in columns) for row in rows], LOG_SCHEMA)
-        append_to(log, LOG_TABLE, config)
+        lakehouse.append(log, LOG_TABLE)
     return outcomes
 
 

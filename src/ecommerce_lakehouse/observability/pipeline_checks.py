@@ -9,7 +9,7 @@ from typing import Any
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES, Entity
-from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX, health_sql
+from ecommerce_lakehouse.observability.health_sql import EVENTS, health_sql
 from ecommerce_lakehouse.observability.trends import RunSql
 
 
@@ -60,8 +60,8 @@ def check_pipelines(
     each quarantined line has a reason. Of every pipeline: its newest update completed, and every
     dataset is as fresh as the environment's targets ask. Raises PipelineCheckError before the first run.
     """
-    logs = [reference for name, reference in sorted(tables.items()) if name.startswith(EVENT_LOG_PREFIX)]
-    if not logs:
+    events = tables.get(EVENTS)
+    if events is None:
         raise PipelineCheckError(
             f"No pipeline has run in {config.catalog}.{config.schema} yet. "
             "Run one: lakehouse run e2e_pipeline_job"
@@ -70,7 +70,7 @@ def check_pipelines(
     start = now - timedelta(days=config.health.period_days)
 
     def ask(name: str) -> Sequence[Mapping[str, Any]]:
-        return run(health_sql(name, logs, start, start, now))
+        return run(health_sql(name, events, start, start, now))
 
     checks: list[PipelineCheck] = []
     for entity in (*ENTITIES.values(), ORDER_BATCHES):

@@ -1,4 +1,4 @@
-"""Updates, rows, failures and freshness by day, out of the event logs, for charts: `trends`."""
+"""Updates, rows, failures and freshness by day, for charts: `trends`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from ecommerce_lakehouse.observability.health_sql import health_sql
+from ecommerce_lakehouse.observability.health_sql import EVENTS, health_sql
 
 RunSql = Callable[[str], Sequence[Mapping[str, Any]]]
 """Runs a query in Databricks SQL; a mapping per row."""
@@ -83,14 +83,14 @@ class Trends:
         }
 
 
-def trends(run: RunSql, event_logs: Sequence[str], *, days: int = 30, now: datetime | None = None) -> Trends:
-    """The last `days` days, today included, from these event log tables as `run` calls them; at least one."""
+def trends(run: RunSql, events: str = EVENTS, *, days: int = 30, now: datetime | None = None) -> Trends:
+    """The last `days` days, today included; `events` is what `run` calls the relation `pipeline_events`."""
     now = now or datetime.now(UTC)
     dates = [now.date() - timedelta(days=before) for before in reversed(range(days))]
     start = datetime.combine(dates[0], time(), UTC)
 
     def ask(name: str) -> Sequence[Mapping[str, Any]]:
-        return run(health_sql(name, event_logs, start, start, now))
+        return run(health_sql(name, events, start, start, now))
 
     found: dict[date, dict[str, Any]] = {day: {} for day in dates}
     for name in ("trend_updates", "trend_rows", "trend_expectations"):

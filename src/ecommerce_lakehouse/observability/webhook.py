@@ -1,4 +1,4 @@
-"""Tells a webhook of a check that starts to fail and of its recovery, each once: `tell_webhook`."""
+"""Tells a webhook of a check that starts to fail and of its recovery, each once: `notify_webhook`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Alert(BaseModel):
 _ALERTS = TypeAdapter(dict[str, _Alert])
 
 
-def tell_webhook(
+def notify_webhook(
     health: Health, config: LakehouseConfig, url: SecretStr, pauses: Sequence[float] = PAUSES_SECONDS
 ) -> Told:
     """POST one JSON message for each check that fails since now, and for each that fails no more.

@@ -1,7 +1,8 @@
 """Lets a task's code name the lakehouse's tables as on Databricks: `lakehouse_tables`.
 
 Locally a table is a Delta directory that Spark's catalog does not know. Within a task `spark.table`,
-`spark.read.table` and `spark.sql` find it by its three-part name, and `SHOW TABLES IN` lists a schema's.
+`spark.read.table` and `spark.sql` find it by its three-part name, and `SHOW TABLES IN` lists a schema's. A
+plugin's union is found in the same way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakerun.spark.reads import reading_through
 from lakerun.tables.storage import Storage, TableName, table_version
+from lakerun.tables.unions import find_union
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -59,6 +61,8 @@ class _Tables:
         with reading_directly():
             if found and table_version(self._storage.table_path(found)) is not None:
                 rows: DataFrame = reader.format("delta").load(str(self._storage.table_path(found)))
+            elif found and (union := find_union(self._storage, name)):
+                rows = reader._spark.sql(union.sql_on_paths(self._storage))
             else:
                 rows = reader.table(name)
         return rows
@@ -76,8 +80,12 @@ def with_paths(statement: str, storage: Storage) -> str:
     def place(found: re.Match[str]) -> str:
         if found["name"] is None:
             return found[0]
-        path = storage.table_path(TableName(*re.findall(r"[^`.]+", found["name"])))
-        return f"delta.`{path}`" if table_version(path) is not None else found[0]
+        name = TableName(*re.findall(r"[^`.]+", found["name"]))
+        path = storage.table_path(name)
+        if table_version(path) is not None:
+            return f"delta.`{path}`"
+        union = find_union(storage, str(name))
+        return f"({union.sql_on_paths(storage)})" if union else found[0]
 
     return NAME_OR_OTHER.sub(place, statement)
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.plugins import TableUnion, loaded_plugins
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.session import session_with
 from lakerun.sql.databricks_sql import parse_statement, position, stored_tables
@@ -40,13 +41,27 @@ class Analysed:
 
 @contextmanager
 def query_check(schemas: Mapping[str, StructType]) -> Iterator[QueryCheck]:
-    """Checks queries on empty tables of these schemas, by the tables' plain names."""
+    """Checks queries on empty tables of these schemas, by the tables' plain names, and on plugins' unions."""
     empty = Storage.default().home / "scratch" / "empty"
     empty.mkdir(parents=True, exist_ok=True)
     with session_with({}) as session:
         for name, schema in schemas.items():
             empty_rows(session, schema, empty, False).createOrReplaceTempView(name)
-        yield QueryCheck(session, schemas)
+        unions = {}
+        for name, union in loaded_plugins().unions.items():
+            if name not in schemas and (tables := _tables_of(union, schemas)):
+                rows = session.sql(union.sql(tables))
+                rows.createOrReplaceTempView(name)
+                unions[name] = rows.schema
+        yield QueryCheck(session, {**schemas, **unions})
+
+
+def _tables_of(union: TableUnion, schemas: Mapping[str, StructType]) -> list[str]:
+    return [
+        name
+        for name, schema in schemas.items()
+        if name.lower().startswith(union.prefix) and set(union.columns) <= set(schema.names)
+    ]
 
 
 class QueryCheck:

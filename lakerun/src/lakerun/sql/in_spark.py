@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from lakerun.errors import first_line
+from lakerun.errors import UnknownNameError, first_line
 from lakerun.sql.databricks_sql import parse_statement, stored_tables
 from lakerun.sql.errors import SqlError
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import find_table
+from lakerun.tables.unions import find_union
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 def query_in_spark(
@@ -61,11 +62,10 @@ def _with_views(
     for node in stored_tables(tree):
         if not isinstance(node.this, exp.Identifier):
             continue  # a table function
-        name = find_table(storage, ".".join(part.name for part in node.parts), *default)
+        name, rows = _rows(".".join(part.name for part in node.parts), storage, spark, default)
         if name not in views:
             views[name] = name.table if name.table not in views.values() else f"{name.schema}_{name.table}"
-            path = str(storage.table_path(name))
-            spark.read.format("delta").load(path).createOrReplaceTempView(views[name])
+            rows.createOrReplaceTempView(views[name])
         first, last = node.parts[0].meta, node.parts[-1].meta
         spans.append((first["start"], last["end"] + 1, views[name]))
     for start, end, view in sorted(spans, reverse=True):
@@ -73,5 +73,17 @@ def _with_views(
     return sql
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _rows(
+    name: str, storage: Storage, spark: SparkSession, default: tuple[str | None, str | None]
+) -> tuple[TableName, DataFrame]:
+    """The table or union of that name, and its rows."""
+    try:
+        table = find_table(storage, name, *default)
+    except UnknownNameError:
+        if (union := find_union(storage, name, *default)) is None:
+            raise
+        first = union.tables[0]
+        return TableName(first.catalog, first.schema, name.split(".")[-1].lower()), spark.sql(
+            union.sql_on_paths(storage)
+        )
+    return table, spark.read.format("delta").load(str(storage.table_path(table)))

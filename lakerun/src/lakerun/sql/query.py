@@ -25,6 +25,7 @@ from lakerun.sql.names import detailed, show
 from lakerun.sql.parameters import Parameter, bind
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import columns_of, find_table, history, open_table, scan
+from lakerun.tables.unions import find_union
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,6 +107,7 @@ def _select(
     limit: int | None,
     interrupt: Interrupt,
 ) -> pa.Table:
+    _expand_unions(tree, storage, default)
     references = [_resolve(node, sql, storage, default) for node in stored_tables(tree)]
     names = _mentioned_names(tree)
     _name_columns(tree)
@@ -191,6 +193,31 @@ def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+def _expand_unions(tree: exp.Expr, storage: Storage, default: tuple[str | None, str | None]) -> None:
+    """Put its query in place of each name that is a union's; a table of that name comes first."""
+    for node in stored_tables(tree):
+        if not isinstance(node.this, exp.Identifier):
+            continue  # a table function
+        name = ".".join(part.name for part in node.parts)
+        try:
+            find_table(storage, name, *default)
+        except UnknownNameError:
+            union = find_union(storage, name, *default)
+        else:
+            continue
+        if union is None:
+            continue  # `_resolve` says that there is no such table
+        if node.args.get("version"):
+            raise SqlError(f"'{name}' has no versions: AS OF is for a table.")
+        subquery = exp.Subquery(this=parse_statement(union.sql()), alias=node.args.get("alias"))
+        if not node.alias:
+            subquery.set("alias", exp.TableAlias(this=node.this.copy()))
+        for clause in ("joins", "laterals", "pivots", "sample"):
+            if given := node.args.get(clause):
+                subquery.set(clause, given)
+        node.replace(subquery)
 
 
 def _resolve(

@@ -16,8 +16,8 @@ from psycopg import Connection
 from pydantic import SecretStr
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.observability.lakehouse import SecretError, lakehouse_of, secret_of
 from ecommerce_lakehouse.observability.metrics_export.failures import ExportError
-from ecommerce_lakehouse.observability.secret import SecretError, secret_of
 
 SMALLEST_TIMEOUT_SECONDS = 2  # libpq's own
 
@@ -29,7 +29,7 @@ def password_of(config: LakehouseConfig) -> SecretStr | None:
     where the secret cannot be read.
     """
     try:
-        return secret_of(config, "POSTGRES_PASSWORD", config.postgres_password_key)
+        return secret_of(lakehouse_of(config), "POSTGRES_PASSWORD", config.postgres_password_key)
     except SecretError as error:
         raise ExportError(str(error)) from None
 

@@ -11,11 +11,12 @@ import psycopg
 from psycopg import Connection
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
 from ecommerce_lakehouse.observability.metrics_export.database import connected, password_of
 from ecommerce_lakehouse.observability.metrics_export.failures import ExportError, is_temporary, reason
 from ecommerce_lakehouse.observability.metrics_export.migrations import migrate
 from ecommerce_lakehouse.observability.metrics_export.reading import business_days, metrics_for, updates_in
-from ecommerce_lakehouse.observability.metrics_export.sources import Source, source_of
+from ecommerce_lakehouse.observability.metrics_export.sources import Source
 from ecommerce_lakehouse.observability.metrics_export.store import missing, write_days, write_updates
 
 UPDATES_AT_ONCE = 50
@@ -50,7 +51,7 @@ def export_metrics(
     deadline = began + config.postgres_budget_seconds
     done = Exported()
     password = password_of(config)
-    source = source or source_of(config)
+    source = source or lakehouse_of(config).source()
     delay = FIRST_DELAY_SECONDS
     while True:
         done.attempts += 1

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX
 from ecommerce_lakehouse.observability.metrics_export.events import (
     Event,
     Row,
@@ -16,7 +17,6 @@ from ecommerce_lakehouse.observability.metrics_export.events import (
 )
 from ecommerce_lakehouse.observability.metrics_export.sources import Source
 
-EVENT_LOG_PREFIX = "event_log_"
 START = datetime(1970, 1, 1, tzinfo=UTC)
 UPDATE_ID = re.compile(r"[A-Za-z0-9_.:-]+")
 READ_DETAILS = (

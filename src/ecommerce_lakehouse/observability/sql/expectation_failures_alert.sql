@@ -1,6 +1,6 @@
 -- Percent of judged records that failed within the last two days, of each dataset, for the alert of that name.
 --
--- `events` comes from ecommerce_lakehouse.observability.health_sql.
+-- The alert names the catalog and schema of `pipeline_events`.
 SELECT
   counted.expectation.dataset AS dataset_name,
   sum(counted.expectation.failed_records) AS failed_records,
@@ -17,7 +17,7 @@ FROM (
         'array<struct<name string, dataset string, passed_records bigint, failed_records bigint>>'
       )
     ) AS expectation
-  FROM events
+  FROM pipeline_events
   WHERE event_type = 'flow_progress' AND timestamp > current_timestamp() - INTERVAL 2 DAYS
 ) AS counted
 GROUP BY counted.expectation.dataset

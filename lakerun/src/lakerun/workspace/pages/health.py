@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -17,8 +15,9 @@ from lakerun.errors import LakehouseError
 from lakerun.formats import plural
 from lakerun.plugins import Monitoring, Trends
 from lakerun.sql.query import query
-from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import columns_of, open_table, rows_of
+from lakerun.tables.storage import Storage
+from lakerun.tables.table_info import rows_of
+from lakerun.tables.unions import tables_by_schema
 from lakerun.workspace.errors import ApiError, invalid, missing
 from lakerun.workspace.pages.charts import Chart, Series, bar_chart, line_chart
 from lakerun.workspace.pages.render import render
@@ -26,10 +25,8 @@ from lakerun.workspace.pages.render import render
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
-logger = logging.getLogger(__name__)
 PERIODS = (7, 30, 90)
 DEFAULT_DAYS = 30
-EVENT_LOG_PREFIX = "event_log"
 LINES = 4  # styles of lines, see style.css
 
 
@@ -41,7 +38,8 @@ def router(services: Services, monitoring: Monitoring) -> APIRouter:
     def health(request: Request, schema: str = "", days: int = DEFAULT_DAYS) -> Response:
         if days not in PERIODS:
             raise invalid(f"days: {days} is none of {', '.join(map(str, PERIODS))}.")
-        schemas = _event_logs(storage)
+        union = services.plugins.unions[monitoring.events]
+        schemas = {".".join(schema): schema for schema in tables_by_schema(storage, union)}
         if schema and schema not in schemas:
             raise missing("Schema with an event log", schema)
         chosen = schema or next(iter(schemas), "")
@@ -62,38 +60,13 @@ def router(services: Services, monitoring: Monitoring) -> APIRouter:
     return routes
 
 
-def _event_logs(storage: Storage) -> dict[str, list[TableName]]:
-    """The event logs of each schema that has one, by `catalog.schema`."""
-    logs = [
-        name
-        for name in storage.tables()
-        if name.table.startswith(EVENT_LOG_PREFIX) and _is_event_log(storage, name)
-    ]
-    grouped = groupby(logs, lambda name: f"{name.catalog}.{name.schema}")
-    return {schema: list(members) for schema, members in grouped}
-
-
-def _is_event_log(storage: Storage, name: TableName) -> bool:
-    """Whether it has an event log's columns. A table that cannot be read does not hide the others."""
-    try:
-        columns = {column.name for column in columns_of(open_table(storage, name))}
-    except LakehouseError as error:
-        logger.warning("%s", error)
-        return False
-    return {"details", "event_type", "origin", "timestamp"} <= columns
-
-
-def _trends(monitoring: Monitoring, storage: Storage, logs: Sequence[TableName], days: int) -> Trends:
+def _trends(monitoring: Monitoring, storage: Storage, schema: tuple[str, str], days: int) -> Trends:
     def run(sql: str) -> list[Mapping[str, Any]]:
-        found = query(sql, storage)
+        found = query(sql, storage, catalog=schema[0], schema=schema[1])
         return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
 
-    quoted = [
-        ".".join(f"`{part.replace('`', '``')}`" for part in (log.catalog, log.schema, log.table))
-        for log in logs
-    ]
     try:
-        return monitoring.trends(run, quoted, days=days)
+        return monitoring.trends(run, days=days)
     except LakehouseError as error:
         raise ApiError("INVALID_STATE", str(error)) from None
 

@@ -1,0 +1,90 @@
+"""Relations over all tables of a schema that share a prefix, as plugins declare them: `find_union`.
+
+On Databricks such a relation is a view. Here nothing is stored: it has the tables that exist when it is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from lakerun.errors import LakehouseError
+from lakerun.plugins import TableUnion, loaded_plugins
+from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.table_info import columns_of, open_table
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FoundUnion:
+    """A union in one schema, and the tables that it has there; at least one."""
+
+    union: TableUnion
+    tables: tuple[TableName, ...]
+
+    def sql(self) -> str:
+        """Its query over the tables by their full names."""
+        return self.union.sql([f"`{t.catalog}`.`{t.schema}`.`{t.table}`" for t in self.tables])
+
+    def sql_on_paths(self, storage: Storage) -> str:
+        """Its query as Spark can run it, whose catalog does not know the tables."""
+        return self.union.sql([f"delta.`{storage.table_path(table)}`" for table in self.tables])
+
+
+def find_union(
+    storage: Storage,
+    name: str,
+    catalog: str | None = None,
+    schema: str | None = None,
+    unions: Mapping[str, TableUnion] | None = None,
+) -> FoundUnion | None:
+    """The union of that name, given by one, two or three parts in any case; None where no plugin has one.
+
+    A short name is first sought in the default schema, as a table's is. Raises LakehouseError where no schema
+    has a table for it, or several have and none is the default.
+    """
+    *place, plain = name.replace("`", "").lower().split(".")
+    union = (loaded_plugins().unions if unions is None else unions).get(plain)
+    if union is None:
+        return None
+    found = {
+        schema: tables
+        for schema, tables in tables_by_schema(storage, union).items()
+        if [part.lower() for part in schema][2 - len(place) :] == place
+    }
+    default = (catalog, schema)
+    if len(found) > 1 and default in found:
+        found = {schema: tables for schema, tables in found.items() if schema == default}
+    if not found:
+        where = f" in {'.'.join(place)}" if place else ""
+        raise LakehouseError(
+            f"'{plain}' has no rows yet: there is no table '{union.prefix}*'{where}. Run a pipeline first."
+        )
+    if len(found) > 1:
+        names = ", ".join(f"{catalog}.{schema}.{plain}" for catalog, schema in found)
+        raise LakehouseError(f"'{name}' is ambiguous: {names}.")
+    return FoundUnion(union, next(iter(found.values())))
+
+
+def tables_by_schema(storage: Storage, union: TableUnion) -> dict[tuple[str, str], tuple[TableName, ...]]:
+    """The union's tables in each schema that has some, by catalog and schema."""
+    tables = [
+        name
+        for name in storage.tables()
+        if name.table.lower().startswith(union.prefix) and _has_columns(storage, name, union)
+    ]
+    grouped = groupby(tables, lambda name: (name.catalog, name.schema))
+    return {schema: tuple(members) for schema, members in grouped}
+
+
+def _has_columns(storage: Storage, name: TableName, union: TableUnion) -> bool:
+    """Not a table that only has such a name, nor one that cannot be read, which must not hide the others."""
+    try:
+        columns = {column.name.lower() for column in columns_of(open_table(storage, name))}
+    except LakehouseError as error:
+        logger.warning("%s", error)
+        return False
+    return columns >= set(union.columns)

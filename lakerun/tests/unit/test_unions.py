@@ -1,0 +1,154 @@
+"""One relation over all tables of a schema that share a prefix, as an installed plugin declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from lakerun import plugins
+from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.spark.task_tables import with_paths
+from lakerun.sql.errors import SqlError
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.table_info import rows_of
+
+PLUGIN = """
+from lakerun.plugins import Plugin, TableUnion
+
+def sql(tables):
+    return " UNION ALL ".join(f"SELECT day, origin.place AS place, rain FROM {table}" for table in tables)
+
+PLUGIN = Plugin(
+    name="weather",
+    unions={"readings": TableUnion(prefix="station_", columns=("day", "origin", "rain"), sql=sql)},
+)
+"""
+BY_PLACE = "SELECT place, sum(rain) AS rain FROM readings GROUP BY place ORDER BY place"
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """An empty data folder, beside a plugin that unites the tables `station_*`."""
+    site = tmp_path / "site"
+    information = site / "weather-1.0.dist-info"
+    information.mkdir(parents=True)
+    (site / "weather_plugin.py").write_text(PLUGIN, encoding="utf-8")
+    (information / "METADATA").write_text("Name: weather\nVersion: 1.0\n", encoding="utf-8")
+    point = "[lakerun.plugins]\nweather = weather_plugin:PLUGIN\n"
+    (information / "entry_points.txt").write_text(point, encoding="utf-8")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv(plugins.CHOSEN, "weather")
+    plugins._loaded.cache_clear()
+    yield Storage(tmp_path / "home")
+    plugins._loaded.cache_clear()
+
+
+def station(
+    storage: Storage, name: str, rain: list[int], schema: str = "shop.north", **more: list[Any]
+) -> None:
+    columns = {"day": list(range(len(rain))), "origin": [{"place": name}] * len(rain), "rain": rain, **more}
+    path = storage.table_path(TableName(*schema.split("."), f"station_{name}"))
+    write_deltalake(str(path), pa.table(columns))
+
+
+def rows(sql: str, storage: Storage, **options: Any) -> list[tuple[Any, ...]]:
+    return rows_of(query(sql, storage, **options))
+
+
+def test_the_relation_has_the_rows_of_a_table_that_was_made_later(storage: Storage) -> None:
+    station(storage, "alm", [1, 2])
+    assert rows(BY_PLACE, storage) == [("alm", 3)]
+    station(storage, "bay", [40])
+    assert rows(BY_PLACE, storage) == [("alm", 3), ("bay", 40)]
+
+
+def test_columns_are_found_by_their_names_whatever_their_order(storage: Storage) -> None:
+    station(storage, "alm", [1])
+    other = {"note": ["x"], "rain": [5], "origin": [{"height": 9, "place": "cliff"}], "day": [0]}
+    path = storage.table_path(TableName("shop", "north", "station_cliff"))
+    write_deltalake(str(path), pa.table(other))
+    assert rows(BY_PLACE, storage) == [("alm", 1), ("cliff", 5)]
+
+
+@pytest.mark.parametrize(
+    "name", ["readings", "north.readings", "shop.north.readings", "`shop`.`north`.READINGS"]
+)
+def test_it_is_named_as_a_table_is(storage: Storage, name: str) -> None:
+    station(storage, "alm", [1, 2])
+    assert rows(f"SELECT max(rain) AS most FROM {name}", storage) == [(2,)]
+    joined = f"SELECT r.rain FROM {name} AS r INNER JOIN {name} AS s ON s.day = r.day + 1"
+    assert rows(joined, storage) == [(1,)]
+    assert rows(f"WITH wet AS (SELECT * FROM {name}) SELECT count(*) AS n FROM wet", storage) == [(2,)]
+
+
+def test_columns_may_be_qualified_by_its_name(storage: Storage) -> None:
+    station(storage, "alm", [7])
+    assert rows("SELECT readings.rain FROM shop.north.readings WHERE readings.day = 0", storage) == [(7,)]
+
+
+def test_of_two_schemas_the_default_one_counts(storage: Storage) -> None:
+    station(storage, "alm", [1])
+    station(storage, "bay", [2], "shop.south")
+    assert rows(BY_PLACE, storage, catalog="shop", schema="south") == [("bay", 2)]
+    assert rows("SELECT place FROM north.readings", storage) == [("alm",)]
+    with pytest.raises(LakehouseError, match=r"ambiguous: shop\.north\.readings, shop\.south\.readings"):
+        rows(BY_PLACE, storage)
+
+
+def test_without_a_table_the_error_says_what_is_missing(storage: Storage) -> None:
+    with pytest.raises(LakehouseError, match=r"no table 'station_\*'\. Run a pipeline first") as stop:
+        rows(BY_PLACE, storage)
+    assert "\n" not in str(stop.value)
+    station(storage, "alm", [1])
+    with pytest.raises(LakehouseError, match=r"no table 'station_\*' in shop\.south\."):
+        rows("SELECT * FROM shop.south.readings", storage)
+
+
+def test_a_table_that_only_has_such_a_name_hides_no_other(storage: Storage) -> None:
+    station(storage, "alm", [1])
+    path = storage.table_path(TableName("shop", "north", "station_notes"))
+    write_deltalake(str(path), pa.table({"note": ["not a station"]}))
+    broken = storage.table_path(TableName("shop", "north", "station_broken")) / "_delta_log"
+    broken.mkdir(parents=True)
+    (broken / f"{0:020}.json").write_text("no commit", encoding="utf-8")
+    assert rows(BY_PLACE, storage) == [("alm", 1)]
+
+
+def test_a_table_of_its_name_comes_first(storage: Storage) -> None:
+    station(storage, "alm", [1])
+    path = storage.table_path(TableName("shop", "north", "readings"))
+    write_deltalake(str(path), pa.table({"place": ["stored"], "rain": [8]}))
+    assert rows(BY_PLACE, storage) == [("stored", 8)]
+
+
+def test_it_has_no_versions_and_an_unknown_column_is_named(storage: Storage) -> None:
+    station(storage, "alm", [1])
+    with pytest.raises(SqlError, match="'readings' has no versions"):
+        rows("SELECT * FROM readings VERSION AS OF 0", storage)
+    with pytest.raises(SqlError, match="column 'wind'"):
+        rows("SELECT wind FROM readings", storage)
+
+
+def test_it_is_known_only_with_its_plugin(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    station(storage, "alm", [1])
+    monkeypatch.setenv(plugins.CHOSEN, "")
+    with pytest.raises((UnknownNameError, SqlError), match="table 'readings'"):
+        rows(BY_PLACE, storage)
+
+
+def test_a_task_finds_it_in_a_statement_of_spark(storage: Storage) -> None:
+    station(storage, "alm", [1])
+    station(storage, "bay", [2])
+    alm, bay = (storage.table_path(TableName("shop", "north", f"station_{name}")) for name in ("alm", "bay"))
+    assert with_paths("SELECT * FROM shop.north.readings WHERE rain > 1", storage) == (
+        f"SELECT * FROM (SELECT day, origin.place AS place, rain FROM delta.`{alm}` UNION ALL "
+        f"SELECT day, origin.place AS place, rain FROM delta.`{bay}`) WHERE rain > 1"
+    )
+    # Names of the catalog that are nothing of ours stay Spark's to find.
+    assert with_paths("SELECT * FROM shop.north.winds", storage) == "SELECT * FROM shop.north.winds"

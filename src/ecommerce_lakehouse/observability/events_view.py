@@ -1,0 +1,37 @@
+"""Brings the relation `pipeline_events` up to date, as a Python wheel task: `main`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from ecommerce_lakehouse.config import ConfigError
+from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
+from ecommerce_lakehouse.observability.health_sql import EVENTS
+from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Let `pipeline_events` cover every event log of an environment's schema, and print which they are.
+
+    On Databricks it is a view that is created or replaced; without an event log it is left as it is. `argv`
+    defaults to the process's arguments. Raises SystemExit with code 2, after one line on standard error, for
+    a wrong argument or setting.
+    """
+    parser = argparse.ArgumentParser(
+        prog="create_events_view",
+        description="Create the view over the event logs of all pipelines.",
+        allow_abbrev=False,
+    )
+    add_config_arguments(parser)
+    try:
+        config = config_from(parser.parse_args(argv))
+    except ConfigError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    logs = lakehouse_of(config).create_events()
+    place = f"{config.catalog}.{config.schema}"
+    print(f"{EVENTS} of {place}: {', '.join(logs)}" if logs else f"no event log in {place} yet")
+
+
+if __name__ == "__main__":
+    main()

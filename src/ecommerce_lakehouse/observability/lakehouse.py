@@ -1,0 +1,161 @@
+"""The tables, queries and secrets of an environment, wherever this runs: `lakehouse_of`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import SecretStr
+
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX, EVENTS, LOG_COLUMNS, events_sql
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from ecommerce_lakehouse.observability.metrics_export.sources import Source
+
+GROUP = "ecommerce_lakehouse.lakehouse"
+"""Entry points of this group are functions of the settings that return a Lakehouse, or None elsewhere."""
+
+
+class SecretError(Exception):
+    """A secret cannot be read; the message names it in one line, and never holds it."""
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """One table or view. `reference` is its name in SQL; `kind` is Unity Catalog's table type."""
+
+    name: str
+    reference: str
+    kind: str
+
+
+class Lakehouse(Protocol):
+    """What monitoring and maintenance need of the place where they run, in the settings' schema."""
+
+    @property
+    def billed(self) -> bool:
+        """Whether `system.billing` says what compute cost."""
+
+    def tables(self) -> list[StoredTable]:
+        """Every table and view, sorted by name, with `pipeline_events` once there is an event log."""
+
+    def reference(self, table: str) -> str:
+        """A table's name in SQL, whether or not it exists."""
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a query in Databricks SQL, a mapping per row; instants are in UTC."""
+
+    def append(self, rows: DataFrame, table: str) -> None:
+        """Append rows to a table, which is made at the first time."""
+
+    def create_events(self) -> list[str]:
+        """Let the relation `pipeline_events` cover every event log that exists now; their names."""
+
+    def source(self) -> Source:
+        """The tables as the metrics export reads them."""
+
+    def secret(self, key: str) -> SecretStr | None:
+        """A key of the settings' secret scope; None where nothing has secrets.
+
+        Raises SecretError where it should be there and cannot be read.
+        """
+
+
+def lakehouse_of(config: LakehouseConfig) -> Lakehouse:
+    """The lakehouse of these settings: what an entry point of this installation gives, else Unity Catalog."""
+    for point in entry_points(group=GROUP):
+        found: Lakehouse | None = point.load()(config)
+        if found is not None:
+            return found
+    return UnityCatalog(config)
+
+
+def secret_of(lakehouse: Lakehouse, variable: str, key: str | None) -> SecretStr | None:
+    """The value of the environment variable, else of the key in the settings' secret scope.
+
+    None where there is neither. Raises SecretError as `Lakehouse.secret` does.
+    """
+    if given := os.environ.get(variable):
+        return SecretStr(given)
+    return None if key is None else lakehouse.secret(key)
+
+
+class UnityCatalog:
+    """Tables of Unity Catalog, by `spark`, else the active Spark session, else a new one."""
+
+    billed = True
+
+    def __init__(self, config: LakehouseConfig, spark: SparkSession | None = None) -> None:
+        self._config = config
+        self._given = spark
+
+    def tables(self) -> list[StoredTable]:
+        found = self.rows(
+            f"SELECT table_name, table_type FROM `{self._config.catalog}`.information_schema.tables "
+            f"WHERE table_schema = '{self._config.schema}' ORDER BY table_name"
+        )
+        return [
+            StoredTable(row["table_name"], self.reference(row["table_name"]), row["table_type"])
+            for row in found
+        ]
+
+    def reference(self, table: str) -> str:
+        return reference_in(self._config, table)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        return [row.asDict(recursive=True) for row in self._spark().sql(sql).collect()]
+
+    def append(self, rows: DataFrame, table: str) -> None:
+        rows.write.format("delta").mode("append").saveAsTable(self.reference(table))
+
+    def create_events(self) -> list[str]:
+        columns = ", ".join(f"'{name}'" for name in LOG_COLUMNS)
+        found = self.rows(
+            f"SELECT table_name FROM `{self._config.catalog}`.information_schema.columns "
+            f"WHERE table_schema = '{self._config.schema}' AND startswith(table_name, '{EVENT_LOG_PREFIX}') "
+            f"AND column_name IN ({columns}) "
+            f"GROUP BY table_name HAVING count(*) = {len(LOG_COLUMNS)} ORDER BY table_name"
+        )
+        logs = [row["table_name"] for row in found]
+        if logs:
+            query = events_sql([self.reference(log) for log in logs])
+            self._spark().sql(f"CREATE OR REPLACE VIEW {self.reference(EVENTS)} AS {query}")
+        return logs
+
+    def source(self) -> Source:
+        from ecommerce_lakehouse.observability.metrics_export.sources import SparkSource
+
+        return SparkSource(self)
+
+    def secret(self, key: str) -> SecretStr | None:
+        scope = self._config.secret_scope
+        try:
+            # Databricks' own module.
+            from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]
+            from pyspark.sql import SparkSession
+
+            return SecretStr(DBUtils(SparkSession.getActiveSession()).secrets.get(scope, key))
+        except Exception as error:
+            kind = type(error).__name__
+            raise SecretError(f"secret '{key}' of scope '{scope}' cannot be read ({kind})") from None
+
+    def _spark(self) -> SparkSession:
+        from pyspark.sql import SparkSession
+
+        return self._given or SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
+
+
+def reference_in(config: LakehouseConfig, table: str) -> str:
+    """A table's name in three parts, quoted."""
+    return f"`{config.catalog}`.`{config.schema}`.`{table}`"
+
+
+def has_events(tables: Sequence[StoredTable]) -> bool:
+    """Whether the relation `pipeline_events` is among these."""
+    return any(table.name == EVENTS for table in tables)
