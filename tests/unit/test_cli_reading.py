@@ -163,4 +163,4 @@ def test_a_wrong_filter_names_the_valid_ones(
 
 def test_a_pipeline_that_never_ran_has_no_events(home: Path, project: Path) -> None:
     assert as_json("events", "quiet") == []
-    assert "no such event" in lakehouse("events", "quiet").stdout
+    assert "No events match" in lakehouse("events", "quiet").stdout

@@ -192,7 +192,3 @@ def _last_commit(path: Path, table: DeltaTable) -> datetime:
     if log.exists():
         return datetime.fromtimestamp(log.stat().st_mtime, UTC)
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
