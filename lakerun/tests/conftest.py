@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lakerun.plugins import CHOSEN
+from lakerun.program import VARIABLE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -14,4 +15,5 @@ def without_plugins() -> Iterator[None]:
     """No plugin is loaded, in this process and in those that it starts. A test may bring its own: `guest`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CHOSEN, "")
+        patch.delenv(VARIABLE, raising=False)  # messages say `lakerun`, whatever ran in this process before
         yield
