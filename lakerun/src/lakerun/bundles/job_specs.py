@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from lakerun.bundles.go_glob import BadPatternError, go_glob
 from lakerun.bundles.model import JobSpec, TaskSpec
 from lakerun.bundles.sections import Section
 from lakerun.bundles.yaml_tree import plain
@@ -203,13 +203,13 @@ def _wheels(section: Section, environments: Mapping[str, tuple[str, ...]]) -> tu
 
 def _files(section: Section, key: str, wheels: list[str]) -> tuple[str, ...]:
     """Paths of wheels; in a bundle a pattern stands for the files there are, none before the first build."""
-    if section.mark(key) is None:
+    mark = section.mark(key)
+    if mark is None:
         return tuple(wheels)
-    return tuple(
-        path
-        for wheel in wheels
-        for path in sorted(glob.glob(_path(section, key, wheel)))  # noqa: PTH207
-    )
+    try:
+        return tuple(str(path) for wheel in wheels for path in go_glob(mark.folder, wheel))
+    except BadPatternError as error:
+        raise section.error(key, str(error)) from None
 
 
 def _check_graph(section: Section, job: JobSpec) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lakerun.bundles.dashboard_specs import dashboard_specs
+from lakerun.bundles.go_glob import BadPatternError, go_glob, has_pattern
 from lakerun.bundles.model import Bundle, JobSpec, PipelineSpec, TaskSpec
 from lakerun.bundles.name import ROOT_FILES, name_in, root_file
 from lakerun.bundles.references import Resolver
@@ -15,8 +16,9 @@ from lakerun.bundles.specs import job_specs, pipeline_specs
 from lakerun.bundles.yaml_tree import Mark, YamlList, YamlMap, kind_of, merge, plain, read_yaml
 from lakerun.errors import BundleError, UnknownNameError
 
-__all__ = ["Bundle", "JobSpec", "PipelineSpec", "TaskSpec", "load_bundle"]
+__all__ = ["Bundle", "JobSpec", "PipelineSpec", "TaskSpec", "bundle_targets", "load_bundle"]
 
+INCLUDED = (".yml", ".yaml", ".json")
 VARIABLE_KEYS = {"default", "lookup", "description", "type"}
 RESOURCE_TYPES = (  # noqa: SIM905
     "alerts apps catalogs clusters dashboards database_catalogs database_instances experiments "
@@ -71,6 +73,11 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
     )
 
 
+def bundle_targets(root: Path) -> list[str]:
+    """The names of the targets, which an included file may declare too."""
+    return list(_mapping(_with_includes(root), "targets"))
+
+
 def _with_includes(root: Path) -> YamlMap:
     """databricks.yml with every included file merged into it."""
     tree = root_file(root)
@@ -94,15 +101,25 @@ def _included_files(tree: YamlMap, root: Path) -> list[Path]:
             f"include: a list is expected, not {kind_of(patterns)}", location=tree.marks["include"]
         )
     files: list[Path] = []
+    own = [root / name for name in ROOT_FILES]
     for pattern, mark in zip(patterns, patterns.marks, strict=True):
         if not isinstance(pattern, str) or not pattern or Path(pattern).is_absolute():
             raise BundleError(
                 f"include: a path relative to the bundle is expected, not '{pattern}'", location=mark
             )
-        found = sorted(path for path in root.glob(pattern.removeprefix("./")) if path.is_file())
-        if not found and not any(letter in pattern for letter in "*?["):
+        try:
+            found = go_glob(root, pattern)
+        except BadPatternError as error:
+            raise BundleError(f"include: {error}", location=mark) from None
+        if not found and not has_pattern(pattern):
             raise BundleError(f"include: there is no file '{pattern}'", location=mark)
-        files += [path for path in found if path not in files and path.name not in ROOT_FILES]
+        for path in found:
+            if path in files or path in own:
+                continue
+            if path.suffix not in INCLUDED:
+                name = path.relative_to(root)
+                raise BundleError(f"include: {name} is not a YAML or JSON file", location=mark)
+            files.append(path)
     return files
 
 

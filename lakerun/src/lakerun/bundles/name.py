@@ -11,7 +11,7 @@ from lakerun.errors import BundleError
 if TYPE_CHECKING:
     from lakerun.bundles.yaml_tree import YamlMap
 
-ROOT_FILES = ("databricks.yml", "databricks.yaml")
+ROOT_FILES = ("databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml")
 # As nearly every bundle writes it. Any other way is read as YAML, which takes ten times as long.
 PLAIN_NAME = re.compile(r"^bundle:[ ]*\n(?:[ ]*(?:#.*)?\n)*[ ]+name:[ ]+([A-Za-z][\w-]*)[ ]*$", re.MULTILINE)
 
@@ -26,11 +26,18 @@ def bundle_name(root: Path) -> str:
 
 
 def root_path(root: Path) -> Path:
-    """The file that makes a folder a bundle; BundleError where there is none."""
-    for name in ROOT_FILES:
-        if (root / name).is_file():
-            return root / name
-    raise BundleError(f"There is no {ROOT_FILES[0]} in {root}. Run this in the bundle's folder.")
+    """The file that makes a folder a bundle; BundleError where there is none, or more than one."""
+    found = root_names(root)
+    if not found:
+        raise BundleError(f"There is no {ROOT_FILES[0]} in {root}. Run this in the bundle's folder.")
+    if len(found) > 1:
+        raise BundleError(f"{root} has {' and '.join(found)}. A bundle has one of them: remove the other.")
+    return root / found[0]
+
+
+def root_names(folder: Path) -> list[str]:
+    """Which of the names of a bundle's first file a folder has."""
+    return [name for name in ROOT_FILES if (folder / name).is_file()]
 
 
 def root_file(root: Path) -> YamlMap:

@@ -117,11 +117,10 @@ def complete_environment(incomplete: str) -> list[str]:
 
 
 def _project_root() -> Path | None:
+    from lakerun.bundles.name import root_names
+
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "databricks.yml").is_file() or (folder / "databricks.yaml").is_file():
-            return folder
-    return None
+    return next((folder for folder in (here, *here.parents) if root_names(folder)), None)
 
 
 EnvironmentOption = Annotated[

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakerun.bundles.load import Bundle, load_bundle
+from lakerun.bundles.load import Bundle, bundle_targets, load_bundle
 from lakerun.bundles.model import PipelineSpec
-from lakerun.bundles.yaml_tree import read_yaml
 from lakerun.errors import GraphError, LakehouseError, first_line
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, load_definitions
 from lakerun.pipelines.expectations import Expectation
@@ -58,7 +57,7 @@ def _bundle_problems(root: Path, variables: Mapping[str, str]) -> list[Problem]:
     found: list[Problem] = []
     targets: list[str | None] = [None]
     with contextlib.suppress(LakehouseError):  # the default target meets the same problem
-        targets += list(read_yaml(root / "databricks.yml", root).get("targets", {}))
+        targets += bundle_targets(root)
     for target in targets:
         try:
             load_bundle(root, target, variables if target is None else {})
