@@ -24,7 +24,8 @@ from ecommerce_lakehouse.config import (
     widget_environment,
 )
 from ecommerce_lakehouse.config.settings import settings_file
-from lakerun.spark.session import activate, session_with
+from lakerun.spark.active_session import activate
+from lakerun.spark.session import session_with
 
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 

@@ -186,18 +186,20 @@ def test_a_script_runs_as_main_and_imports_its_neighbours(lab: JobLab) -> None:
 
 def test_tasks_that_run_side_by_side_keep_their_output_and_arguments_apart(lab: JobLab) -> None:
     body = """
-    import argparse, sys, threading, time
+    import argparse, sys, threading
     parser = argparse.ArgumentParser()
     parser.add_argument("--name")
     name = parser.parse_args().name
+    printed = threading.Event()
     def later():
-        time.sleep(0.05)
+        printed.wait()
         print("thread of", name)
     thread = threading.Thread(target=later)
     thread.start()
     for number in range(200):
         print(name, number)
         print(name, "error", file=sys.stderr)
+    printed.set()
     thread.join()
     """
     names = ["one", "two", "three"]
@@ -393,10 +395,10 @@ def test_a_script_gets_dbutils_as_wheels_on_databricks_do(lab: JobLab) -> None:
 
 
 def test_dbutils_belongs_to_a_task() -> None:
-    from lakerun.jobs.dbutils import install_dbutils_module
+    from lakerun.jobs.dbutils import dbutils_module
 
-    install_dbutils_module()
-    from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]
+    with dbutils_module():
+        from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]
 
     with pytest.raises(LakehouseError, match="only within a task"):
         DBUtils()

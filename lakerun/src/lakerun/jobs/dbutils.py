@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.patches import DBUTILS_MODULE, MISSING, patched
 from lakerun.tables.storage import Storage
 
 SecretProvider = Callable[[str, str], str | None]
@@ -204,11 +205,14 @@ class DbUtils:
 current_dbutils: ContextVar[DbUtils | None] = ContextVar("dbutils", default=None)
 
 
-def install_dbutils_module() -> None:
-    """Let wheels and scripts write `from pyspark.dbutils import DBUtils`, which open-source Spark lacks."""
-    if "pyspark.dbutils" in sys.modules:
-        return
+@contextmanager
+def dbutils_module() -> Iterator[None]:
+    """Within, wheels and scripts can write `from pyspark.dbutils import DBUtils`."""
+    with patched({DBUTILS_MODULE: lambda found: _module() if found is MISSING else found}):
+        yield
 
+
+def _module() -> types.ModuleType:
     def DBUtils(spark: Any = None) -> DbUtils:  # noqa: N802 - Databricks' name
         """The task's own `dbutils`."""
         found = current_dbutils.get()
@@ -218,8 +222,8 @@ def install_dbutils_module() -> None:
 
     module = types.ModuleType("pyspark.dbutils", "Stands for Databricks' module within tasks on a laptop.")
     module.DBUtils = DBUtils  # type: ignore[attr-defined]
-    sys.modules["pyspark.dbutils"] = module
+    return module
 
 
 def _no_notebooks(path: str, arguments: Mapping[str, str]) -> str | None:
-    raise LakehouseError("dbutils.notebook.run works in notebooks alone.")
+    raise LakehouseError("dbutils.notebook.run works only in notebooks.")

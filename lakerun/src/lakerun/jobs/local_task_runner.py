@@ -19,14 +19,15 @@ from lakerun.jobs.dbutils import (
     DbUtils,
     SecretProvider,
     current_dbutils,
+    dbutils_module,
     environment_secret,
-    install_dbutils_module,
 )
 from lakerun.jobs.notebooks import notebook_file, run_notebook
 from lakerun.jobs.output import TaskOutput, captured
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
+from lakerun.patches import importable
 from lakerun.pipelines.results import Event
-from lakerun.spark.lazy_session import session_on_demand
+from lakerun.spark.active_session import activate, session_on_demand
 from lakerun.spark.task_tables import lakehouse_tables
 from lakerun.tables.storage import Storage
 
@@ -88,8 +89,6 @@ class LocalTaskRunner:
 
     def session(self) -> SparkSession | None:
         """The Spark session, made the active one of this thread."""
-        from lakerun.spark.session import activate
-
         with self._starting:
             session = self._get_session()
         self.started = True
@@ -214,7 +213,7 @@ class _AttemptThread:
             raise LakehouseError(f"spark_python_task.python_file: there is no file '{path}'.")
         add_wheels(self._call.wheels)
         code = compile(file.read_text(encoding="utf-8"), str(file), "exec", dont_inherit=True)
-        with _importable(file.parent), self._in_spark(start=True):
+        with importable(file.parent), self._in_spark(start=True):
             exec(code, {"__name__": "__main__", "__file__": str(file), "__builtins__": __builtins__})
         return self._ended()
 
@@ -233,7 +232,7 @@ class _AttemptThread:
             return self._run_notebook(notebook_file(path, file.parent), inner, depth + 1)
 
         dbutils.notebook.run_notebook = other
-        with _importable(file.parent):
+        with importable(file.parent):
             return run_notebook(file, dbutils, self._start_spark, depth)
 
     def _pipeline(self) -> TaskOutcome:
@@ -268,8 +267,7 @@ class _AttemptThread:
     @contextmanager
     def _in_spark(self, *, start: bool) -> Iterator[None]:
         """Within, the task may use Spark; it starts when the task first asks for it."""
-        install_dbutils_module()
-        with self._leave:
+        with dbutils_module(), self._leave:
             if start and self._runner.started:
                 self._start_spark()
             elif start:
@@ -351,14 +349,3 @@ def _exit_error(exit_: SystemExit, last_line: str) -> str | None:
     if isinstance(exit_.code, str):
         return exit_.code.strip().split("\n")[0]
     return f"exit code {exit_.code}" + (f": {last_line}" if last_line else "")
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let a script or notebook import its neighbours."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        with suppress(ValueError):
-            sys.path.remove(str(folder))

@@ -1,19 +1,13 @@
-"""What a task prints, kept apart from what other tasks print at the same time: `captured`.
-
-`sys.stdout`, `sys.stderr` and `sys.argv` belong to the process. While tasks run, stand-ins ask which task the
-current thread works for. Threads that a task starts work for it too.
-"""
+"""What a task prints, kept apart from what other tasks print at the same time: `captured`."""
 
 from __future__ import annotations
 
-import io
 import logging
-import sys
 import threading
-from collections.abc import Callable, Iterator, MutableSequence
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from typing import Any, TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lakerun.console import Console, console, process_console
 
 logger = logging.getLogger(__name__)
 LIMIT_BYTES = 1_000_000
@@ -60,7 +54,7 @@ class TaskOutput:
 
     @property
     def text(self) -> str:
-        """What was written; its end alone, after a line that says so, where it was long."""
+        """What was written; only its end, after a line that says so, where it was long."""
         with self._lock:
             self._trim()
             head = "... the beginning was cut off\n" if self._cut else ""
@@ -81,153 +75,16 @@ class TaskOutput:
             return
         self.last_line = line.strip()
         # A handler that a task put on the console would send the line back to here.
-        token = _current.set(None)
-        try:
+        with process_console():
             logger.info("%s: %s", self.name, line)
             self._on_line(line)
-        finally:
-            _current.reset(token)
-
-
-_current: ContextVar[TaskOutput | None] = ContextVar("task_output", default=None)
-_lock = threading.Lock()
-_captures = 0
-_saved: dict[str, Any] = {}
 
 
 @contextmanager
 def captured(output: TaskOutput) -> Iterator[TaskOutput]:
     """Within, what this thread and those that it starts print goes to `output`, and `sys.argv` is its own."""
-    _install()
-    token = _current.set(output)
-    try:
-        yield output
-    finally:
-        _current.reset(token)
-        output.finish()
-        _uninstall()
-
-
-class _Stream(io.TextIOBase):
-    """Stands for a stream of the process: writes to the current task's output, else to what it replaced."""
-
-    encoding = "utf-8"
-
-    def __init__(self, name: str) -> None:
-        self.fallback: TextIO = getattr(sys, name)
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        if output := _current.get():
-            output.write(text)
-        else:
-            with suppress(ValueError):  # the log of a run that has ended
-                self.fallback.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        if _current.get() is None:
-            with suppress(ValueError):
-                self.fallback.flush()
-
-    def close(self) -> None:
-        """Nothing: the stream that it replaced stays open, and Python closes this one at its very end."""
-
-    def fileno(self) -> int:
-        return self.fallback.fileno()
-
-    def isatty(self) -> bool:
-        return _current.get() is None and self.fallback.isatty()
-
-
-class _Arguments(MutableSequence[str]):
-    """Stands for `sys.argv`: the current task's arguments, else the process's."""
-
-    def __init__(self, fallback: list[str]) -> None:
-        self.fallback = fallback
-
-    @property
-    def _list(self) -> list[str]:
-        output = _current.get()
-        return self.fallback if output is None else output.arguments
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._list[index]
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self._list[index] = value
-
-    def __delitem__(self, index: Any) -> None:
-        del self._list[index]
-
-    def __len__(self) -> int:
-        return len(self._list)
-
-    def insert(self, index: int, value: str) -> None:
-        self._list.insert(index, value)
-
-    def __eq__(self, other: object) -> bool:
-        return self._list == (list(other) if isinstance(other, _Arguments) else other)
-
-    def __add__(self, other: list[str]) -> list[str]:
-        return self._list + list(other)
-
-    def __radd__(self, other: list[str]) -> list[str]:
-        return other + self._list
-
-    def __repr__(self) -> str:
-        return repr(self._list)
-
-
-# They live as long as the process: `print` in another thread may still hold one that was taken back.
-_streams = {"stdout": _Stream("stdout"), "stderr": _Stream("stderr")}
-_arguments = _Arguments(sys.argv)
-
-
-def _install() -> None:
-    global _captures
-    with _lock:
-        _captures += 1
-        # Checked each time: while a task runs, something else may redirect the process's streams.
-        for name, stream in _streams.items():
-            if getattr(sys, name) is not stream:
-                stream.fallback = getattr(sys, name)
-                setattr(sys, name, stream)
-        if not isinstance(sys.argv, _Arguments):
-            _arguments.fallback = sys.argv
-            sys.argv = _arguments  # type: ignore[assignment]
-        if _captures == 1:
-            _saved["start"] = threading.Thread.start
-            threading.Thread.start = _inheriting(threading.Thread.start)  # type: ignore
-
-
-def _uninstall() -> None:
-    global _captures
-    with _lock:
-        _captures -= 1
-        if _captures == 0:
-            for name, stream in _streams.items():
-                if getattr(sys, name) is stream:
-                    setattr(sys, name, stream.fallback)
-            if isinstance(sys.argv, _Arguments):
-                sys.argv = _arguments.fallback
-            threading.Thread.start = _saved["start"]  # type: ignore[method-assign]
-
-
-def _inheriting(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
-    """`Thread.start` that lets the new thread work for the task of the one that starts it."""
-
-    def start_for_task(thread: threading.Thread) -> None:
-        output, run = _current.get(), thread.run
-        if output is not None:
-
-            def run_for_task() -> None:
-                _current.set(output)
-                run()
-
-            thread.run = run_for_task  # type: ignore[method-assign]
-        start(thread)
-
-    return start_for_task
+    with console(Console(output, output, output.arguments)):
+        try:
+            yield output
+        finally:
+            output.finish()

@@ -7,17 +7,27 @@ and all of `create_auto_cdc_flow`.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lakerun.console import console, current_console
 from lakerun.errors import GraphError, LakehouseError, typed_first_line
+from lakerun.patches import (
+    AUTO_CDC_FLOWS,
+    PIPELINE_DECORATORS,
+    STREAMING_TABLES,
+    Patch,
+    Replace,
+    importable,
+    patched,
+)
 from lakerun.pipelines import expectations as ex
 
 if TYPE_CHECKING:
@@ -102,11 +112,15 @@ def load_definitions(
     definitions = Definitions()
     registry = _registry(definitions)
     printed = io.StringIO()
-    with _extended_dp(definitions), _importable(import_root), graph_element_registration_context(registry):
+    with (
+        patched(_EXTENSIONS),
+        importable(import_root),
+        console(replace(current_console(), stdout=printed)),
+        graph_element_registration_context(registry),
+    ):
         for file in source_files:
             try:
-                with contextlib.redirect_stdout(printed):
-                    runpy.run_path(str(file), init_globals={"spark": session}, run_name=file.stem)
+                runpy.run_path(str(file), init_globals={"spark": session}, run_name=file.stem)
             except LakehouseError:
                 raise
             except Exception as error:
@@ -121,6 +135,9 @@ def _registry(definitions: Definitions) -> Any:
     from pyspark.pipelines.graph_element_registry import GraphElementRegistry
 
     class Registry(GraphElementRegistry):
+        def __init__(self) -> None:
+            self.definitions = definitions
+
         def register_output(self, output: out.Output) -> None:
             place = output.source_code_location
             location = f"{Path(place.filename).name}:{place.line_number}"
@@ -169,13 +186,15 @@ def _registry(definitions: Definitions) -> Any:
     return Registry()
 
 
-@contextlib.contextmanager
-def _extended_dp(definitions: Definitions) -> Iterator[None]:
-    """Add Databricks' features to the `pyspark.pipelines` module while files load."""
-    from pyspark import pipelines as dp
+def _loading() -> Definitions:
+    """What the files that this thread loads declare; Spark's own error where it loads none."""
+    from pyspark.pipelines.graph_element_registry import get_active_graph_element_registry
 
-    plain_create_streaming_table = dp.create_streaming_table
+    declared: Definitions = get_active_graph_element_registry().definitions  # type: ignore[attr-defined]
+    return declared
 
+
+def _streaming_table(original: Callable[..., None]) -> Callable[..., None]:
     def create_streaming_table(
         name: str,
         *,
@@ -184,7 +203,7 @@ def _extended_dp(definitions: Definitions) -> Iterator[None]:
         expect_all_or_fail: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        plain_create_streaming_table(name, **options)
+        original(name, **options)
         actions: tuple[tuple[Mapping[str, str] | None, Literal["ALLOW", "DROP", "FAIL"]], ...] = (
             (expect_all, "ALLOW"),
             (expect_all_or_drop, "DROP"),
@@ -196,99 +215,74 @@ def _extended_dp(definitions: Definitions) -> Iterator[None]:
             for key, constraint in (group or {}).items()
         )
         if declared:
-            from dataclasses import replace
+            datasets = _loading().datasets
+            datasets[name] = replace(datasets[name], expectations=declared)
 
-            definitions.datasets[name] = replace(definitions.datasets[name], expectations=declared)
+    return create_streaming_table
 
-    def create_auto_cdc_flow(
-        target: str,
-        source: str,
-        keys: Sequence[str | Column],
-        sequence_by: str | Column,
-        ignore_null_updates: bool = False,
-        apply_as_deletes: str | Column | None = None,
-        apply_as_truncates: str | Column | None = None,
-        column_list: Sequence[str | Column] | None = None,
-        except_column_list: Sequence[str | Column] | None = None,
-        stored_as_scd_type: int | str = 1,
-        track_history_column_list: Sequence[str | Column] | None = None,
-        track_history_except_column_list: Sequence[str | Column] | None = None,
-        name: str | None = None,
-        once: bool = False,
-    ) -> None:
-        location = _caller()
-        problem = None
-        if not keys:
-            problem = "needs at least one key"
-        elif apply_as_truncates is not None or once:
-            problem = "cannot run with apply_as_truncates or once on a laptop"
-        elif str(stored_as_scd_type) not in ("1", "2"):
-            problem = f"stored_as_scd_type is 1 or 2, not {stored_as_scd_type!r}"
-        elif column_list and except_column_list:
-            problem = "takes column_list or except_column_list, not both"
-        elif track_history_column_list and track_history_except_column_list:
-            problem = "takes one of the track_history lists, not both"
-        if problem:
-            raise GraphError(f"the auto CDC flow into '{target}' {problem}.", location=location)
-        definitions.add_flow(
-            FlowDefinition(
-                name=name or target,
-                target=target,
-                location=location,
-                query=None,
-                cdc=AutoCdc(
-                    source=source,
-                    keys=_names(keys) or (),
-                    sequence_by=sequence_by,
-                    apply_as_deletes=apply_as_deletes,
-                    ignore_null_updates=ignore_null_updates,
-                    column_list=_names(column_list),
-                    except_column_list=_names(except_column_list) or (),
-                    track_history=_names(track_history_column_list),
-                    track_history_except=_names(track_history_except_column_list) or (),
-                    scd_type=2 if str(stored_as_scd_type) == "2" else 1,
-                ),
-            )
+
+def create_auto_cdc_flow(
+    target: str,
+    source: str,
+    keys: Sequence[str | Column],
+    sequence_by: str | Column,
+    ignore_null_updates: bool = False,
+    apply_as_deletes: str | Column | None = None,
+    apply_as_truncates: str | Column | None = None,
+    column_list: Sequence[str | Column] | None = None,
+    except_column_list: Sequence[str | Column] | None = None,
+    stored_as_scd_type: int | str = 1,
+    track_history_column_list: Sequence[str | Column] | None = None,
+    track_history_except_column_list: Sequence[str | Column] | None = None,
+    name: str | None = None,
+    once: bool = False,
+) -> None:
+    location = _caller()
+    problem = None
+    if not keys:
+        problem = "needs at least one key"
+    elif apply_as_truncates is not None or once:
+        problem = "cannot run with apply_as_truncates or once on a laptop"
+    elif str(stored_as_scd_type) not in ("1", "2"):
+        problem = f"stored_as_scd_type is 1 or 2, not {stored_as_scd_type!r}"
+    elif column_list and except_column_list:
+        problem = "takes column_list or except_column_list, not both"
+    elif track_history_column_list and track_history_except_column_list:
+        problem = "takes one of the track_history lists, not both"
+    if problem:
+        raise GraphError(f"the auto CDC flow into '{target}' {problem}.", location=location)
+    _loading().add_flow(
+        FlowDefinition(
+            name=name or target,
+            target=target,
+            location=location,
+            query=None,
+            cdc=AutoCdc(
+                source=source,
+                keys=_names(keys) or (),
+                sequence_by=sequence_by,
+                apply_as_deletes=apply_as_deletes,
+                ignore_null_updates=ignore_null_updates,
+                column_list=_names(column_list),
+                except_column_list=_names(except_column_list) or (),
+                track_history=_names(track_history_column_list),
+                track_history_except=_names(track_history_except_column_list) or (),
+                scd_type=2 if str(stored_as_scd_type) == "2" else 1,
+            ),
         )
-
-    added: dict[str, Any] = {name: getattr(ex, name) for name in EXPECTATION_DECORATORS}
-    added |= {"create_streaming_table": create_streaming_table, "create_auto_cdc_flow": create_auto_cdc_flow}
-    missing = object()
-    saved = {name: getattr(dp, name, missing) for name in added}
-    for name, value in added.items():
-        setattr(dp, name, value)
-    try:
-        yield
-    finally:
-        for name, value in saved.items():
-            if value is missing:
-                delattr(dp, name)
-            else:
-                setattr(dp, name, value)
+    )
 
 
-EXPECTATION_DECORATORS = (
-    "expect",
-    "expect_or_drop",
-    "expect_or_fail",
-    "expect_all",
-    "expect_all_or_drop",
-    "expect_all_or_fail",
-)
+def _instead(own: Any, original: Any) -> Any:
+    return own
 
 
-@contextlib.contextmanager
-def _importable(root: Path | None) -> Iterator[None]:
-    """Let source files import their neighbours, as a pipeline's root path does on Databricks."""
-    if root is None:
-        yield
-        return
-    sys.path.insert(0, str(root))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(str(root))
+# Databricks' features, in the `pyspark.pipelines` module while files load.
+_EXTENSIONS: dict[Patch, Replace] = {
+    **{patch: partial(_instead, getattr(ex, patch.attribute)) for patch in PIPELINE_DECORATORS},
+    STREAMING_TABLES: _streaming_table,
+    AUTO_CDC_FLOWS: partial(_instead, create_auto_cdc_flow),
+}
 
 
 def _names(columns: Sequence[str | Column] | None) -> tuple[str, ...] | None:

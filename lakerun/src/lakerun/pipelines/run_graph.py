@@ -30,7 +30,7 @@ from lakerun.pipelines.expectations import ExpectationCounts, Observe
 from lakerun.pipelines.graph import Dataset, Flow, Graph, QueryReader, read_delta
 from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level, SkipReason
 from lakerun.pipelines.state import FlowProgress, Refreshed, State
-from lakerun.spark.session import activate
+from lakerun.spark.active_session import activate
 from lakerun.tables.storage import Storage, TableName, data_changed_since, table_version
 
 if TYPE_CHECKING:

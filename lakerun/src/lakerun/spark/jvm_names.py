@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lakerun.patches import JVM_NAMES, patch_permanently
+
 
 def remember_jvm_names() -> None:
     """Let py4j remember which class, and which static method of it, a name stands for.
@@ -12,15 +14,11 @@ def remember_jvm_names() -> None:
     PySpark builds a column by a static method of the JVM, and looks up class and method each time: two
     questions for each call, and 40,000 in an update of the pipelines.
     """
-    from py4j.java_gateway import JavaClass, JVMView  # type: ignore[import-untyped]
-
-    for kind in (JVMView, JavaClass):
-        if not hasattr(kind.__getattr__, "remembers"):
-            kind.__getattr__ = _remembering(kind.__getattr__)
+    patch_permanently(dict.fromkeys(JVM_NAMES, _remembering))
 
 
 def _remembering(look_up: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    from py4j.java_gateway import JavaClass, JavaMember
+    from py4j.java_gateway import JavaClass, JavaMember  # type: ignore[import-untyped]
 
     def found(self: Any, name: str) -> Any:
         value = look_up(self, name)
@@ -29,5 +27,4 @@ def _remembering(look_up: Callable[[Any, str], Any]) -> Callable[[Any, str], Any
             vars(self)[name] = value
         return value
 
-    found.remembers = True  # type: ignore[attr-defined]
     return found

@@ -5,14 +5,15 @@ Locally a table is a Delta directory; the session's catalog does not know it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakerun.errors import LakehouseError
+from lakerun.patches import FILE_STREAMS, READER_TABLE, SESSION_TABLE, STREAM_TABLE, Patch, Replace, patched
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -28,23 +29,18 @@ class Reader(Protocol):
         """The query streams files from `path`; the folder from which it shall."""
 
 
-# What streams files: `readStream.load(path)`, and `readStream.json(path)` and its kin.
-FILE_READERS = ("load", "csv", "json", "orc", "parquet", "text", "xml")
-
 _reader: ContextVar[Reader | None] = ContextVar("reader", default=None)
-_installed = False
-_install_lock = threading.Lock()
 
 
 @contextmanager
 def reading_through(reader: Reader) -> Iterator[None]:
     """Let `reader` answer `spark.read.table`, `spark.readStream.table` and `spark.table` within."""
-    _install()
-    token = _reader.set(reader)
-    try:
-        yield
-    finally:
-        _reader.reset(token)
+    with patched(_HOOKS):
+        token = _reader.set(reader)
+        try:
+            yield
+        finally:
+            _reader.reset(token)
 
 
 @contextmanager
@@ -57,25 +53,7 @@ def reading_directly() -> Iterator[None]:
         _reader.reset(token)
 
 
-def _install() -> None:
-    """Put the hooks on Spark's reader classes, once; outside `reading_through` they change nothing."""
-    global _installed
-    with _install_lock:
-        if _installed:
-            return
-        from pyspark.sql import SparkSession
-        from pyspark.sql.readwriter import DataFrameReader
-        from pyspark.sql.streaming.readwriter import DataStreamReader
-
-        DataFrameReader.table = _hooked(DataFrameReader.table, streaming=False)  # type: ignore[method-assign]
-        DataStreamReader.table = _hooked(DataStreamReader.table, streaming=True)  # type: ignore[method-assign]
-        SparkSession.table = _session_table(SparkSession.table)  # type: ignore[method-assign]
-        for name in FILE_READERS:
-            setattr(DataStreamReader, name, _stream_of_files(getattr(DataStreamReader, name)))
-        _installed = True
-
-
-def _hooked(original: Callable[..., Any], *, streaming: bool) -> Any:
+def _reader_table(original: Callable[..., Any], *, streaming: bool) -> Any:
     def table(self: Any, tableName: str) -> Any:  # noqa: N803 - Spark's parameter name
         reader = _reader.get()
         return reader.table(tableName, self, streaming=streaming) if reader else original(self, tableName)
@@ -104,3 +82,12 @@ def _stream_of_files(original: Callable[..., Any]) -> Any:
         return original(self, path, *args, **options)
 
     return read
+
+
+# Outside `reading_through` they change nothing.
+_HOOKS: dict[Patch, Replace] = {
+    READER_TABLE: partial(_reader_table, streaming=False),
+    STREAM_TABLE: partial(_reader_table, streaming=True),
+    SESSION_TABLE: _session_table,
+    **dict.fromkeys(FILE_STREAMS, _stream_of_files),
+}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lakerun.errors import LakehouseError, first_line
+from lakerun.spark.active_session import activate
 from lakerun.spark.jars import delta_jars
 from lakerun.spark.java import MINIMUM_JAVA, cache_root, class_archive_options, java_home
 from lakerun.spark.jvm_names import remember_jvm_names
@@ -67,35 +67,6 @@ def session_with(configuration: Mapping[str, str]) -> Iterator[SparkSession]:
         yield session
     finally:
         activate(base)
-
-
-def activate(session: SparkSession) -> None:
-    """Make `SparkSession.active()` return this session in the current thread.
-
-    PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread. Tasks that
-    run side by side have sessions of their own, so PySpark is patched to return the thread's.
-    """
-    cls: Any = type(session)
-    if not hasattr(cls, "_process_active_session"):
-        cls._process_active_session = cls.getActiveSession
-        cls.getActiveSession = staticmethod(_thread_session)
-    _active.session = session
-    jvm: Any = session._jvm
-    type(session)._activeSession = session
-    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
-
-
-_active = threading.local()
-
-
-def _thread_session() -> SparkSession | None:
-    from pyspark.sql import SparkSession
-
-    session: SparkSession | None = getattr(_active, "session", None)
-    if session is not None and session._sc._jsc is not None:
-        return session
-    found: SparkSession | None = SparkSession._process_active_session()  # type: ignore[attr-defined]
-    return found
 
 
 def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:

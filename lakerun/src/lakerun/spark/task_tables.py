@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from lakerun.patches import STATEMENTS, patched
 from lakerun.spark.reads import reading_through
 from lakerun.tables.storage import Storage, TableName, table_version
 from lakerun.tables.unions import find_union
@@ -38,13 +39,12 @@ _storage: ContextVar[Storage | None] = ContextVar("lakehouse_storage", default=N
 @contextmanager
 def lakehouse_tables(storage: Storage) -> Iterator[None]:
     """Within, this thread's code finds the tables of `storage` by their names."""
-    _install()
-    token = _storage.set(storage)
-    try:
-        with reading_through(_Tables(storage)):
+    with patched({STATEMENTS: _hooked}), reading_through(_Tables(storage)):
+        token = _storage.set(storage)
+        try:
             yield
-    finally:
-        _storage.reset(token)
+        finally:
+            _storage.reset(token)
 
 
 class _Tables:
@@ -88,20 +88,6 @@ def with_paths(statement: str, storage: Storage) -> str:
         return f"({union.sql_on_paths(storage)})" if union else found[0]
 
     return NAME_OR_OTHER.sub(place, statement)
-
-
-_installed = False
-
-
-def _install() -> None:
-    """Put a hook on `SparkSession.sql`, once; outside of `lakehouse_tables` it changes nothing."""
-    global _installed
-    if _installed:
-        return
-    from pyspark.sql import SparkSession
-
-    SparkSession.sql = _hooked(SparkSession.sql)  # type: ignore[method-assign]
-    _installed = True
 
 
 def _hooked(original: Callable[..., Any]) -> Any:

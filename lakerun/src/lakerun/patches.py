@@ -1,0 +1,212 @@
+"""Every change that the runtime makes to the interpreter or to a library, and why: `PATCHES`, `patched`.
+
+Code written for Databricks finds there what open-source Spark and a plain Python process lack. The runtime
+puts it in place of an attribute of theirs, for as long as something needs it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+Replace = Callable[[Any], Any]
+"""Makes what replaces an attribute from what it replaces, which is `MISSING` where there was nothing."""
+
+MISSING: Any = object()
+
+
+@dataclass(frozen=True)
+class Patch:
+    """An attribute that the runtime replaces: of a module or class, or an entry of a dictionary.
+
+    `target` names it as an entry point does, `module:object`. A `permanent` patch stays until the process
+    ends; the others are undone when nothing needs them any more.
+    """
+
+    target: str
+    attribute: str
+    reason: str
+    permanent: bool = False
+
+    def owner(self) -> Any:
+        """The module, class or dictionary; what has to be imported for it is imported."""
+        return _found(self.target)
+
+    def value(self) -> Any:
+        """The attribute as it is stored, without a descriptor's work; MISSING where there is none."""
+        return _namespace(self.owner()).get(self.attribute, MISSING)
+
+
+_BY_NAME = "A table is a Delta folder that Spark's catalog does not know; its name must find it."
+_ARRIVED = "A stream of files reads only the files that had arrived when the update began."
+_CONSOLE = "Tasks run side by side in one process, and each has its own output and arguments."
+_DECLARED = "Databricks' pipelines declare expectations and CDC flows, which open-source Spark lacks."
+_ASKED_ONCE = "PySpark asks the JVM for a class and its method at each use of a function."
+
+READER_TABLE = Patch("pyspark.sql.readwriter:DataFrameReader", "table", _BY_NAME)
+STREAM_TABLE = Patch("pyspark.sql.streaming.readwriter:DataStreamReader", "table", _BY_NAME)
+SESSION_TABLE = Patch("pyspark.sql:SparkSession", "table", _BY_NAME)
+FILE_STREAMS = tuple(
+    Patch("pyspark.sql.streaming.readwriter:DataStreamReader", name, _ARRIVED)
+    for name in ("load", "csv", "json", "orc", "parquet", "text", "xml")
+)
+STATEMENTS = Patch("pyspark.sql:SparkSession", "sql", _BY_NAME)
+ACTIVE_SESSION = Patch(
+    "pyspark.sql:SparkSession",
+    "getActiveSession",
+    "PySpark keeps one active session for the process; tasks and flows side by side have sessions of their "
+    "own. A task's first question starts Spark.",
+    permanent=True,
+)
+SESSION_BUILDER = Patch(
+    "pyspark.sql:SparkSession.Builder", "getOrCreate", "Spark starts when a task first asks for a session."
+)
+JVM_NAMES = (
+    Patch("py4j.java_gateway:JVMView", "__getattr__", _ASKED_ONCE, permanent=True),
+    Patch("py4j.java_gateway:JavaClass", "__getattr__", _ASKED_ONCE, permanent=True),
+)
+PIPELINE_DECORATORS = tuple(
+    Patch("pyspark.pipelines", name, _DECLARED)
+    for name in (
+        "expect",
+        "expect_or_drop",
+        "expect_or_fail",
+        "expect_all",
+        "expect_all_or_drop",
+        "expect_all_or_fail",
+    )
+)
+STREAMING_TABLES = Patch("pyspark.pipelines", "create_streaming_table", _DECLARED)
+AUTO_CDC_FLOWS = Patch("pyspark.pipelines", "create_auto_cdc_flow", _DECLARED)
+STDOUT = Patch("sys", "stdout", _CONSOLE)
+STDERR = Patch("sys", "stderr", _CONSOLE)
+ARGUMENTS = Patch("sys", "argv", _CONSOLE)
+THREAD_START = Patch("threading:Thread", "start", "A thread that a task starts prints for that task.")
+DBUTILS_MODULE = Patch(
+    "sys:modules", "pyspark.dbutils", "Wheels and scripts import DBUtils, which open-source Spark lacks."
+)
+IMPORT_PATH = Patch("sys", "path", "Scripts, notebooks and pipelines' source files import their neighbours.")
+
+PATCHES: tuple[Patch, ...] = (
+    READER_TABLE,
+    STREAM_TABLE,
+    SESSION_TABLE,
+    *FILE_STREAMS,
+    STATEMENTS,
+    ACTIVE_SESSION,
+    SESSION_BUILDER,
+    *JVM_NAMES,
+    *PIPELINE_DECORATORS,
+    STREAMING_TABLES,
+    AUTO_CDC_FLOWS,
+    STDOUT,
+    STDERR,
+    ARGUMENTS,
+    THREAD_START,
+    DBUTILS_MODULE,
+    IMPORT_PATH,
+)
+
+
+@contextmanager
+def patched(replacements: Mapping[Patch, Replace]) -> Iterator[None]:
+    """Within, the attributes are replaced.
+
+    Threads may enter it side by side and leave it in any order: the first one replaces an attribute, the last
+    one puts it back. What is put in place must therefore ask for whom it works, by a ContextVar. Where
+    something else has replaced the attribute since, that is what the next to enter replaces.
+    """
+    with ExitStack() as stack:
+        for patch, replace in replacements.items():
+            _apply(patch, replace)
+            stack.callback(_restore, patch)
+        yield
+
+
+def patch_permanently(replacements: Mapping[Patch, Replace]) -> None:
+    """Replace attributes whose patches are declared permanent, the first time only."""
+    for patch, replace in replacements.items():
+        assert patch.permanent
+        with _lock:
+            if patch not in _applied:
+                _apply(patch, replace)
+
+
+@contextmanager
+def importable(folder: Path | None) -> Iterator[None]:
+    """Within, code imports from the folder before all others."""
+    if folder is None:
+        yield
+        return
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # code may have set a path of its own
+            sys.path.remove(str(folder))
+
+
+@dataclass
+class _Applied:
+    """How many need a patch, and each value that it put in place, with what was there."""
+
+    users: int = 0
+    values: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+_lock = threading.RLock()
+_applied: dict[Patch, _Applied] = {}
+
+
+def _apply(patch: Patch, replace: Replace) -> None:
+    owner = patch.owner()
+    with _lock:
+        applied = _applied.setdefault(patch, _Applied())
+        applied.users += 1
+        before = patch.value()
+        if not applied.values or applied.values[-1][0] is not before:
+            value = replace(_read(owner, patch.attribute))
+            applied.values.append((value, before))
+            _write(owner, patch.attribute, value)
+
+
+def _restore(patch: Patch) -> None:
+    with _lock:
+        applied = _applied[patch]
+        applied.users -= 1
+        if applied.users:
+            return
+        del _applied[patch]
+        for value, before in reversed(applied.values):
+            if patch.value() is value:  # else something else has replaced it, or put back what it had found
+                _write(patch.owner(), patch.attribute, before)
+
+
+_found = cache(pkgutil.resolve_name)
+
+
+def _namespace(owner: Any) -> Mapping[str, Any]:
+    return owner if isinstance(owner, dict) else vars(owner)
+
+
+def _read(owner: Any, attribute: str) -> Any:
+    return owner.get(attribute, MISSING) if isinstance(owner, dict) else getattr(owner, attribute, MISSING)
+
+
+def _write(owner: Any, attribute: str, value: Any) -> None:
+    if isinstance(owner, dict):
+        if value is MISSING:
+            owner.pop(attribute, None)
+        else:
+            owner[attribute] = value
+    elif value is MISSING:
+        delattr(owner, attribute)
+    else:
+        setattr(owner, attribute, value)

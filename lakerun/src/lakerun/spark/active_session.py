@@ -1,0 +1,72 @@
+"""The session that code finds: the current thread's (`activate`), or one that starts at the first question
+(`session_on_demand`)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from lakerun.patches import ACTIVE_SESSION, SESSION_BUILDER, patch_permanently, patched
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def activate(session: SparkSession) -> None:
+    """Make `SparkSession.active()` return this session in the current thread.
+
+    PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread. Tasks that
+    run side by side have sessions of their own, so PySpark is patched to return the thread's.
+    """
+    patch_permanently({ACTIVE_SESSION: _of_thread})
+    _active.session = session
+    jvm: Any = session._jvm
+    type(session)._activeSession = session
+    jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
+
+
+@contextmanager
+def session_on_demand(start: Callable[[], object]) -> Iterator[None]:
+    """Within, `SparkSession.builder.getOrCreate`, `active` and `getActiveSession` call `start` first, once.
+
+    A task that computes without Spark then does not wait for it.
+    """
+    patch_permanently({ACTIVE_SESSION: _of_thread})
+    with patched({SESSION_BUILDER: _started}):
+        token = _start.set(start)
+        try:
+            yield
+        finally:
+            _start.reset(token)
+
+
+_active = threading.local()
+_start: ContextVar[Callable[[], object] | None] = ContextVar("start_session", default=None)
+
+
+def _of_thread(original: Callable[[], SparkSession | None]) -> Any:
+    def active_session() -> SparkSession | None:
+        _start_once()
+        session: SparkSession | None = getattr(_active, "session", None)
+        if session is not None and session._sc._jsc is not None:
+            return session
+        return original()
+
+    return staticmethod(active_session)
+
+
+def _started(original: Callable[..., SparkSession]) -> Callable[..., SparkSession]:
+    def get_or_create(builder: Any) -> SparkSession:
+        _start_once()
+        return original(builder)
+
+    return get_or_create
+
+
+def _start_once() -> None:
+    if start := _start.get():
+        _start.set(None)  # the start itself asks for a session
+        start()

@@ -1,0 +1,179 @@
+"""The registry of patches: applied and undone by many in any order, and nothing is patched beside it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+import lakerun
+from lakerun.console import Console, console
+from lakerun.patches import MISSING, PATCHES, Patch, importable, patched
+
+
+class Library:
+    """Has what the tests patch."""
+
+    @classmethod
+    def name(cls) -> str:
+        return cls.__name__
+
+
+NAME = Patch("unit.test_patches:Library", "name", "to test it")
+ADDED = Patch("unit.test_patches:Library", "added", "to test it")
+
+
+def own_name(original: object) -> object:
+    return staticmethod(lambda: f"own {original()}")  # type: ignore[operator]
+
+
+@pytest.fixture
+def untouched() -> Iterator[None]:
+    before = vars(Library)["name"]
+    yield
+    assert vars(Library)["name"] is before
+    assert isinstance(before, classmethod)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_an_attribute_is_replaced_within_and_is_what_it_was_before_afterwards() -> None:
+    with patched({NAME: own_name}):
+        assert Library.name() == "own Library"
+        with patched({NAME: own_name}):
+            assert Library.name() == "own Library"
+        assert Library.name() == "own Library"
+    assert Library.name() == "Library"
+
+
+@pytest.mark.usefixtures("untouched")
+def test_users_may_leave_in_the_order_in_which_they_came() -> None:
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(patched({NAME: own_name}))
+    second.enter_context(patched({NAME: own_name}))
+    first.close()
+    assert Library.name() == "own Library"
+    second.close()
+    assert Library.name() == "Library"
+
+
+@pytest.mark.usefixtures("untouched")
+def test_an_error_within_undoes_the_patch() -> None:
+    with pytest.raises(ZeroDivisionError), patched({NAME: own_name}):
+        1 / 0  # noqa: B018
+
+
+def test_an_attribute_that_was_not_there_is_removed() -> None:
+    with patched({ADDED: lambda found: found is MISSING}):
+        assert Library.added is True  # type: ignore[attr-defined]
+    assert not hasattr(Library, "added")
+
+
+def test_streams_are_restored_where_others_replaced_them_meanwhile() -> None:
+    """A task that redirects its output ends before the task that began within."""
+    before = sys.stdout
+    own, redirected = StringIO(), StringIO()
+    outer, redirection, inner = ExitStack(), ExitStack(), ExitStack()
+    outer.enter_context(console(Console()))
+    redirection.enter_context(redirect_stdout(redirected))
+    inner.enter_context(console(Console(stdout=own)))
+    print("for the inner")
+    redirection.close()
+    inner.close()
+    outer.close()
+    assert sys.stdout is before
+    assert (own.getvalue(), redirected.getvalue()) == ("for the inner\n", "")
+
+
+def test_two_that_import_from_one_folder_do_not_take_it_from_each_other(tmp_path: Path) -> None:
+    before = list(sys.path)
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(importable(tmp_path))
+    second.enter_context(importable(tmp_path))
+    first.close()
+    assert sys.path == [str(tmp_path), *before]
+    second.close()
+    assert sys.path == before
+
+
+def test_each_patch_has_a_reason_and_an_attribute_of_its_own() -> None:
+    assert len({(patch.target, patch.attribute) for patch in PATCHES}) == len(PATCHES)
+    assert [patch for patch in PATCHES if not patch.reason.endswith(".")] == []
+    assert [patch.attribute for patch in PATCHES if patch.permanent] == [
+        "getActiveSession",
+        "__getattr__",
+        "__getattr__",
+    ]
+
+
+# Not patches: both only add, for as long as the process lives.
+ADDITIONS = {
+    "jobs/local_task_runner.py: sys.path",  # a task's wheels
+    "workspace/worker.py: sys.path",  # the deployed wheels
+    "jobs/notebooks.py: linecache.cache",  # a cell's lines, for traces
+}
+
+
+def test_nothing_is_patched_beside_the_registry() -> None:
+    root = Path(lakerun.__file__).parent
+    found = {
+        f"{file.relative_to(root)}: {changed}"
+        for file in root.rglob("*.py")
+        if file.name != "patches.py"
+        for changed in changes_of_others(file.read_text(encoding="utf-8"))
+    }
+    assert found == ADDITIONS
+
+
+@pytest.mark.parametrize(
+    ("code", "changed"),
+    [
+        ("import sys\nsys.stdout = None", "sys.stdout"),
+        ("import sys\nsys.path.insert(0, '')", "sys.path"),
+        ("import sys\nsys.path[:0] = ['']", "sys.path"),
+        ("import sys\nsys.modules['pyspark'] = None", "sys.modules"),
+        ("from pyspark.sql import SparkSession\nSparkSession.sql = print", "SparkSession.sql"),
+        ("from pyspark.sql import SparkSession as S\nsetattr(S, 'sql', print)", "setattr(S)"),
+        (
+            "def f():\n    from pyspark import sql\n    sql.SparkSession.Builder.x = 1",
+            "sql.SparkSession.Builder.x",
+        ),
+        ("from lakerun import program\nprogram.name = 1\nimport os\nos.environ['A'] = 'b'", None),
+    ],
+)
+def test_the_search_for_patches_finds_them(code: str, changed: str | None) -> None:
+    assert changes_of_others(code) == ({changed} if changed else set())
+
+
+def changes_of_others(code: str) -> set[str]:
+    """What code assigns to, or changes, of what it imports from elsewhere than lakerun."""
+    tree = ast.parse(code)
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("lakerun"):
+            imported |= {alias.asname or alias.name for alias in node.names}
+    found = set()
+    for node in ast.walk(tree):
+        targets: list[ast.expr] = []
+        match node:
+            case ast.Assign():
+                targets = node.targets
+            case ast.AugAssign() | ast.AnnAssign():
+                targets = [node.target]
+            case ast.Call(func=ast.Name(id="setattr"), args=[ast.Name(id=name), *_]) if name in imported:
+                found.add(f"setattr({name})")
+            case ast.Call(func=ast.Attribute(value=ast.Attribute() as changed, attr="insert" | "append")):
+                targets = [changed]
+        for target in targets:
+            if isinstance(target, ast.Subscript):
+                target = target.value
+            text = ast.unparse(target)
+            if isinstance(target, ast.Attribute) and text.partition(".")[0] in imported:
+                found.add(text)
+    return found - {"os.environ"}
