@@ -1,4 +1,4 @@
-"""What it costs to keep account of every line: the pipeline with and without quarantine and reconciliation.
+"""What it costs to know where every line is: the pipeline with and without quarantine and reconciliation.
 
 Per size: a first run of the pipeline, and one of it without quarantine, duplicates, checks of whole datasets
 and reconciliation, each in a fresh process on the same files. In both the lines are parsed and the rules
@@ -64,7 +64,7 @@ def overhead(runs: Runs) -> float:
 
 
 def as_text(found: dict[int, Runs]) -> str:
-    """A line per size: orders, seconds without and with the accounts, what they add, CPU, and the verdict."""
+    """A line per size: orders, seconds without and with the quality tables, CPU, and the verdict."""
     lines = [f"{'orders':>10}  {'without':>9}  {'with':>9}  {'added':>7}  {'CPU':>17}  aim: below {AIM:.0%}"]
     for orders, runs in found.items():
         times = [f"{_median(runs[kind], 'seconds'):.2f} s" for kind in KINDS]

@@ -26,13 +26,12 @@ from ecommerce_lakehouse.quality.quarantine import (
     JUDGED_BY,
     kept,
     quarantined,
-    surplus,
     with_broken_rules,
 )
-from ecommerce_lakehouse.quality.reconciliation import Account, reconciliation
+from ecommerce_lakehouse.quality.reconciliation import EntityTables, reconciliation
 from ecommerce_lakehouse.quality.rules import pipeline_rules, rules_for
 from ecommerce_lakehouse.transforms import customers, products, sales
-from ecommerce_lakehouse.transforms.ingest import CHECKS, latest_per_key, parse, to_bronze
+from ecommerce_lakehouse.transforms.ingest import CHECKS, latest_per_key, parse, superseded, to_bronze
 
 HELPERS = [*CHECKS, "raw_line", BROKEN_RULES, JUDGED_BY]
 PIPELINE = "medallion"
@@ -137,7 +136,7 @@ class _Lake:
 
     def duplicates(self) -> None:
         for entity in (ORDERS, CUSTOMER_PROFILES):
-            self._overwrite_silver(f"{entity.target}_duplicates", surplus(self._valid(entity), entity))
+            self._overwrite_silver(f"{entity.target}_duplicates", superseded(self._valid(entity), entity))
 
     def history(self) -> None:
         self._overwrite_silver(
@@ -201,20 +200,12 @@ class _Lake:
         properties = self.config.get_gold_table_properties()
         checks = quality_checks(pipeline_rules(PIPELINE, self.config), self._read)
         self._write(f"quality_checks_{PIPELINE}", checks, "overwrite", properties)
-        accounts = [
-            Account(
-                entity=entity.name,
-                drop=rules_for(f"silver_{entity.target}", self.config).drop,
-                arrived=self._read(f"bronze_{entity.name}"),
-                judged=self._read(f"silver_{entity.target}_parsed"),
-                good=self._read(f"silver_{entity.target}"),
-                quarantined=self._read(f"quarantine_{entity.target}"),
-                duplicates=self._read(f"silver_{entity.target}_duplicates"),
-            )
+        entities = [
+            EntityTables.of(entity, rules_for(f"silver_{entity.target}", self.config).drop, self._read)
             for entity in (ORDERS, CUSTOMER_PROFILES)
         ]
         table = f"quality_reconciliation_{PIPELINE}"
-        self._write(table, reconciliation(accounts), "overwrite", properties)
+        self._write(table, reconciliation(entities), "overwrite", properties)
 
     # Tables ---------------------------------------------------------------------------------------------
 

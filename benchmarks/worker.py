@@ -27,8 +27,8 @@ from lakerun.tables.storage import Storage
 
 PROJECT = Path(__file__).resolve().parents[1]
 PIPELINE = "medallion_dlt_pipeline"
-# What keeps account of every line, and the check that reads it.
-ACCOUNTS = re.compile(r"^(quarantine|quality)_|_duplicates$|^gold_data_quality_check$")
+# The tables that show where every line is, and the check that reads them.
+QUALITY_TABLES = re.compile(r"^(quarantine|quality)_|_duplicates$|^gold_data_quality_check$")
 ENVIRONMENT = "local"
 # A later batch of the generator is a day: of a hundred days it is 1 %.
 DAYS = 100
@@ -45,7 +45,7 @@ def main() -> None:
     storage = Storage.default()
     spark = get_session()
     _warm_up(spark, storage.home)
-    selection = _without_accounts(spark) if arguments.work == "bare" else Selection()
+    selection = _without_quality_tables(spark) if arguments.work == "bare" else Selection()
     ready_at, clock, cpu = time.time(), time.monotonic(), _cpu_seconds()
     if arguments.work == "generate":
         _generate(spark, get_config(ENVIRONMENT), arguments.orders)
@@ -100,12 +100,12 @@ def _pipeline() -> PipelineSpec:
     return spec
 
 
-def _without_accounts(spark: SparkSession) -> Selection:
+def _without_quality_tables(spark: SparkSession) -> Selection:
     """The pipeline's tables without quarantine, duplicates, checks and reconciliation."""
     spec = _pipeline()
     definitions = load_definitions(spec.source_files, spark, spec.root_path)
     tables = [item.name.split(".")[-1] for item in definitions.datasets.values() if item.kind != "VIEW"]
-    return Selection(refresh=tuple(name for name in tables if not ACCOUNTS.search(name)))
+    return Selection(refresh=tuple(name for name in tables if not QUALITY_TABLES.search(name)))
 
 
 def _generate(spark: SparkSession, config: LakehouseConfig, orders: int) -> None:

@@ -240,7 +240,7 @@ def test_different_rows_fail_the_benchmark_and_a_missed_aim_does_not(
     assert [line["met"] for line in document["lines"]] == [True, False, True, False, True, False]
 
 
-def test_the_overhead_is_what_the_accounts_add_to_the_run_without_them() -> None:
+def test_the_overhead_is_what_the_quality_tables_add_to_the_run_without_them() -> None:
     runs = {
         "bare": [overhead.Run(10.0, 20.0), overhead.Run(12.0, 21.0), overhead.Run(20.0, 22.0)],
         "engine": [overhead.Run(15.0, 25.0), overhead.Run(16.0, 26.0), overhead.Run(15.0, 24.0)],
@@ -254,7 +254,7 @@ def test_the_overhead_is_what_the_accounts_add_to_the_run_without_them() -> None
     assert missed.split()[-1] == "MISSED"
 
 
-def test_the_bare_pipeline_is_the_whole_one_without_the_accounts() -> None:
+def test_the_bare_pipeline_is_the_whole_one_without_the_quality_tables() -> None:
     tables = {
         "bronze_orders": False,
         "silver_orders": False,
@@ -266,4 +266,4 @@ def test_the_bare_pipeline_is_the_whole_one_without_the_accounts() -> None:
         "quality_checks_medallion": True,
         "quality_reconciliation_medallion": True,
     }
-    assert {name: bool(worker.ACCOUNTS.search(name)) for name in tables} == tables
+    assert {name: bool(worker.QUALITY_TABLES.search(name)) for name in tables} == tables

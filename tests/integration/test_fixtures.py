@@ -132,7 +132,7 @@ def test_every_line_is_in_bronze_and_in_exactly_one_place_after_it(
     assert {row["raw_line"] for row in outcome.rows(f"quarantine_{entity}")} <= set(lines)
 
 
-def test_the_books_of_every_entity_are_balanced(outcome: Outcome) -> None:
+def test_the_lines_of_every_entity_reconcile(outcome: Outcome) -> None:
     found = [
         row
         for pipeline in ("medallion", "ml_features")
@@ -196,10 +196,10 @@ def test_corrected_orders_arrive_once_whatever_runs_again(outcome: Outcome, spar
         "reason": "typed wrong",
     }
     tables = ("bronze_orders", "silver_orders_parsed", "silver_orders", "quarantine_orders")
-    books = ("silver_orders_duplicates", "quality_reconciliation_medallion")
+    checked = ("silver_orders_duplicates", "quality_reconciliation_medallion")
     for selection in (
-        Selection(refresh=(*tables, *books)),
-        Selection(refresh=books, full_refresh=tables),
+        Selection(refresh=(*tables, *checked)),
+        Selection(refresh=checked, full_refresh=tables),
     ):
         job = run_job(
             bundle.jobs["replay_quarantine"],

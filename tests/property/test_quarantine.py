@@ -16,9 +16,9 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import ORDERS
-from ecommerce_lakehouse.quality.quarantine import kept, quarantined, surplus, with_broken_rules
+from ecommerce_lakehouse.quality.quarantine import kept, quarantined, with_broken_rules
 from ecommerce_lakehouse.quality.rules import rules_for
-from ecommerce_lakehouse.transforms.ingest import latest_per_key, parse
+from ecommerce_lakehouse.transforms.ingest import latest_per_key, parse, superseded
 from tests.unit.bronze import INGESTED_AT, bronze
 
 # Spark answers in seconds: each example is a whole table of cases.
@@ -184,7 +184,7 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
         "latest": latest,
         "latest of latest": latest_per_key(latest, ORDERS),
         "latest in another order": latest_per_key(spark.createDataFrame(shuffled, RECORD_SCHEMA), ORDERS),
-        "surplus": surplus(records, ORDERS),
+        "superseded": superseded(records, ORDERS),
     }
     columns = (
         "order_id",
@@ -210,7 +210,7 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
     assert found["latest"] == Counter(newest.values())
     assert found["latest of latest"] == found["latest"]
     assert found["latest in another order"] == found["latest"]
-    assert found["surplus"] + found["latest"] == Counter(plain)
+    assert found["superseded"] + found["latest"] == Counter(plain)
 
 
 def test_the_pools_of_values_are_json() -> None:

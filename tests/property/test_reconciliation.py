@@ -10,10 +10,10 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.domain.entities import ORDERS
-from ecommerce_lakehouse.quality.quarantine import kept, quarantined, surplus, with_broken_rules
-from ecommerce_lakehouse.quality.reconciliation import Account, reconciliation
+from ecommerce_lakehouse.quality.quarantine import kept, quarantined, with_broken_rules
+from ecommerce_lakehouse.quality.reconciliation import EntityTables, reconciliation
 from ecommerce_lakehouse.quality.rules_quality import reconciliation_rules
-from ecommerce_lakehouse.transforms.ingest import latest_per_key, parse
+from ecommerce_lakehouse.transforms.ingest import latest_per_key, parse, superseded
 from tests.unit.bronze import bronze, line
 from tests.unit.shop import judged
 
@@ -39,7 +39,7 @@ BALANCED = {
     "same_reasons": True,
     "broken_rules": [],
 }
-Tamper = Callable[[Account], Account]
+Tamper = Callable[[EntityTables], EntityTables]
 
 
 def inverted(rows: DataFrame) -> DataFrame:
@@ -48,15 +48,15 @@ def inverted(rows: DataFrame) -> DataFrame:
     return rows.withColumn("broken_rules", F.array_compact(F.array(*noted)))
 
 
-def places(account: Account, judged_lines: DataFrame) -> Account:
-    """The account where the lines are divided by what is noted at them."""
+def places(tables: EntityTables, judged_lines: DataFrame) -> EntityTables:
+    """The tables after the lines are divided by the reasons that are noted at them."""
     valid = kept(judged_lines)
     return replace(
-        account,
+        tables,
         judged=judged_lines,
         good=latest_per_key(valid, ORDERS),
         quarantined=quarantined(judged_lines),
-        duplicates=surplus(valid, ORDERS),
+        duplicates=superseded(valid, ORDERS),
     )
 
 
@@ -155,7 +155,7 @@ TAMPERED: dict[str, tuple[Tamper, set[str]]] = {
         {"every_line_counted", "every_line_in_one_place"},
     ),
     "nothing has arrived": (
-        lambda it: Account(
+        lambda it: EntityTables(
             it.entity,
             it.drop,
             *[table.limit(0) for table in (it.arrived, it.judged, it.good, it.quarantined, it.duplicates)],
@@ -168,8 +168,8 @@ TAMPERED: dict[str, tuple[Tamper, set[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def books(spark: SparkSession) -> dict[str, Row]:
-    """The books of every case, in one job."""
+def reconciled(spark: SparkSession) -> dict[str, Row]:
+    """The reconciliation of every case, in one job."""
 
     def stored(rows: DataFrame) -> DataFrame:
         return spark.createDataFrame(rows.collect(), rows.schema).coalesce(1)
@@ -178,34 +178,34 @@ def books(spark: SparkSession) -> dict[str, Row]:
     numbered = bronze(spark, [raw for _, raw in LINES])
     arrived = stored(numbered.withColumn("source_file", files[F.col("source_file").cast("int")]))
     parsed = stored(with_broken_rules(parse(arrived, ORDERS), DROP))
-    plain = places(Account("", DROP, arrived, parsed, parsed, parsed, parsed), parsed)
-    account = replace(
+    plain = places(EntityTables("", DROP, arrived, parsed, parsed, parsed, parsed), parsed)
+    tables = replace(
         plain,
         good=stored(plain.good),
         quarantined=stored(plain.quarantined),
         duplicates=stored(plain.duplicates),
     )
-    accounts = [tamper(replace(account, entity=name)) for name, (tamper, _) in TAMPERED.items()]
-    rows = judged(reconciliation(accounts), reconciliation_rules()).collect()
+    entities = [tamper(replace(tables, entity=name)) for name, (tamper, _) in TAMPERED.items()]
+    rows = judged(reconciliation(entities), reconciliation_rules()).collect()
     return {row.entity: row for row in rows}
 
 
-def test_every_line_is_good_quarantined_or_a_duplicate(books: dict[str, Row]) -> None:
-    assert books["as they are"].asDict() == {"entity": "as they are"} | BALANCED
+def test_every_line_is_good_quarantined_or_a_duplicate(reconciled: dict[str, Row]) -> None:
+    assert reconciled["as they are"].asDict() == {"entity": "as they are"} | BALANCED
 
 
-def test_an_entity_of_which_nothing_arrived_has_its_row(books: dict[str, Row]) -> None:
-    row = books["nothing has arrived"]
+def test_an_entity_of_which_nothing_arrived_has_its_row(reconciled: dict[str, Row]) -> None:
+    row = reconciled["nothing has arrived"]
     assert (row.input, row.good, row.quarantined, row.duplicates, row.difference) == (0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("case", TAMPERED)
-def test_what_is_done_to_the_tables_is_seen(books: dict[str, Row], case: str) -> None:
-    assert set(books[case].broken_rules) == TAMPERED[case][1]
+def test_what_is_done_to_the_tables_is_seen(reconciled: dict[str, Row], case: str) -> None:
+    assert set(reconciled[case].broken_rules) == TAMPERED[case][1]
 
 
-def test_lines_of_a_rule_that_was_not_asked_are_counted(books: dict[str, Row]) -> None:
+def test_lines_of_a_rule_that_was_not_asked_are_counted(reconciled: dict[str, Row]) -> None:
     # One line breaks valid_json; without the mark it still breaks the other two.
-    assert books["a rule is never asked"].misjudged == 1
-    assert books["the rules are inverted"].misjudged == 10
-    assert books["all reasons are lost"].without_reason == 3
+    assert reconciled["a rule is never asked"].misjudged == 1
+    assert reconciled["the rules are inverted"].misjudged == 10
+    assert reconciled["all reasons are lost"].without_reason == 3

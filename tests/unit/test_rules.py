@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.domain.entities import ENTITIES
+from ecommerce_lakehouse.quality.determinism import nondeterminism
 from ecommerce_lakehouse.quality.rule import DatasetRule, Rule, RuleError, RuleSet, Tolerance, Unique
 from ecommerce_lakehouse.quality.rules import (
     PIPELINES,
@@ -21,7 +22,6 @@ from ecommerce_lakehouse.quality.rules import (
     rules_for,
     tolerating_problems,
 )
-from ecommerce_lakehouse.quality.steady import unsteady
 from ecommerce_lakehouse.transforms.ingest import parse
 from tests.unit.bronze import bronze, line
 from tests.unit.shop import judged
@@ -97,7 +97,7 @@ def test_rules_are_offered_by_their_consequence() -> None:
     ],
 )
 def test_a_constraint_that_reads_the_clock_or_chance_is_refused(constraint: str) -> None:
-    assert unsteady(constraint) != []
+    assert nondeterminism(constraint) != []
     rules = RuleSet((Rule("late", constraint, "warn", "A reason of some length"),), owner="a team")
     assert [problem for _, problem in rules.problems("shop")] != []
 
@@ -117,7 +117,7 @@ def test_a_constraint_that_reads_the_clock_or_chance_is_refused(constraint: str)
     ],
 )
 def test_a_constraint_over_its_row_alone_is_taken(constraint: str) -> None:
-    assert unsteady(constraint) == []
+    assert nondeterminism(constraint) == []
 
 
 def test_the_registry_has_no_problem() -> None:

@@ -1,4 +1,4 @@
-"""A webhook hears of each failing check once, from a receiver that really answers."""
+"""A webhook is notified of each failing check once, tested with a real receiver."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
+from ecommerce_lakehouse.config.files import write_whole
 from ecommerce_lakehouse.observability import health as health_command
 from ecommerce_lakehouse.observability.health_checks import Check, Health, Verdict
-from ecommerce_lakehouse.observability.webhook import Told, notify_webhook
+from ecommerce_lakehouse.observability.webhook import Notified, notify_webhook
 from lakerun.tables.storage import Storage
 from tests.unit.health_data import Log
 
@@ -37,7 +38,7 @@ class Receiver:
     identities: list[str] = field(default_factory=list)
     requests: int = 0
 
-    def told(self) -> list[tuple[str, str]]:
+    def notified(self) -> list[tuple[str, str]]:
         return [(message["key"], message["status"]) for message in self.heard]
 
 
@@ -81,17 +82,17 @@ def state(hours: int = 0, **verdicts: Verdict) -> Health:
     return Health("local", NOON + timedelta(hours=hours), 7, tuple(checks))
 
 
-def tell(health: Health, config: LakehouseConfig, receiver: Receiver) -> Told:
+def notify(health: Health, config: LakehouseConfig, receiver: Receiver) -> Notified:
     return notify_webhook(health, config, SecretStr(receiver.url), QUICK)
 
 
-def test_a_failing_check_is_told_once_and_its_recovery_once(
+def test_a_failing_check_is_notified_once_and_its_recovery_once(
     config: LakehouseConfig, receiver: Receiver
 ) -> None:
     for hours, verdict in enumerate(("ok", "failed", "failed", "no data", "failed", "ok", "ok", "failed")):
-        tell(state(hours, orders=verdict), config, receiver)  # type: ignore[arg-type]
+        notify(state(hours, orders=verdict), config, receiver)  # type: ignore[arg-type]
     freshness = "freshness of orders"
-    assert receiver.told() == [(freshness, "firing"), (freshness, "resolved"), (freshness, "firing")]
+    assert receiver.notified() == [(freshness, "firing"), (freshness, "resolved"), (freshness, "firing")]
     assert [message["since"] for message in receiver.heard] == [
         "2024-03-01T13:00:00+00:00",
         "2024-03-01T13:00:00+00:00",
@@ -101,20 +102,23 @@ def test_a_failing_check_is_told_once_and_its_recovery_once(
     assert len(set(receiver.identities)) == 3
 
 
-def test_each_check_is_told_for_itself_and_one_that_is_gone_is_over(
+def test_each_check_is_notified_separately_and_one_that_is_gone_is_resolved(
     config: LakehouseConfig, receiver: Receiver
 ) -> None:
-    assert tell(state(orders="failed", customers="failed"), config, receiver) == Told(2, 0)
-    assert tell(state(1, orders="failed", returns="failed"), config, receiver) == Told(2, 0)
-    assert receiver.told()[2:] == [("freshness of returns", "firing"), ("freshness of customers", "resolved")]
+    assert notify(state(orders="failed", customers="failed"), config, receiver) == Notified(2, 0)
+    assert notify(state(1, orders="failed", returns="failed"), config, receiver) == Notified(2, 0)
+    assert receiver.notified()[2:] == [
+        ("freshness of returns", "firing"),
+        ("freshness of customers", "resolved"),
+    ]
 
 
-def test_what_did_not_arrive_is_told_by_the_next_check_with_the_same_identity(
+def test_what_did_not_arrive_is_sent_by_the_next_check_with_the_same_identity(
     config: LakehouseConfig, receiver: Receiver
 ) -> None:
     receiver.answers = [503, 503, 503]
-    assert tell(state(orders="failed"), config, receiver) == Told(0, 1, "it answered 503")
-    assert tell(state(5, orders="failed"), config, receiver) == Told(1, 0)
+    assert notify(state(orders="failed"), config, receiver) == Notified(0, 1, "it answered 503")
+    assert notify(state(5, orders="failed"), config, receiver) == Notified(1, 0)
     assert receiver.heard[0]["since"] == NOON.isoformat()
     assert receiver.requests == 4
 
@@ -127,26 +131,36 @@ def test_a_process_killed_after_a_message_arrived_sends_it_again_as_the_same(
 
     def killed(self: Path, target: Path) -> Path:
         moves.append(self)
-        if len(moves) == 2:  # the first notes what is to be told
+        if len(moves) == 2:  # the first notes what is to be sent
             raise KeyboardInterrupt
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        tell(state(orders="failed"), config, receiver)
+        notify(state(orders="failed"), config, receiver)
     monkeypatch.undo()
-    tell(state(1, orders="failed"), config, receiver)
+    notify(state(1, orders="failed"), config, receiver)
     assert len(receiver.identities) == 2
     assert len(set(receiver.identities)) == 1
+
+
+def test_a_file_of_an_earlier_version_is_read(config: LakehouseConfig, receiver: Receiver) -> None:
+    since = {"since": NOON.isoformat(), "told": True}
+    write_whole(
+        Path(config.volume_path) / "alerts" / "local.json", json.dumps({"freshness of orders": since})
+    )
+    assert notify(state(1, orders="failed"), config, receiver) == Notified(0, 0)
+    assert notify(state(2, orders="ok"), config, receiver) == Notified(1, 0)
+    assert receiver.notified() == [("freshness of orders", "resolved")]
 
 
 def test_an_alert_that_nobody_heard_of_and_that_is_over_is_dropped(
     config: LakehouseConfig, receiver: Receiver
 ) -> None:
     receiver.answers = [404]
-    assert tell(state(orders="failed"), config, receiver) == Told(0, 1, "it answered 404")
+    assert notify(state(orders="failed"), config, receiver) == Notified(0, 1, "it answered 404")
     assert receiver.requests == 1  # a refusal is not tried again
-    assert tell(state(1, orders="ok"), config, receiver) == Told(0, 0)
+    assert notify(state(1, orders="ok"), config, receiver) == Notified(0, 0)
     assert receiver.heard == []
 
 
@@ -161,11 +175,11 @@ def test_an_alert_that_nobody_heard_of_and_that_is_over_is_dropped(
 def test_a_webhook_that_is_down_or_wrong_harms_nothing_and_its_address_is_not_shown(
     config: LakehouseConfig, url: str, problem: str
 ) -> None:
-    told = notify_webhook(state(orders="failed"), config, SecretStr(url), QUICK)
-    assert told == Told(0, 1, problem)
+    outcome = notify_webhook(state(orders="failed"), config, SecretStr(url), QUICK)
+    assert outcome == Notified(0, 1, problem)
 
 
-def test_the_health_command_tells_the_webhook_that_the_environment_names(
+def test_the_health_command_notifies_the_webhook_that_the_environment_names(
     home: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log, start = Log("shop"), datetime.now(UTC) - timedelta(hours=1)
@@ -173,10 +187,10 @@ def test_the_health_command_tells_the_webhook_that_the_environment_names(
     log.write(Storage(home))
     monkeypatch.setenv("ALERT_WEBHOOK_URL", receiver.url)
     result = CliRunner().invoke(command_line(), ["health", "--json"])
-    assert (result.exit_code, result.stderr) == (1, "The webhook was told of 1 changes.\n")
+    assert (result.exit_code, result.stderr) == (1, "The webhook was notified of 1 change.\n")
     assert json.loads(result.stdout)["healthy"] is False
     with pytest.raises(SystemExit):  # the daily job's entry point, on the same state
         health_command.main(["--environment", "local"])
     health_command.main(["--environment", "local", "--report"])
-    assert receiver.told() == [("success rate", "firing")]
+    assert receiver.notified() == [("success rate", "firing")]
     assert "token-3f1c" not in result.output + "".join(capsys.readouterr())

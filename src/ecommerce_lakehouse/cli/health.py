@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Check success rate, expectations, freshness, latency and cost; exit code 1 if one misses its target.
 
-    The webhook that ALERT_WEBHOOK_URL names is told of each check that starts to fail, and of its recovery.
+    The webhook that ALERT_WEBHOOK_URL names is notified when a check starts to fail and when it recovers.
     """
     from rich.markup import escape
 

@@ -67,7 +67,7 @@ def try_out(
     from dataclasses import asdict
 
     from ecommerce_lakehouse.config import get_config
-    from ecommerce_lakehouse.quality.witnesses import try_rules
+    from ecommerce_lakehouse.quality.rule_tests import run_rule_tests
     from lakerun.cli.output import console, new_table, print_json
     from lakerun.cli.quiet import output_to
     from lakerun.errors import FAILED
@@ -79,7 +79,7 @@ def try_out(
     out = console()  # made before the output is redirected
     log = Storage.default().log_path("quality")
     with output_to(log):
-        tested = try_rules(get_session(log), rule_sets)
+        tested = run_rule_tests(get_session(log), rule_sets)
     bad = [item for item in tested if item.problem]
     if as_json:
         print_json([asdict(item) | {"passed": not item.problem} for item in tested])

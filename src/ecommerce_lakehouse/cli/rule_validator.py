@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.quality.checks import has_checks
+from ecommerce_lakehouse.quality.determinism import nondeterminism
 from ecommerce_lakehouse.quality.rule import AnyRule, Check, Freshness, References, RowCount, Unique
 from ecommerce_lakehouse.quality.rules import (
     datasets_with_rules,
@@ -14,7 +15,6 @@ from ecommerce_lakehouse.quality.rules import (
     rules_for,
     tolerating_problems,
 )
-from ecommerce_lakehouse.quality.steady import unsteady
 from lakerun.errors import UnknownNameError, closest_first
 from lakerun.plugins import Problem
 
@@ -39,7 +39,7 @@ class RegistryValidator:
         return None
 
     def nondeterminism(self, constraint: str) -> Iterable[str]:
-        return unsteady(constraint)
+        return nondeterminism(constraint)
 
     def table_problems(self, columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
         yield from self._rules_of_nothing(columns)

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Check an environment's health, print every figure, and exit with 1 where one misses its target.
 
     `argv` defaults to the process's arguments. With `--report` the exit code is 0 whatever the verdicts, and
-    no webhook is told.
+    no webhook is notified.
     Raises SystemExit with code 2, after one line on standard error, for a wrong argument or setting, or where
     there is no event log.
     """
@@ -69,20 +69,21 @@ def current_health(config: LakehouseConfig, days: int | None = None) -> Health:
 
 
 def alert(health: Health, config: LakehouseConfig) -> str:
-    """Tell the webhook, where there is one, of what fails now and of what is well again.
+    """Notify the webhook, where there is one, of checks that have started to fail or have recovered.
 
-    Returns one line that says what was told or why not; empty where there was nothing to tell.
+    Returns one line that says what was sent or why not; empty if there was nothing to send.
     """
     try:
         url = secret_of(lakehouse_of(config), "ALERT_WEBHOOK_URL", config.alert_webhook_key)
     except SecretError as error:
-        return f"The webhook was not told: {error}."
+        return f"The webhook was not notified: {error}."
     if url is None:
         return ""
-    told = notify_webhook(health, config, url)
-    if told.unsent:
-        return f"The webhook was not told of {told.unsent} changes: {told.problem}. The next check tells it."
-    return f"The webhook was told of {told.sent} changes." if told.sent else ""
+    outcome = notify_webhook(health, config, url)
+    if outcome.unsent:
+        changes = _changes(outcome.unsent)
+        return f"The webhook was not notified of {changes}: {outcome.problem}. The next check tries again."
+    return f"The webhook was notified of {_changes(outcome.sent)}." if outcome.sent else ""
 
 
 def as_json(health: Health) -> dict[str, Any]:
@@ -119,6 +120,10 @@ def summary(health: Health) -> str:
         return f"healthy: {len(health.checks)} checks over {period}"
     names = ", ".join(f"{check.name} of {check.subject}" if check.subject else check.name for check in failed)
     return f"unhealthy: {len(failed)} of {len(health.checks)} checks over {period} failed: {names}"
+
+
+def _changes(number: int) -> str:
+    return f"{number} change{'' if number == 1 else 's'}"
 
 
 def _amount(value: float | None, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""Tells a webhook of a check that starts to fail and of its recovery, each once: `notify_webhook`."""
+"""Notifies a webhook when a check starts to fail and when it recovers, once each: `notify_webhook`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.files import write_whole
@@ -27,8 +27,8 @@ PAUSES_SECONDS = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
-class Told:
-    """How many messages arrived, and why the others did not: one line, without the address."""
+class Notified:
+    """How many messages arrived, how many did not, and why: one line, without the address."""
 
     sent: int
     unsent: int
@@ -36,12 +36,13 @@ class Told:
 
 
 class _Alert(BaseModel):
-    """A check that fails: since when, and whether the webhook knows."""
+    """A check that fails: since when, and whether the webhook was notified."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     since: datetime
-    told: bool
+    # Files of earlier versions call it `told`.
+    notified: bool = Field(validation_alias=AliasChoices("notified", "told"))
 
 
 _ALERTS = TypeAdapter(dict[str, _Alert])
@@ -49,37 +50,37 @@ _ALERTS = TypeAdapter(dict[str, _Alert])
 
 def notify_webhook(
     health: Health, config: LakehouseConfig, url: SecretStr, pauses: Sequence[float] = PAUSES_SECONDS
-) -> Told:
-    """POST one JSON message for each check that fails since now, and for each that fails no more.
+) -> Notified:
+    """POST one JSON message for each check that has started to fail, and for each that has recovered.
 
     A message has `text` (which chat services show), `status` (firing, resolved), `environment`, `key` (the
-    check, and its dataset), `since`, and the check's own fields. What was told is kept beside the volume's
+    check, and its dataset), `since`, and the check's own fields. What was sent is noted beside the volume's
     data, in `alerts/<environment>.json`: a process killed after a message arrived sends it again, with the
-    same `Idempotency-Key`. What does not arrive is told by the next check. Never raises for a webhook that
-    is down, slow or wrong.
+    same `Idempotency-Key`. The next check sends what did not arrive. Never raises for a webhook that is down,
+    slow or wrong.
     """
     file = Path(config.volume_path) / "alerts" / f"{health.environment}.json"
     before = _read(file)
     checks = {_key(check): check for check in health.checks}
     failing = {key for key, check in checks.items() if check.verdict == "failed"}
-    # A check without data is neither failing nor well.
+    # A check without data neither fails nor recovers.
     well = {key for key in before if key not in checks or checks[key].verdict == "ok"}
-    alerts = {key: alert for key, alert in before.items() if alert.told or key not in well}
-    alerts |= {key: _Alert(since=health.now, told=False) for key in failing if key not in alerts}
+    alerts = {key: alert for key, alert in before.items() if alert.notified or key not in well}
+    alerts |= {key: _Alert(since=health.now, notified=False) for key in failing if key not in alerts}
     if alerts != before:
         _write(file, alerts)
-    messages = [(key, "firing") for key in sorted(failing) if not alerts[key].told]
+    messages = [(key, "firing") for key in sorted(failing) if not alerts[key].notified]
     messages += [(key, "resolved") for key in sorted(well) if key in alerts]
     for number, (key, status) in enumerate(messages):
         problem = _post(_message(health, key, status, checks.get(key), alerts[key].since), url, pauses)
         if problem:
-            return Told(number, len(messages) - number, problem)
+            return Notified(number, len(messages) - number, problem)
         if status == "firing":
-            alerts[key] = alerts[key].model_copy(update={"told": True})
+            alerts[key] = alerts[key].model_copy(update={"notified": True})
         else:
             del alerts[key]
         _write(file, alerts)
-    return Told(len(messages), 0)
+    return Notified(len(messages), 0)
 
 
 def _message(health: Health, key: str, status: str, check: Check | None, since: datetime) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _key(check: Check) -> str:
 
 
 def _read(file: Path) -> dict[str, _Alert]:
-    # What cannot be read is told anew rather than never.
+    # After an unreadable file everything that fails is sent again, rather than never.
     with suppress(OSError, ValidationError):
         return _ALERTS.validate_json(file.read_bytes())
     return {}

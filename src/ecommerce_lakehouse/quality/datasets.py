@@ -30,12 +30,18 @@ from ecommerce_lakehouse.quality.quarantine import (
     JUDGED_BY,
     kept,
     quarantined,
-    surplus,
     with_broken_rules,
 )
-from ecommerce_lakehouse.quality.reconciliation import Account, reconciliation
+from ecommerce_lakehouse.quality.reconciliation import EntityTables, reconciliation
 from ecommerce_lakehouse.quality.rules import pipeline_rules, rules_for
-from ecommerce_lakehouse.transforms.ingest import CHECKS, latest_per_key, parse, sequence, to_bronze
+from ecommerce_lakehouse.transforms.ingest import (
+    CHECKS,
+    latest_per_key,
+    parse,
+    sequence,
+    superseded,
+    to_bronze,
+)
 
 # Databricks' module, and the engine's, have more than open-source Spark's type hints know.
 dp: Any = pipelines
@@ -116,7 +122,7 @@ def declare_silver(
     @expect_rules(rules_for(f"silver_{entity.target}_duplicates", config))
     def duplicates() -> DataFrame:
         valid = kept(SparkSession.active().read.table(parsed)).drop(*HELPERS)
-        return surplus(valid, entity)
+        return superseded(valid, entity)
 
     if history:
         _declare_history(entity, config, parsed)
@@ -168,7 +174,7 @@ def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: li
     )
     @expect_rules(rules_for(f"silver_{entity.target}_duplicates", config))
     def duplicates() -> DataFrame:
-        return surplus(kept(SparkSession.active().read.table(parsed)).drop(*HELPERS), entity)
+        return superseded(kept(SparkSession.active().read.table(parsed)).drop(*HELPERS), entity)
 
 
 def declare_quality(pipeline: str, entities: Sequence[Entity], config: LakehouseConfig) -> None:
@@ -190,19 +196,16 @@ def declare_quality(pipeline: str, entities: Sequence[Entity], config: Lakehouse
     )
     @expect_rules(rules_for(f"quality_reconciliation_{pipeline}", config))
     def places_of_lines() -> DataFrame:
-        return reconciliation([_account(entity, config) for entity in entities])
-
-
-def _account(entity: Entity, config: LakehouseConfig) -> Account:
-    return Account(
-        entity=entity.name,
-        drop=rules_for(f"silver_{entity.target}", config).drop,
-        arrived=_table(f"bronze_{entity.name}", config),
-        judged=_table(f"silver_{entity.target}_parsed", config),
-        good=_table(f"silver_{entity.target}", config),
-        quarantined=_table(f"quarantine_{entity.target}", config),
-        duplicates=_table(f"silver_{entity.target}_duplicates", config),
-    )
+        return reconciliation(
+            [
+                EntityTables.of(
+                    entity,
+                    rules_for(f"silver_{entity.target}", config).drop,
+                    lambda dataset: _table(dataset, config),
+                )
+                for entity in entities
+            ]
+        )
 
 
 def _table(dataset: str, config: LakehouseConfig) -> DataFrame:

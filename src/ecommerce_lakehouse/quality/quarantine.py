@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from ecommerce_lakehouse.domain.entities import Entity
-from ecommerce_lakehouse.transforms.ingest import PROVENANCE, sequence
+from ecommerce_lakehouse.transforms.ingest import PROVENANCE
 
 BROKEN_RULES = "broken_rules"
 JUDGED_BY = "judged_by"
@@ -53,20 +52,4 @@ def quarantined(checked: DataFrame) -> DataFrame:
         "line_hash",
         *PROVENANCE,
         BROKEN_RULES,
-    )
-
-
-def surplus(valid: DataFrame, entity: Entity) -> DataFrame:
-    """Valid records that are not the one kept for their key, found among the rows themselves.
-
-    Out: the columns of `valid`, one row per surplus record; ties beyond the sequence leave exactly one out.
-    """
-    repeated = valid.groupBy(entity.key).count().where("count > 1").select(entity.key)
-    newest_first = Window.partitionBy(entity.key).orderBy(sequence(entity).desc())
-    return (
-        valid.join(repeated, entity.key, "leftsemi")
-        .withColumn("_rank", F.row_number().over(newest_first))
-        .where("_rank > 1")
-        .drop("_rank")
-        .select(*valid.columns)
     )

@@ -7,19 +7,20 @@ a chance of about one in 2^64. One pass over each table, no join.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from ecommerce_lakehouse.domain.entities import Entity
 from ecommerce_lakehouse.quality.quarantine import BROKEN_RULES, JUDGED_BY, fingerprint
 from ecommerce_lakehouse.transforms.ingest import line_hash
 
 
 @dataclass(frozen=True)
-class Account:
+class EntityTables:
     """The tables between which an entity's lines are divided, and the rules (`drop`) that divide them.
 
     `arrived` is bronze, `judged` every line with the rules that it breaks, `good`, `quarantined` and
@@ -34,8 +35,21 @@ class Account:
     quarantined: DataFrame
     duplicates: DataFrame
 
+    @classmethod
+    def of(cls, entity: Entity, drop: Mapping[str, str], read: Callable[[str], DataFrame]) -> EntityTables:
+        """The tables of an entity; `read` gives a dataset's table by its `<layer>_<entity>` name."""
+        return cls(
+            entity=entity.name,
+            drop=drop,
+            arrived=read(f"bronze_{entity.name}"),
+            judged=read(f"silver_{entity.target}_parsed"),
+            good=read(f"silver_{entity.target}"),
+            quarantined=read(f"quarantine_{entity.target}"),
+            duplicates=read(f"silver_{entity.target}_duplicates"),
+        )
 
-def reconciliation(accounts: Sequence[Account]) -> DataFrame:
+
+def reconciliation(entities: Sequence[EntityTables]) -> DataFrame:
     """One row per entity, each place counted on its own.
 
     Out: `entity` STRING; `input`, `good`, `quarantined`, `duplicates` BIGINT, rows of each, NULLs included;
@@ -45,7 +59,7 @@ def reconciliation(accounts: Sequence[Account]) -> DataFrame:
     quarantined lines without one; `same_reasons` BOOLEAN: quarantine holds exactly the lines for which a
     reason was noted, with exactly these reasons. Sums overflow beyond 2^31 lines of an entity.
     """
-    rows = reduce(DataFrame.union, [part for account in accounts for part in _parts(account)])
+    rows = reduce(DataFrame.union, [part for tables in entities for part in _parts(tables)])
     counts = rows.groupBy("entity").agg(
         *[_count(place).alias(name) for place, name in COUNTED.items()],
         _balanced("line", plus=("arrived",), minus=("good", "quarantined", "duplicates")).alias("same_lines"),
@@ -68,17 +82,17 @@ def reconciliation(accounts: Sequence[Account]) -> DataFrame:
 COUNTED = {"arrived": "input", "good": "good", "quarantined": "quarantined", "duplicates": "duplicates"}
 
 
-def _parts(account: Account) -> list[DataFrame]:
+def _parts(tables: EntityTables) -> list[DataFrame]:
     """Every table's rows in one shape: `entity`, `place`, `line`, `reasons`, `misjudged`."""
     stored = F.xxhash64("source_file", "line_hash")
     reasons = F.when(F.size(BROKEN_RULES) > 0, F.xxhash64("source_file", "line_hash", BROKEN_RULES))
     nothing = F.lit(None).cast("bigint")
-    now = F.col(JUDGED_BY).eqNullSafe(F.lit(fingerprint(account.drop)))
-    misjudged = now & ~F.col(BROKEN_RULES).eqNullSafe(_broken(account.drop))
+    now = F.col(JUDGED_BY).eqNullSafe(F.lit(fingerprint(tables.drop)))
+    misjudged = now & ~F.col(BROKEN_RULES).eqNullSafe(_broken(tables.drop))
 
     def part(rows: DataFrame, place: str, line: Column, why: Column, wrong: Column) -> DataFrame:
         return rows.select(
-            F.lit(account.entity).alias("entity"),
+            F.lit(tables.entity).alias("entity"),
             F.lit(place).alias("place"),
             line.alias("line"),
             why.alias("reasons"),
@@ -88,12 +102,12 @@ def _parts(account: Account) -> list[DataFrame]:
     no = F.lit(False)
     return [
         # So that an entity of which nothing has arrived has a row as well.
-        part(account.arrived.sparkSession.range(1), "none", nothing, nothing, no),
-        part(account.arrived, "arrived", F.xxhash64(F.col("source_file"), line_hash()), nothing, no),
-        part(account.judged, "judged", nothing, reasons, misjudged),
-        part(account.good, "good", stored, nothing, no),
-        part(account.quarantined, "quarantined", stored, reasons, no),
-        part(account.duplicates, "duplicates", stored, nothing, no),
+        part(tables.arrived.sparkSession.range(1), "none", nothing, nothing, no),
+        part(tables.arrived, "arrived", F.xxhash64(F.col("source_file"), line_hash()), nothing, no),
+        part(tables.judged, "judged", nothing, reasons, misjudged),
+        part(tables.good, "good", stored, nothing, no),
+        part(tables.quarantined, "quarantined", stored, reasons, no),
+        part(tables.duplicates, "duplicates", stored, nothing, no),
     ]
 
 

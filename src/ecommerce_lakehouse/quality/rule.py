@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ecommerce_lakehouse.quality.steady import unsteady
+from ecommerce_lakehouse.quality.determinism import nondeterminism
 
 Severity = Literal["warn", "drop", "fail"]
 SEVERITIES = ("warn", "drop", "fail")
@@ -209,12 +209,12 @@ def _problems(rule: AnyRule) -> Iterator[str]:
     if rule.tolerance is not None and not rule.tolerance.is_valid:
         yield "a tolerance is a number of rows or a share of them, 0 to 1"
     if isinstance(rule, Rule):
-        for found in unsteady(rule.constraint):
+        for found in nondeterminism(rule.constraint):
             yield f"'{found}' depends on more than the row; compare with the row's ingested_at"
 
 
 # Modules in which functions make rules for others: the rule is written where they are called.
-_MAKERS = {str(Path(__file__).with_name(name)) for name in ("rule.py", "phrases.py")} | {"<string>"}
+_MAKERS = {str(Path(__file__).with_name(name)) for name in ("rule.py", "rule_builders.py")} | {"<string>"}
 
 
 def _written_at() -> str:

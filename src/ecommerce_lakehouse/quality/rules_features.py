@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ecommerce_lakehouse.quality.phrases import rule, warn
 from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Rule, RuleSet, Unique
+from ecommerce_lakehouse.quality.rule_builders import rule, warn
 
 OWNER = "machine learning"
 SHARES = "Shares of one whole sum to 1"

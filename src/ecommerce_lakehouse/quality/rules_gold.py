@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ecommerce_lakehouse.quality.phrases import known, named, rule, warn, within
 from ecommerce_lakehouse.quality.rule import DatasetRule, Rule, RuleSet, Unique
+from ecommerce_lakehouse.quality.rule_builders import known, named, rule, warn, within
 
 SALES, MARKETING, PRODUCTS = "sales analytics", "marketing", "product management"
 PLATFORM = "data platform"

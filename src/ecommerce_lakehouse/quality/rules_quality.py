@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ecommerce_lakehouse.quality.phrases import rule, warn
 from ecommerce_lakehouse.quality.rule import RuleSet
+from ecommerce_lakehouse.quality.rule_builders import rule, warn
 
 OWNER = "data platform"
 

@@ -14,16 +14,6 @@ from ecommerce_lakehouse.domain.entities import (
     ORDERS,
     Entity,
 )
-from ecommerce_lakehouse.quality.phrases import (
-    EXAMPLE_INGESTED_AT,
-    dated,
-    known,
-    not_future,
-    one_of,
-    present,
-    rule,
-    warn,
-)
 from ecommerce_lakehouse.quality.rule import (
     DatasetRule,
     Example,
@@ -34,6 +24,16 @@ from ecommerce_lakehouse.quality.rule import (
     RuleSet,
     Tolerance,
     Unique,
+)
+from ecommerce_lakehouse.quality.rule_builders import (
+    EXAMPLE_INGESTED_AT,
+    dated,
+    known,
+    not_future,
+    one_of,
+    present,
+    rule,
+    warn,
 )
 
 DAY = 86_400  # seconds

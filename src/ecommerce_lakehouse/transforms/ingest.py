@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.domain.entities import Entity, SourceField
@@ -68,10 +68,28 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
 
 
 def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:
-    """One row per key: the greatest by `sequence`. The batch form of what auto CDC keeps."""
+    """One row per key: the greatest by `sequence`. The batch form of what auto CDC keeps.
+
+    With `superseded` it divides the records: each is in exactly one of the two.
+    """
     columns = records.columns
     newest = F.max_by(F.struct(*columns), sequence(entity)).alias("newest")
     return records.groupBy(entity.key).agg(newest).select("newest.*")
+
+
+def superseded(records: DataFrame, entity: Entity) -> DataFrame:
+    """The records that are not the one `latest_per_key` keeps; columns as in `records`.
+
+    Of records that are equal in `sequence` all but one are superseded.
+    """
+    repeated = records.groupBy(entity.key).count().where("count > 1").select(entity.key)
+    newest_first = Window.partitionBy(entity.key).orderBy(sequence(entity).desc())
+    return (
+        records.join(repeated, entity.key, "leftsemi")
+        .withColumn("_rank", F.row_number().over(newest_first))
+        .where("_rank > 1")
+        .select(*records.columns)
+    )
 
 
 def sequence(entity: Entity) -> Column:

@@ -1,4 +1,4 @@
-"""Whether a constraint depends on its row alone: `unsteady` names what in it does not.
+"""Whether a constraint depends on its row alone: `nondeterminism` names what in it does not.
 
 Without Spark or a parser, so that a rule is refused wherever it is declared. `lakehouse validate` asks
 Spark's analyser as well.
@@ -32,7 +32,7 @@ QUOTED_NAME = re.compile(r"`[^`]*`")
 WORD = re.compile(r"(\.\s*|(?<!\w))([A-Za-z_]\w*)\s*(\()?")
 
 
-def unsteady(constraint: str) -> list[str]:
+def nondeterminism(constraint: str) -> list[str]:
     """What in a SQL expression is not its row's alone, as written; empty for a steady one."""
     found = [match.group(0) for match in MOMENTS.finditer(constraint)]
     code = LITERAL.sub("''", constraint)

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.quality.rule import DatasetRule, Example, RowCount, Rule, RuleSet, Unique
+from ecommerce_lakehouse.quality.rule_tests import run_rule_tests
 from ecommerce_lakehouse.quality.rules import PIPELINES, datasets_with_rules, rules_for
-from ecommerce_lakehouse.quality.witnesses import try_rules
 
 WHY = "A reason of some length"
 
@@ -44,7 +44,7 @@ SHOP = RuleSet(
 
 
 def test_every_kind_of_useless_rule_is_found(spark: SparkSession) -> None:
-    found = {item.rule: item.problem for item in try_rules(spark, {"shop": SHOP})}
+    found = {item.rule: item.problem for item in run_rule_tests(spark, {"shop": SHOP})}
     assert {name for name, problem in found.items() if not problem} == {
         "fine",
         "one_row_per_key",
@@ -83,7 +83,7 @@ def test_a_useless_rule_fails_the_command(
     assert result.exit_code == 1
     assert "never_broken" in result.stdout
     assert "1 rule failed" in result.stdout
-    assert "test_witnesses.py:" in result.stdout
+    assert "test_rule_tests.py:" in result.stdout
 
 
 def test_the_list_says_what_is_asked_and_of_whom() -> None:

@@ -1,4 +1,4 @@
-"""The books in a pipeline: an update that would lose, double or misplace a line fails and says so."""
+"""Reconciliation in a pipeline: an update that would lose, double or misplace a line fails and says so."""
 
 from __future__ import annotations
 
@@ -67,16 +67,16 @@ def inverted(rows: DataFrame, rules: dict[str, str]) -> DataFrame:
     return noted.withColumn(quarantine.JUDGED_BY, F.lit(quarantine.fingerprint(rules)))
 
 
-def test_an_update_whose_books_are_not_balanced_fails(
+def test_an_update_that_does_not_reconcile_fails(
     spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An inverted predicate, lost duplicates, lost quarantine: tests/property has each of them alone."""
     monkeypatch.setattr(datasets, "with_broken_rules", inverted)
-    monkeypatch.setattr(datasets, "surplus", lambda valid, entity: valid.limit(0))
+    monkeypatch.setattr(datasets, "superseded", lambda valid, entity: valid.limit(0))
     monkeypatch.setattr(datasets, "quarantined", lambda rows: quarantine.quarantined(rows).limit(0))
     result = update(home)
     assert result.state == "FAILED"
-    books = "quality_reconciliation_order_analytics"
-    assert dataset(result, books).status == "FAILED"
-    broken = failed(result, books)
+    name = "quality_reconciliation_order_analytics"
+    assert dataset(result, name).status == "FAILED"
+    broken = failed(result, name)
     assert (broken["judged_by_the_rules"], broken["every_line_counted"]) == (1, 1)

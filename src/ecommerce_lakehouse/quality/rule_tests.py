@@ -22,7 +22,7 @@ from ecommerce_lakehouse.quality.rule import (
 
 
 @dataclass(frozen=True)
-class Tested:
+class RuleTestResult:
     """How a rule did. `problem` is empty where its rows did what they are for; `cases` is how many it met."""
 
     dataset: str
@@ -32,7 +32,7 @@ class Tested:
     problem: str = ""
 
 
-def try_rules(spark: SparkSession, rules: Mapping[str, RuleSet]) -> list[Tested]:
+def run_rule_tests(spark: SparkSession, rules: Mapping[str, RuleSet]) -> list[RuleTestResult]:
     """Hold every rule of the datasets against rows built to pass it and rows built to break it.
 
     A rule over a row does well where the dataset's example passes it and each of its `broken_by` breaks it,
@@ -41,7 +41,7 @@ def try_rules(spark: SparkSession, rules: Mapping[str, RuleSet]) -> list[Tested]
     asked = [(dataset, rule) for dataset, each in rules.items() for rule in each.rules]
     problems = _try_rows(spark, asked, rules)
     tested = [
-        Tested(
+        RuleTestResult(
             dataset, rule.name, rule.location, 1 + len(rule.broken_by), problems.get((dataset, rule.name), "")
         )
         for dataset, rule in asked
@@ -139,14 +139,14 @@ def _verdicts(spark: SparkSession, trials: list[_Trial]) -> dict[Key, str]:
 GOOD, BAD = "good", "bad"
 
 
-def _try_checks(spark: SparkSession, asked: Sequence[tuple[str, DatasetRule]]) -> list[Tested]:
+def _try_checks(spark: SparkSession, asked: Sequence[tuple[str, DatasetRule]]) -> list[RuleTestResult]:
     """The tables are made for the check, so checks that differ in names of columns share their answer."""
     kinds = list(dict.fromkeys(_kind(rule.check) for _, rule in asked))
     frames = [_check_rows(spark, number, kind) for number, kind in enumerate(kinds)]
     answers = reduce(DataFrame.union, frames).coalesce(1).collect() if frames else []
     found = {row.dataset: row.violations for row in answers}
     return [
-        Tested(dataset, rule.name, rule.location, 2, _problem(found, kinds.index(_kind(rule.check))))
+        RuleTestResult(dataset, rule.name, rule.location, 2, _problem(found, kinds.index(_kind(rule.check))))
         for dataset, rule in asked
     ]
 
