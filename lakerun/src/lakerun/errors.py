@@ -13,7 +13,7 @@ from difflib import get_close_matches
 FAILED, USAGE, BUSY = 1, 2, 3
 
 
-class LakehouseError(Exception):
+class LakerunError(Exception):
     """A problem with a one-line message that says what to do.
 
     `hint` adds detail on a second line. `location` says where the cause is written; the error's text starts
@@ -30,7 +30,7 @@ class LakehouseError(Exception):
         super().__init__(message if location is None else f"{location}: {message}")
 
 
-class UnknownNameError(LakehouseError):
+class UnknownNameError(LakerunError):
     """A name that does not exist; lists the valid ones, the closest first."""
 
     code = "UNKNOWN_NAME"
@@ -46,20 +46,20 @@ class UnknownNameError(LakehouseError):
         self.valid = ordered
 
 
-class GraphError(LakehouseError):
+class GraphError(LakerunError):
     """The pipeline's definitions do not form a graph that can run."""
 
     code = "INVALID_GRAPH"
 
 
-class BusyError(LakehouseError):
+class BusyError(LakerunError):
     """Another run holds the data folder."""
 
     code = "BUSY"
     exit_code = BUSY
 
 
-class SettingsError(LakehouseError):
+class SettingsError(LakerunError):
     """Settings that the API was given are wrong: `field` says where, as in `tasks[2].depends_on`."""
 
     code = "INVALID_SETTINGS"
@@ -69,7 +69,7 @@ class SettingsError(LakehouseError):
         self.field, self.problem = field, problem
 
 
-class BundleError(LakehouseError):
+class BundleError(LakerunError):
     """The bundle's YAML is wrong: the location names the file, the message the key."""
 
     code = "INVALID_BUNDLE"

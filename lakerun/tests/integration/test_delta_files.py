@@ -13,7 +13,7 @@ from deltalake import DeltaTable, Schema
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.tables import delta_files
 from lakerun.tables.delta_files import read_table, write_table
 from lakerun.tables.table_info import history
@@ -200,7 +200,7 @@ def test_what_another_process_wrote_meanwhile_is_not_overwritten_unseen(
         return staged(file, path)
 
     monkeypatch.setattr(delta_files, "_added", slowly)
-    with pytest.raises(LakehouseError, match=r"Another process has changed .*orders .* Run it again"):
+    with pytest.raises(LakerunError, match=r"Another process has changed .*orders .* Run it again"):
         write_table(orders(1, 2), table, "overwrite")
     assert _numbers(read_table(spark.read, table)) == [0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integration.lab import Lab, dataset
-from lakerun.errors import GraphError, LakehouseError, UnknownNameError
+from lakerun.errors import GraphError, LakerunError, UnknownNameError
 from lakerun.pipelines.results import SkipReason
 
 CHAIN = """
@@ -202,9 +202,9 @@ BAD_PIPELINES = {
 @pytest.mark.parametrize("case", BAD_PIPELINES)
 def test_what_cannot_run_is_refused_in_one_line_before_anything_runs(lab: Lab, case: str) -> None:
     source, message = BAD_PIPELINES[case]
-    with pytest.raises(LakehouseError, match=message) as caught:
+    with pytest.raises(LakerunError, match=message) as caught:
         lab.run(source)
     assert "\n" not in str(caught.value)
-    assert isinstance(caught.value, GraphError | UnknownNameError | LakehouseError)
+    assert isinstance(caught.value, GraphError | UnknownNameError | LakerunError)
     assert not (lab.home / "tables" / "main" / "shop" / "a").exists()
     assert lab.rows("event_log_lab", "level").count(("ERROR",)) == 1

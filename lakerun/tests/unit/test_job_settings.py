@@ -11,7 +11,7 @@ import pytest
 
 from lakerun.bundles.job_specs import job_from_settings
 from lakerun.bundles.load import load_bundle
-from lakerun.errors import LakehouseError, SettingsError
+from lakerun.errors import LakerunError, SettingsError
 
 SCRIPT = {"python_file": "/Workspace/a.py"}
 
@@ -204,7 +204,7 @@ def test_a_mistake_is_one_line_that_names_the_field(given: dict[str, Any], field
     assert error.value.field == field
     assert str(error.value).startswith(f"{field}: {problem}")
     assert "\n" not in str(error.value)
-    assert isinstance(error.value, LakehouseError)
+    assert isinstance(error.value, LakerunError)
 
 
 def test_a_bundles_paths_start_at_the_file_that_names_them(tmp_path: Path) -> None:

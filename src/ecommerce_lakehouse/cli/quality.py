@@ -132,9 +132,9 @@ def _described(dataset: str, rules: RuleSet) -> list[dict[str, Any]]:
 
 def _relative(location: str) -> str:
     from lakerun.cli.project import project_root
-    from lakerun.errors import LakehouseError
+    from lakerun.errors import LakerunError
 
     try:
         return location.removeprefix(f"{project_root()}/")
-    except LakehouseError:
+    except LakerunError:
         return location

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from lakerun.errors import LakerunError
+
 SPECIAL = "*?["
 
 
-class BadPatternError(ValueError):
+class BadPatternError(LakerunError):
     """A pattern that Go refuses: a class without its end, or a backslash with nothing behind it."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lakerun.bundles.references import as_text
 from lakerun.bundles.yaml_tree import Mark, YamlList, YamlMap, kind_of
-from lakerun.errors import BundleError, LakehouseError, SettingsError
+from lakerun.errors import BundleError, LakerunError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Section:
             return None
         return self.values.marks.get(key, self.values.mark)
 
-    def error(self, key: str, problem: str) -> LakehouseError:
+    def error(self, key: str, problem: str) -> LakerunError:
         """An error about the value under `key`."""
         return self._error_at(self.field(key), self.mark(key), problem)
 
@@ -138,5 +138,5 @@ class Section:
         value = self.values[key]
         return value.marks[position] if isinstance(value, YamlList) else None
 
-    def _error_at(self, field: str, mark: Mark | None, problem: str) -> LakehouseError:
+    def _error_at(self, field: str, mark: Mark | None, problem: str) -> LakerunError:
         return BundleError(f"{field}: {problem}", location=mark) if mark else SettingsError(field, problem)

@@ -59,7 +59,7 @@ def _events(pipeline: str, env: str | None, target: str | None) -> list[dict[str
     """All events, the oldest first; empty before the pipeline's first update."""
     from lakerun.bundles.load import PipelineSpec
     from lakerun.cli.project import load_project
-    from lakerun.errors import LakehouseError, UnknownNameError
+    from lakerun.errors import LakerunError, UnknownNameError
     from lakerun.tables.storage import Storage, TableName
     from lakerun.tables.table_info import read_table, rows_of
 
@@ -69,7 +69,7 @@ def _events(pipeline: str, env: str | None, target: str | None) -> list[dict[str
     except UnknownNameError:
         raise UnknownNameError("pipeline", pipeline, bundle.pipelines) from None
     if not isinstance(spec, PipelineSpec):
-        raise LakehouseError(
+        raise LakerunError(
             f"'{pipeline}' is a job; events are kept for each pipeline: {', '.join(bundle.pipelines)}."
         )
     log = spec.event_log or TableName(spec.catalog, spec.schema, f"event_log_{spec.key}")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakerun.errors import USAGE, BundleError, LakehouseError
+from lakerun.errors import USAGE, BundleError, LakerunError
 from lakerun.plugins import Environment, Plugin, loaded_plugins
 
 if TYPE_CHECKING:
     from lakerun.bundles.model import Bundle
 
 
-class NoEnvironmentsError(LakehouseError):
+class NoEnvironmentsError(LakerunError):
     """`--env` was given where the bundle has no environments."""
 
     code = "NO_ENVIRONMENTS"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.patches import DBUTILS_MODULE, MISSING, patched
 from lakerun.tables.storage import Storage
 
@@ -93,11 +93,11 @@ class TaskValues:
         try:
             size = len(json.dumps(value).encode())
         except (TypeError, ValueError):
-            raise LakehouseError(
+            raise LakerunError(
                 f"Task value '{key}' cannot be kept: JSON has no {type(value).__name__}."
             ) from None
         if size > MAX_VALUE_BYTES:
-            raise LakehouseError(f"Task value '{key}' has {size} bytes; {MAX_VALUE_BYTES} at most are kept.")
+            raise LakerunError(f"Task value '{key}' has {size} bytes; {MAX_VALUE_BYTES} at most are kept.")
         self.own[key] = value
 
     def get(self, taskKey: str, key: str, default: Any = _missing, debugValue: Any = None) -> Any:  # noqa: N803
@@ -135,7 +135,7 @@ class _Secrets:
     def get(self, scope: str, key: str) -> str:
         value = self.provider(scope, key)
         if value is None:
-            raise LakehouseError(f"There is no secret '{key}' in scope '{scope}'.")
+            raise LakerunError(f"There is no secret '{key}' in scope '{scope}'.")
         return value
 
     def getBytes(self, scope: str, key: str) -> bytes:  # noqa: N802
@@ -150,7 +150,7 @@ class _Files:
         """The files and folders in a folder of a volume."""
         folder = self._local(path)
         if not folder.exists():
-            raise LakehouseError(f"There is no file or folder {path}.")
+            raise LakerunError(f"There is no file or folder {path}.")
         found = sorted(folder.iterdir()) if folder.is_dir() else [folder]
         return [self._info(file) for file in found]
 
@@ -158,7 +158,7 @@ class _Files:
         """The first bytes of a file, as UTF-8."""
         file = self._local(path)
         if not file.is_file():
-            raise LakehouseError(f"There is no file {path}.")
+            raise LakerunError(f"There is no file {path}.")
         with file.open("rb") as content:
             return content.read(max_bytes).decode("utf-8", "replace")
 
@@ -169,9 +169,9 @@ class _Files:
         if bare.startswith(str(root)):
             local = Path(bare).resolve()
         elif not bare.startswith("/Volumes"):
-            raise LakehouseError(f"{path} is in no volume: write /Volumes/<catalog>/<schema>/<volume>/...")
+            raise LakerunError(f"{path} is in no volume: write /Volumes/<catalog>/<schema>/<volume>/...")
         if not local.is_relative_to(root):
-            raise LakehouseError(f"{path} leads out of the volumes.")
+            raise LakerunError(f"{path} leads out of the volumes.")
         return local
 
     def _info(self, file: Path) -> FileInfo:
@@ -217,7 +217,7 @@ def _module() -> types.ModuleType:
         """The task's own `dbutils`."""
         found = current_dbutils.get()
         if found is None:
-            raise LakehouseError("There is a dbutils only within a task of a job.")
+            raise LakerunError("There is a dbutils only within a task of a job.")
         return found
 
     module = types.ModuleType("pyspark.dbutils", "Stands for Databricks' module within tasks on a laptop.")
@@ -226,4 +226,4 @@ def _module() -> types.ModuleType:
 
 
 def _no_notebooks(path: str, arguments: Mapping[str, str]) -> str | None:
-    raise LakehouseError("dbutils.notebook.run works only in notebooks.")
+    raise LakerunError("dbutils.notebook.run works only in notebooks.")

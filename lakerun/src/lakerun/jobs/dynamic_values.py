@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 
 REFERENCE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 NAMESPACES = ("job", "task", "tasks", "workspace", "input", "backfill")
@@ -30,7 +30,7 @@ DEPRECATED = {
 def substitute(value: Any, values: Mapping[str, Any], *, scalars_only: bool = False) -> Any:
     """`value` with every reference replaced by its text, in nested mappings and lists too.
 
-    Raises UnknownNameError for a name that is not among `values`, and with `scalars_only` LakehouseError
+    Raises UnknownNameError for a name that is not among `values`, and with `scalars_only` LakerunError
     for a list or an object.
     """
     if isinstance(value, str):
@@ -44,7 +44,7 @@ def substitute(value: Any, values: Mapping[str, Any], *, scalars_only: bool = Fa
                     "dynamic value", f"{{{{{name}}}}}", (f"{{{{{key}}}}}" for key in values)
                 )
             if scalars_only and isinstance(values[name], (list, dict)):
-                raise LakehouseError(f"{{{{{name}}}}} is no number, text or boolean, and cannot be compared.")
+                raise LakerunError(f"{{{{{name}}}}} is no number, text or boolean, and cannot be compared.")
             return reference_text(values[name])
 
         return REFERENCE.sub(replace, value)

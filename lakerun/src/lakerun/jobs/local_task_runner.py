@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import LakehouseError, UnknownNameError, typed_first_line
+from lakerun.errors import LakerunError, UnknownNameError, typed_first_line
 from lakerun.jobs.dbutils import (
     DbUtils,
     SecretProvider,
@@ -187,7 +187,7 @@ class _AttemptThread:
                     return self._notebook()
                 case "pipeline":
                     return self._pipeline()
-            raise LakehouseError(f"A {self._call.kind}_task is not run here.")
+            raise LakerunError(f"A {self._call.kind}_task is not run here.")
         except SystemExit as exit_:
             return self._ended(error=_exit_error(exit_, self._output.last_line))
         except TaskCanceled:
@@ -210,7 +210,7 @@ class _AttemptThread:
         path = self._call.payload["python_file"]
         file = Path(path)
         if not file.is_file():
-            raise LakehouseError(f"spark_python_task.python_file: there is no file '{path}'.")
+            raise LakerunError(f"spark_python_task.python_file: there is no file '{path}'.")
         add_wheels(self._call.wheels)
         code = compile(file.read_text(encoding="utf-8"), str(file), "exec", dont_inherit=True)
         with importable(file.parent), self._in_spark(start=True):
@@ -294,10 +294,10 @@ class _AttemptThread:
 
 
 def add_wheels(wheels: tuple[str, ...]) -> None:
-    """Make wheels importable, after what is installed; LakehouseError for one that does not exist."""
+    """Make wheels importable, after what is installed; LakerunError for one that does not exist."""
     for wheel in wheels:
         if not Path(wheel).is_file():
-            raise LakehouseError(f"Wheel '{wheel}' does not exist.")
+            raise LakerunError(f"Wheel '{wheel}' does not exist.")
         if wheel not in sys.path:
             sys.path.append(wheel)
             importlib.invalidate_caches()
@@ -308,7 +308,7 @@ def entry_point(package: str, name: str) -> Callable[[], object]:
     try:
         found = metadata.distribution(package).entry_points
     except metadata.PackageNotFoundError:
-        raise LakehouseError(f"Package '{package}' is not installed in this environment.") from None
+        raise LakerunError(f"Package '{package}' is not installed in this environment.") from None
     for point in found:
         if point.name == name:
             function: Callable[[], object] = point.load()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import LakehouseError, first_line
+from lakerun.errors import LakerunError, first_line
 from lakerun.jobs.dbutils import DbUtils, NotebookExit
 
 if TYPE_CHECKING:
@@ -37,20 +37,20 @@ class Cell:
 
 
 def notebook_file(path: str, folder: Path | None = None) -> Path:
-    """The file of a notebook, whose path may lack the suffix; LakehouseError where there is none."""
+    """The file of a notebook, whose path may lack the suffix; LakerunError where there is none."""
     start = Path(path)
     if not start.is_absolute() and folder is not None:
         start = folder / start
     for candidate in (start, *(start.with_name(f"{start.name}{suffix}") for suffix in SUFFIXES)):
         if candidate.is_file():
             return candidate.resolve()
-    raise LakehouseError(f"Notebook '{path}' does not exist.")
+    raise LakerunError(f"Notebook '{path}' does not exist.")
 
 
 def read_notebook(file: Path) -> list[Cell]:
     """The cells of a `.py` or `.sql` file in Databricks' source format, or of an `.ipynb` file.
 
-    A file without the header is one cell, as for a script. Raises LakehouseError for what is no notebook.
+    A file without the header is one cell, as for a script. Raises LakerunError for what is no notebook.
     """
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".ipynb":
@@ -111,7 +111,7 @@ class _NotebookRun:
         """Run a notebook's cells in these names: the notebook itself, and what it includes by `%run`."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise LakehouseError(f"Notebooks include each other more than {MAX_DEPTH} deep: {file.name}.")
+            raise LakerunError(f"Notebooks include each other more than {MAX_DEPTH} deep: {file.name}.")
         self._names["__file__"] = str(file)
         for cell in read_notebook(file):
             self._cell(cell, file)
@@ -125,14 +125,14 @@ class _NotebookRun:
         elif cell.language == "run":
             path, _, arguments = cell.text.strip().partition(" ")
             if arguments.strip():
-                raise LakehouseError(f"{file.name}:{cell.line}: %run with arguments is not supported here.")
+                raise LakerunError(f"{file.name}:{cell.line}: %run with arguments is not supported here.")
             self.cells(notebook_file(path.strip("'\""), file.parent))
         elif cell.language in INSTALLERS:
             print(
                 f"%{cell.language} {cell.text.strip()}: ignored, the project's environment is used".rstrip()
             )
         elif cell.language not in IGNORED:
-            raise LakehouseError(f"{file.name}:{cell.line}: %{cell.language} cells are not run here.")
+            raise LakerunError(f"{file.name}:{cell.line}: %{cell.language} cells are not run here.")
 
     def _python(self, cell: Cell, file: Path) -> None:
         # Empty lines before it, so that a trace names the line of the file.
@@ -169,7 +169,7 @@ def display(value: Any = None, *_: Any, **__: Any) -> None:
     """Print rows as a table, at most 1000 of them, and anything else as text."""
     if hasattr(value, "toPandas") and hasattr(value, "limit"):
         if getattr(value, "isStreaming", False):
-            raise LakehouseError("display of a stream does not end; write it to a table.")
+            raise LakerunError("display of a stream does not end; write it to a table.")
         if not value.columns:
             return
         value = value.limit(MAX_ROWS).toPandas()
@@ -200,7 +200,7 @@ def _jupyter_cells(text: str, file: Path) -> Iterator[Cell]:
         content: Mapping[str, Any] = json.loads(text)
         cells = content["cells"]
     except (json.JSONDecodeError, KeyError, TypeError):
-        raise LakehouseError(f"Notebook '{file.name}' is no Jupyter notebook.") from None
+        raise LakerunError(f"Notebook '{file.name}' is no Jupyter notebook.") from None
     for number, cell in enumerate(cells, 1):
         if cell.get("cell_type") == "code":
             source = cell.get("source", "")

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from operator import ge, gt, le, lt
 
 from lakerun.bundles.model import TaskSpec
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.jobs.results import TaskState
 
 FAILURES = ("FAILED", "TIMEDOUT", "UPSTREAM_FAILED", "CANCELED", "UPSTREAM_CANCELED")
@@ -69,7 +69,7 @@ def job_state(leaves: Collection[TaskState], others: Collection[TaskState]) -> T
 def condition_holds(op: str, left: str, right: str) -> bool:
     """What a condition task comes out as: EQUAL_TO and NOT_EQUAL compare text, the others numbers.
 
-    Raises LakehouseError for an operand of a comparison that is not a number.
+    Raises LakerunError for an operand of a comparison that is not a number.
     """
     if op == "EQUAL_TO":
         return left == right
@@ -85,7 +85,7 @@ def _number(side: str, text: str, op: str) -> Decimal:
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite():
-        raise LakehouseError(f"condition_task.{side}: {op} compares numbers, and '{text}' is none.")
+        raise LakerunError(f"condition_task.{side}: {op} compares numbers, and '{text}' is none.")
     return number
 
 

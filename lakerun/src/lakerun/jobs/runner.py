@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lakerun.bundles.model import JobSpec, PipelineSpec, TaskSpec
 from lakerun.dag import DagRun
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.jobs.dynamic_values import substitute, time_values
 from lakerun.jobs.results import JobResult, TaskListener, TaskResult, TaskState, TaskUpdate
 from lakerun.jobs.run_conditions import job_state, state_before
@@ -80,9 +80,9 @@ def run_job(
         if name not in job.parameters:
             raise UnknownNameError("job parameter", name, job.parameters)
     if job.key in callers:
-        raise LakehouseError(f"Jobs run each other in a circle: {' -> '.join([*callers, job.key])}.")
+        raise LakerunError(f"Jobs run each other in a circle: {' -> '.join([*callers, job.key])}.")
     if len(callers) > MAX_DEPTH:
-        raise LakehouseError(f"Jobs nest more than {MAX_DEPTH} deep: {' -> '.join([*callers, job.key])}.")
+        raise LakerunError(f"Jobs nest more than {MAX_DEPTH} deep: {' -> '.join([*callers, job.key])}.")
     stop = threading.Event()
     hear = threading.RLock()
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lakerun.bundles.model import JobSpec, PipelineSpec, TaskSpec
-from lakerun.errors import LakehouseError, UnknownNameError, typed_first_line
+from lakerun.errors import LakerunError, UnknownNameError, typed_first_line
 from lakerun.jobs.dynamic_values import input_values, substitute
 from lakerun.jobs.results import JobResult, TaskListener, TaskResult, TaskState, TaskUpdate
 from lakerun.jobs.run_conditions import FAILURES, condition_holds
@@ -345,11 +345,11 @@ def _inputs(text: str) -> Sequence[Any]:
     except json.JSONDecodeError:
         items = None
     if not isinstance(items, list):
-        raise LakehouseError(f"for_each_task.inputs: a JSON array is expected, not '{text[:100]}'.")
+        raise LakerunError(f"for_each_task.inputs: a JSON array is expected, not '{text[:100]}'.")
     return items
 
 
 def _refuse_others(payload: Mapping[str, Any], kind: str, known: set[str]) -> None:
     for key in payload.keys() - known:
         if payload[key]:
-            raise LakehouseError(f"'{key}' of a {kind} is not supported on a laptop yet.")
+            raise LakerunError(f"'{key}' of a {kind} is not supported on a laptop yet.")

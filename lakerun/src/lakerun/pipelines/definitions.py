@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lakerun.console import console, current_console
-from lakerun.errors import GraphError, LakehouseError, typed_first_line
+from lakerun.errors import GraphError, LakerunError, typed_first_line
 from lakerun.patches import (
     AUTO_CDC_FLOWS,
     PIPELINE_DECORATORS,
@@ -105,7 +105,7 @@ def load_definitions(
 ) -> Definitions:
     """Run the source files in order and collect what they declare.
 
-    Raises GraphError or LakehouseError in one line with file and line.
+    Raises GraphError or LakerunError in one line with file and line.
     """
     from pyspark.pipelines.graph_element_registry import graph_element_registration_context
 
@@ -121,10 +121,10 @@ def load_definitions(
         for file in source_files:
             try:
                 runpy.run_path(str(file), init_globals={"spark": session}, run_name=file.stem)
-            except LakehouseError:
+            except LakerunError:
                 raise
             except Exception as error:
-                raise LakehouseError(typed_first_line(error), location=_place(error, file)) from error
+                raise LakerunError(typed_first_line(error), location=_place(error, file)) from error
     definitions.printed = printed.getvalue().splitlines()
     return definitions
 

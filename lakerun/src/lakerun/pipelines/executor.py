@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from lakerun.errors import LakerunError
 from lakerun.pipelines.expectations import ExpectationCounts, Observe
 from lakerun.pipelines.graph import Dataset, Flow
 
@@ -73,8 +74,10 @@ class RefreshRun:
     table: Path
 
 
-class ExpectationFailedError(Exception):
+class ExpectationFailedError(LakerunError):
     """An `expect_or_fail` does not hold. Nothing of the batch was written."""
+
+    code = "EXPECTATION_FAILED"
 
     def __init__(
         self, dataset: str, expectation: str, sample: str, counts: tuple[ExpectationCounts, ...]

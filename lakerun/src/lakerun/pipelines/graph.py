@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import GraphError, LakehouseError, UnknownNameError, first_line
+from lakerun.errors import GraphError, LakerunError, UnknownNameError, first_line
 from lakerun.pipelines import expectations as ex
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, FlowDefinition
 from lakerun.spark.empty_rows import empty_rows
@@ -131,7 +131,7 @@ class Names:
 Report = Callable[[DatasetDefinition, ex.Expectation | None, Exception], None]
 
 
-class _UpstreamError(LakehouseError):
+class _UpstreamError(LakerunError):
     """A dataset reads another one that cannot be resolved, which has been reported."""
 
 
@@ -238,7 +238,7 @@ def resolve(
         in_progress.append(table)
         try:
             done[table] = _resolve_dataset(table, names, session, leaf, nothing, report)
-        except LakehouseError as error:
+        except LakerunError as error:
             failed.add(table)
             if report is None:
                 raise
@@ -328,7 +328,7 @@ def _resolve_dataset(
         reader = QueryReader(names, session, leaf, apply, nothing)
         try:
             rows = reader.build(flow, definition, str(table))
-        except LakehouseError:
+        except LakerunError:
             raise
         except Exception as error:
             raise GraphError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakerun.dag import DagRun
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.pipelines import expectations as ex
 from lakerun.pipelines.event_log import EventLog, error_of
 from lakerun.pipelines.executor import (
@@ -232,7 +232,7 @@ class GraphRun:
         progress = self._state.flow(flow.name)
         table = self._storage.table_path(dataset.name)
         if progress and progress.last_batch >= 0 and table_version(table) is None:
-            raise LakehouseError(
+            raise LakerunError(
                 f"Table {dataset.name} is gone but its flow has progress: run again with "
                 f"--full-refresh {dataset.name.table}."
             )
@@ -329,13 +329,10 @@ class GraphRun:
         """Record a flow's failure; returns the line that a user reads."""
         report = None
         if isinstance(error, ExpectationFailedError):
-            message = str(error)
             tally.add_counts(error.counts)
             report = BatchReport(-1, 0, error.counts)
-        elif isinstance(error, LakehouseError):
-            message = str(error)
-        else:
-            message = f"Flow '{flow.name}' failed: {_root_cause(error)}"
+        known = isinstance(error, LakerunError)
+        message = str(error) if known else f"Flow '{flow.name}' failed: {_root_cause(error)}"
         logger.error("%s", message, exc_info=error)
         self._flow_event(
             dataset.name, flow, "FAILED", level="ERROR", message=message, report=report, error=error_of(error)

@@ -18,7 +18,7 @@ from deltalake import DeltaTable, Schema
 from pyspark.sql import Observation
 from pyspark.sql import functions as F  # noqa: N812
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.pipelines.auto_cdc import ChangeBatch, apply_changes
 from lakerun.pipelines.executor import BatchReport, ExpectationFailedError, RefreshRun, StreamRun
 from lakerun.pipelines.expectations import VIOLATION
@@ -291,7 +291,7 @@ def _rewind_to(checkpoint: Path, last_batch: int) -> None:
     )
     newest = max(done, default=-1)
     if newest < last_batch:
-        raise LakehouseError(
+        raise LakerunError(
             f"The checkpoint {checkpoint} is missing or older than the event log: refresh its table fully."
         )
     if newest > last_batch:

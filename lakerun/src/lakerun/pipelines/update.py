@@ -65,7 +65,7 @@ def run_update(
     files changes Spark's decorators and the import path. A flow that fails makes the result FAILED; what
     does not depend on it still runs. Once `stop` is set, running streams are stopped, nothing else starts,
     and the result is CANCELED; what was committed stays, and the next update continues from there.
-    `update_id` is a new UUID unless given. Raises LakehouseError for definitions that cannot run; no table
+    `update_id` is a new UUID unless given. Raises LakerunError for definitions that cannot run; no table
     was touched then.
     """
     selection = selection or Selection()

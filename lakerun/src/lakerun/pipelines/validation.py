@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lakerun.bundles.load import Bundle, bundle_targets, load_bundle
 from lakerun.bundles.model import PipelineSpec
-from lakerun.errors import GraphError, LakehouseError, first_line
+from lakerun.errors import GraphError, LakerunError, first_line
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, load_definitions
 from lakerun.pipelines.expectations import Expectation
 from lakerun.pipelines.graph import resolve
@@ -38,7 +38,7 @@ def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | No
     found += rules.registry_problems() if rules else ()
     try:
         bundle = load_bundle(root, None, variables)
-    except LakehouseError:
+    except LakerunError:
         return _tidy(found, root)  # reported above; without a bundle there are no pipelines
     with rules.loading() if rules else contextlib.nullcontext():
         schemas, more, declared = _pipeline_problems(bundle, rules)
@@ -56,12 +56,12 @@ def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | No
 def _bundle_problems(root: Path, variables: Mapping[str, str]) -> list[Problem]:
     found: list[Problem] = []
     targets: list[str | None] = [None]
-    with contextlib.suppress(LakehouseError):  # the default target meets the same problem
+    with contextlib.suppress(LakerunError):  # the default target meets the same problem
         targets += bundle_targets(root)
     for target in targets:
         try:
             load_bundle(root, target, variables if target is None else {})
-        except LakehouseError as error:
+        except LakerunError as error:
             found.append(Problem(error.location or "databricks.yml", error.message))
     return found
 
@@ -80,7 +80,7 @@ def _pipeline_problems(
         with session_with(spec.configuration) as session:
             try:
                 loaded[key] = load_definitions(spec.source_files, session, spec.root_path)
-            except LakehouseError as error:
+            except LakerunError as error:
                 found.append(_problem(error, key, spec))
                 continue
         for definition in loaded[key].datasets.values():
@@ -119,7 +119,7 @@ class _Elsewhere(dict[TableName, "StructType"]):
 
     def __missing__(self, table: TableName) -> StructType:
         self.missed.add(table)
-        raise LakehouseError(f"Table '{table}' is of a pipeline that cannot be resolved before this one.")
+        raise LakerunError(f"Table '{table}' is of a pipeline that cannot be resolved before this one.")
 
 
 def _resolve(
@@ -145,7 +145,7 @@ def _resolve(
                 elsewhere=elsewhere,
                 report=report,
             )
-        except LakehouseError as error:
+        except LakerunError as error:
             return {}, [*found, _problem(error, spec.key, spec)]
     for definition in definitions.datasets.values():
         for item in definition.expectations:

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.spark.java import cache_root
 
 # Spark's own jars have the other dependencies in delta-spark's POM, except those of the Unity Catalog client.
@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 60
 def delta_jars() -> list[Path]:
     """Delta's jars on this machine; those that are missing are fetched.
 
-    `LAKEHOUSE_MAVEN_REPOSITORY` names a mirror to fetch from. Raises LakehouseError in one line if a jar
+    `LAKEHOUSE_MAVEN_REPOSITORY` names a mirror to fetch from. Raises LakerunError in one line if a jar
     cannot be downloaded or its checksum differs.
     """
     return [_jar(path, digest) for path, digest in JARS.items()]
@@ -44,12 +44,12 @@ def _jar(path: str, digest: str) -> Path:
             content = response.read()
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
-        raise LakehouseError(
+        raise LakerunError(
             f"{jar.name} could not be downloaded from {repository} ({reason}). Connect to the network for "
             "the first start, or name a mirror in LAKEHOUSE_MAVEN_REPOSITORY; later starts need none."
         ) from error
     if hashlib.sha256(content).hexdigest() != digest:
-        raise LakehouseError(f"{url} is not the {jar.name} that was published; its checksum differs.")
+        raise LakerunError(f"{url} is not the {jar.name} that was published; its checksum differs.")
     # Atomic: a killed start leaves no partial jar.
     jar.parent.mkdir(parents=True, exist_ok=True)
     partial = jar.with_name(f"{jar.name}.{os.getpid()}")

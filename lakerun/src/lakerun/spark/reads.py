@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.patches import FILE_STREAMS, READER_TABLE, SESSION_TABLE, STREAM_TABLE, Patch, Replace, patched
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _stream_of_files(original: Callable[..., Any]) -> Any:
         if reader and path is not None:
             path = reader.files(path)
             if not Path(path).is_dir():
-                raise LakehouseError(
+                raise LakerunError(
                     f"Nothing has arrived in {path}: the folder does not exist. "
                     "Run the job that brings them first, or put files there."
                 )

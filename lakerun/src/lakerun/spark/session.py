@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakerun.errors import LakehouseError, first_line
+from lakerun.errors import LakerunError, first_line
 from lakerun.spark.active_session import activate
 from lakerun.spark.jars import delta_jars
 from lakerun.spark.java import MINIMUM_JAVA, cache_root, class_archive_options, java_home
@@ -32,7 +32,7 @@ def get_session(log_file: Path | None = None, *, typical: bool = False) -> Spark
     """The process's Spark session, started at the first call.
 
     `typical` says that this process does what most do, so that its loaded classes are worth archiving for
-    later starts. Raises LakehouseError in one line if Java or the jars are missing and cannot be installed.
+    later starts. Raises LakerunError in one line if Java or the jars are missing and cannot be installed.
     """
     from pyspark.sql import SparkSession
 
@@ -205,10 +205,10 @@ def _output_to(log_file: Path) -> Iterator[None]:
         os.close(log)
 
 
-def _start_error(error: Exception, log_file: Path) -> LakehouseError:
+def _start_error(error: Exception, log_file: Path) -> LakerunError:
     text = log_file.read_text(encoding="utf-8", errors="replace") if log_file.exists() else ""
     if "UnsupportedClassVersionError" in text:
-        return LakehouseError(
+        return LakerunError(
             f"Spark needs Java {MINIMUM_JAVA} or later; set JAVA_HOME to one. Details: {log_file}"
         )
-    return LakehouseError(f"Spark did not start: {first_line(error)}. Details: {log_file}")
+    return LakerunError(f"Spark did not start: {first_line(error)}. Details: {log_file}")

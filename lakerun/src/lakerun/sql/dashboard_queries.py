@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.plugins import TableUnion, loaded_plugins
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.session import session_with
@@ -77,7 +77,7 @@ class QueryCheck:
         query = "".join(lines) if lines is not None else str(dataset["query"])
         try:
             tables = stored_tables(parse_statement(query))
-        except LakehouseError as error:
+        except LakerunError as error:
             return Analysed(None, [(_line(str(error)), str(error))])
         elsewhere = False
         problems = []

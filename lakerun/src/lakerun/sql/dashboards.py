@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from lakerun.bundles.model import DashboardSpec
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.plugins import Problem
 from lakerun.sql.dashboard_queries import QueryCheck, query_check
 from lakerun.sql.databricks_sql import parse_statement
@@ -148,7 +148,7 @@ class _FileCheck:
 def _expression_problems(expression: str, known: Collection[str]) -> Iterator[str]:
     try:
         tree = parse_statement(f"SELECT {expression}")
-    except LakehouseError as error:
+    except LakerunError as error:
         yield str(error)
         return
     names = {name.lower() for name in known} | PSEUDO_COLUMNS

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lakerun.errors import USAGE, LakehouseError, UnknownNameError
+from lakerun.errors import USAGE, LakerunError, UnknownNameError
 from lakerun.program import program
 
 
-class SqlError(LakehouseError):
+class SqlError(LakerunError):
     """A statement that cannot be run, in one line with its position where that is known."""
 
     code = "INVALID_SQL"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from lakerun.errors import LakehouseError, UnknownNameError, closest_first
+from lakerun.errors import LakerunError, UnknownNameError, closest_first
 from lakerun.sql.databricks_sql import parse_statement, position, stored_tables
 from lakerun.sql.duckdb_dialect import DIALECT, MACROS, LocalDuckDB
 from lakerun.sql.errors import SqlError, UnknownInSqlError, not_available, spark_hint
@@ -303,7 +303,7 @@ def _mentioned_names(tree: exp.Expr) -> set[str] | None:
     return {identifier.name.lower() for identifier in tree.find_all(exp.Identifier)}
 
 
-def _explained(error: duckdb.Error, sql: str, tree: exp.Expr, columns: Iterable[str]) -> LakehouseError:
+def _explained(error: duckdb.Error, sql: str, tree: exp.Expr, columns: Iterable[str]) -> LakerunError:
     """DuckDB's message in one line, with the position in the statement as it was given."""
     text = str(error)
     unknown = re.search(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"', text)

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import AddAction
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.tables.parquet_stats import delta_stats
 from lakerun.tables.storage import WRITE_METRICS, last_transaction, table_version
 
@@ -121,7 +121,7 @@ def _commit(
     )
     if mode == "overwrite" and table_version(path) != table.version():
         # What it would take away is no longer all there is.
-        raise LakehouseError(f"Another process has changed {path} while it was computed. Run it again.")
+        raise LakerunError(f"Another process has changed {path} while it was computed. Run it again.")
     table.create_write_transaction(
         list(added),
         mode,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from lakerun.errors import BusyError, LakehouseError, UnknownNameError
+from lakerun.errors import BusyError, LakerunError, UnknownNameError
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -79,7 +79,7 @@ class Storage:
     def find_table(self, name: str) -> TableName:
         """A table by its full name, or by its last parts where they are unambiguous.
 
-        Raises UnknownNameError with the closest names, or LakehouseError for an ambiguous name.
+        Raises UnknownNameError with the closest names, or LakerunError for an ambiguous name.
         """
         parts = tuple(name.split("."))
         tables = self.tables()
@@ -87,7 +87,7 @@ class Storage:
         if not found:
             raise UnknownNameError("table", name, (str(t) if len(parts) > 1 else t.table for t in tables))
         if len(found) > 1:
-            raise LakehouseError(f"'{name}' is ambiguous: {', '.join(map(str, found))}.")
+            raise LakerunError(f"'{name}' is ambiguous: {', '.join(map(str, found))}.")
         return found[0]
 
     def make(self) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakerun.errors import LakehouseError, UnknownNameError, first_line
+from lakerun.errors import LakerunError, UnknownNameError, first_line
 from lakerun.program import program
 from lakerun.tables.storage import Storage, TableName, operation_metrics
 
@@ -48,7 +48,7 @@ def find_table(
     """A table by one, two or three parts in any case; a short name is first sought in the default schema."""
     parts = name.replace("`", "").lower().split(".")
     if len(parts) > 3:
-        raise LakehouseError(f"'{name}' is no table name: it has {len(parts)} parts, at most 3 are possible.")
+        raise LakerunError(f"'{name}' is no table name: it has {len(parts)} parts, at most 3 are possible.")
     tables = {str(table).lower(): table for table in storage.tables()}
     prefix = [part for part in (catalog, schema) if part][: 3 - len(parts)]
     if full := tables.get(".".join([*prefix, *parts]).lower()):
@@ -60,7 +60,7 @@ def find_table(
 def open_table(storage: Storage, name: TableName, version: int | str | None = None) -> DeltaTable:
     """The Delta table, at a version (a number, or a time as ISO text) or the newest one.
 
-    Raises LakehouseError in one line where Delta's log cannot be read.
+    Raises LakerunError in one line where Delta's log cannot be read.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
@@ -69,12 +69,12 @@ def open_table(storage: Storage, name: TableName, version: int | str | None = No
     try:
         table = DeltaTable(path)
         if isinstance(version, int) and version > table.version():
-            raise LakehouseError(f"{name} has no version {version}; the newest is {table.version()}.")
+            raise LakerunError(f"{name} has no version {version}; the newest is {table.version()}.")
         if version is not None:
             table.load_as_version(version)
     except (DeltaError, ValueError, OSError) as error:
         at = "" if version is None else f" at {version}"
-        raise LakehouseError(f"{name}{at} cannot be read: {first_line(error)}") from None
+        raise LakerunError(f"{name}{at} cannot be read: {first_line(error)}") from None
     return table
 
 
@@ -126,7 +126,7 @@ def scan(table: DeltaTable, name: TableName, columns: Sequence[str], limit: int 
     try:
         return QueryBuilder().register("t", table).execute(sql)
     except (DeltaError, ValueError, OSError) as error:
-        raise LakehouseError(
+        raise LakerunError(
             f"{name} cannot be read without Spark: {first_line(error)}. Use {program('sql --spark')}."
         ) from None
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.plugins import TableUnion, loaded_plugins
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import columns_of, open_table
@@ -43,7 +43,7 @@ def find_union(
 ) -> FoundUnion | None:
     """The union of that name, given by one, two or three parts in any case; None where no plugin has one.
 
-    A short name is first sought in the default schema, as a table's is. Raises LakehouseError where no schema
+    A short name is first sought in the default schema, as a table's is. Raises LakerunError where no schema
     has a table for it, or several have and none is the default.
     """
     *place, plain = name.replace("`", "").lower().split(".")
@@ -60,12 +60,12 @@ def find_union(
         found = {schema: tables for schema, tables in found.items() if schema == default}
     if not found:
         where = f" in {'.'.join(place)}" if place else ""
-        raise LakehouseError(
+        raise LakerunError(
             f"'{plain}' has no rows yet: there is no table '{union.prefix}*'{where}. Run a pipeline first."
         )
     if len(found) > 1:
         names = ", ".join(f"{catalog}.{schema}.{plain}" for catalog, schema in found)
-        raise LakehouseError(f"'{name}' is ambiguous: {names}.")
+        raise LakerunError(f"'{name}' is ambiguous: {names}.")
     return FoundUnion(union, next(iter(found.values())))
 
 
@@ -84,7 +84,7 @@ def _has_columns(storage: Storage, name: TableName, union: TableUnion) -> bool:
     """Not a table that only has such a name, nor one that cannot be read, which must not hide the others."""
     try:
         columns = {column.name.lower() for column in columns_of(open_table(storage, name))}
-    except LakehouseError as error:
+    except LakerunError as error:
         logger.warning("%s", error)
         return False
     return columns >= set(union.columns)

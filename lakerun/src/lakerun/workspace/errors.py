@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lakerun.errors import LakerunError
+
 STATUS = {
     "BAD_REQUEST": 400,
     "INVALID_PARAMETER_VALUE": 400,
@@ -21,25 +23,22 @@ STATUS = {
 }
 
 
-class ApiError(Exception):
-    """A failed call: `error_code` as Databricks names it, a message for people, and the HTTP status.
+class ApiError(LakerunError):
+    """A failed call: `code` as Databricks names it, a message for people, and the HTTP status.
 
     `reason` is for the few errors that clients distinguish by Google's ErrorInfo.
     """
 
-    def __init__(
-        self, error_code: str, message: str, status: int | None = None, reason: str | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str, status: int | None = None, reason: str | None = None) -> None:
         super().__init__(message)
-        self.error_code = error_code
-        self.message = message
-        self.status = status or STATUS[error_code]
+        self.code = code
+        self.status = status or STATUS[code]
         self.reason = reason
 
     def body(self) -> dict[str, object]:
         info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": self.reason, "domain": ""}
         details = [info] if self.reason else []
-        return {"error_code": self.error_code, "message": self.message, "details": details}
+        return {"error_code": self.code, "message": self.message, "details": details}
 
 
 def invalid(message: str) -> ApiError:

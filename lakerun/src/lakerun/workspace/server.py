@@ -25,7 +25,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.tables.storage import Storage
 
 DEFAULT_PORT = 8474
@@ -97,7 +97,7 @@ def running_server(storage: Storage) -> ServerInfo | None:
 
 
 def start(storage: Storage, host: str, port: int | None) -> ServerInfo:
-    """Start a server in the background and wait until it answers; LakehouseError says why it does not."""
+    """Start a server in the background and wait until it answers; LakerunError says why it does not."""
     log = storage.log_path("workspace")
     command = [sys.executable, "-m", "lakerun.workspace.server", str(storage.home), host]
     with log.open("ab") as output:
@@ -118,13 +118,13 @@ def start(storage: Storage, host: str, port: int | None) -> ServerInfo:
         process.kill()
     process.wait()
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    raise LakehouseError(
+    raise LakerunError(
         f"The workspace did not start: {lines[-1] if lines else 'no reason given'} (log: {log})"
     )
 
 
 def choose_port(storage: Storage, host: str, port: int | None) -> int:
-    """The given port, else the last server's, else the default; LakehouseError where it is taken."""
+    """The given port, else the last server's, else the default; LakerunError where it is taken."""
     last = last_server(storage)
     chosen = port if port is not None else last.port if last else DEFAULT_PORT
     with bound(host, chosen):
@@ -132,7 +132,7 @@ def choose_port(storage: Storage, host: str, port: int | None) -> int:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket on this address, not yet listening; LakehouseError where it is taken."""
+    """A socket on this address, not yet listening; LakerunError where it is taken."""
     address = host.strip("[]") or "127.0.0.1"
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # asyncio turns Nagle's delay of 40 ms per answer off only where the protocol is named.
@@ -143,7 +143,7 @@ def bound(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise LakehouseError(
+        raise LakerunError(
             f"Cannot listen on {address}:{port}: {reason}. Choose another port with --port."
         ) from None
     return listener
@@ -171,7 +171,7 @@ def stop(storage: Storage) -> ServerInfo | None:
             if running_server(storage) is None:
                 return info
             time.sleep(0.05)
-    raise LakehouseError(f"Process {info.pid} does not end.")
+    raise LakerunError(f"Process {info.pid} does not end.")
 
 
 def serve(storage: Storage, host: str, port: int) -> None:
@@ -186,7 +186,7 @@ def serve(storage: Storage, host: str, port: int) -> None:
     try:
         lock.acquire(timeout=2)
     except Timeout:
-        raise LakehouseError(f"A workspace is running already with {storage.home}.") from None
+        raise LakerunError(f"A workspace is running already with {storage.home}.") from None
     with lock, bound(host, port) as listener:
         port = listener.getsockname()[1]
         settings = Settings(host_url(host, port), token(storage))
@@ -233,7 +233,7 @@ def _main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         serve(Storage(Path(home)), host, int(port))
-    except LakehouseError as error:
+    except LakerunError as error:
         sys.exit(str(error))
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import IO, TYPE_CHECKING, Any
 
 import lakerun
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.tables.storage import Storage
@@ -119,7 +119,7 @@ class _Secrets:
         self._given: set[str] = set()
 
     def get(self, scope: str, key: str) -> str:
-        """The value; LakehouseError with the server's reason where there is none."""
+        """The value; LakerunError with the server's reason where there is none."""
         request = next(self._numbers)
         answer = self._waiting[request] = Future()
         self._channel.send("secret", request=request, scope=scope, key=key)
@@ -128,7 +128,7 @@ class _Secrets:
     def answered(self, message: Message) -> None:
         answer = self._waiting.pop(message["request"])
         if "error" in message:
-            answer.set_exception(LakehouseError(message["error"]))
+            answer.set_exception(LakerunError(message["error"]))
             return
         self._given.add(message["value"])
         answer.set_result(message["value"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.formats import plural
 from lakerun.plugins import Monitoring, Trends
 from lakerun.sql.query import query
@@ -67,7 +67,7 @@ def _trends(monitoring: Monitoring, storage: Storage, schema: tuple[str, str], d
 
     try:
         return monitoring.trends(run, days=days)
-    except LakehouseError as error:
+    except LakerunError as error:
         raise ApiError("INVALID_STATE", str(error)) from None
 
 

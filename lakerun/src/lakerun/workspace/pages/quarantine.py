@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.plugins import Quarantine as Convention
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage, TableName
@@ -96,7 +96,7 @@ def _quarantine(storage: Storage, name: TableName) -> Quarantine | None:
         counted = query(
             f"SELECT rule, count(*) AS n FROM ({broken}) GROUP BY rule ORDER BY n DESC, rule", storage
         )
-    except LakehouseError as error:
+    except LakerunError as error:
         logger.warning("%s", error)
         return None
     return Quarantine(name, rows, newest, dict(rows_of(counted)))
@@ -111,7 +111,7 @@ def _rows(storage: Storage, name: TableName, rule: str, *, offset: int, limit: i
     )
     try:
         return rows_of(query(statement, storage))
-    except LakehouseError as error:
+    except LakerunError as error:
         raise ApiError("INVALID_STATE", str(error)) from None
 
 

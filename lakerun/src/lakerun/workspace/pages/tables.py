@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.table_info import (
     TableInfo,
@@ -52,7 +52,7 @@ def router(services: Services) -> APIRouter:
             info = table_info(storage, name)
             delta = open_table(storage, name)
             preview = read_table(storage, name, limit=PREVIEW_ROWS)
-        except LakehouseError as error:
+        except LakerunError as error:
             raise ApiError("INVALID_STATE", str(error)) from None
         metadata = delta.metadata()
         return render(
@@ -97,6 +97,6 @@ def _listed(storage: Storage, name: TableName) -> tuple[TableName, TableInfo | N
     """A table's figures, or None if it cannot be read: that must not hide the other tables."""
     try:
         return name, table_info(storage, name)
-    except LakehouseError as error:
+    except LakerunError as error:
         logger.warning("%s", error)
         return name, None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import Event
 from lakerun.tables.storage import Storage
@@ -64,7 +64,7 @@ class Compute:
         """Run one attempt of a task in the worker of its wheels."""
         try:
             wheels = self._wheels.unpack(call.wheels)
-        except LakehouseError as error:
+        except LakerunError as error:
             return TaskOutcome(error=str(error))
         with self._leased(wheels) as worker:
             unpacked = replace(call, wheels=())  # on the worker's import path
@@ -114,7 +114,7 @@ class Compute:
     def _leased(self, wheels: WheelSet) -> Iterator[WorkerProcess]:
         with self._lock:
             if self._closed:
-                raise LakehouseError("The workspace is stopping.")
+                raise LakerunError("The workspace is stopping.")
             slot = self._slots.get(wheels.key)
             if slot is None or not slot.worker.alive:
                 self._make_room(wheels)

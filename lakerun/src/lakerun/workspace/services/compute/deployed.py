@@ -9,9 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lakerun.bundles.model import PipelineSpec
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.tables.storage import Storage, TableName
-from lakerun.workspace.errors import ApiError
 
 NOTEBOOK_HEADER = b"# Databricks notebook source"
 
@@ -24,34 +23,31 @@ class Deployed:
         self._workspace_path = workspace_path
 
     def path(self, name: str) -> Path:
-        """Where a workspace path or `/Volumes/...` path is; LakehouseError for one that leads out of both."""
+        """Where a workspace path or `/Volumes/...` path is; LakerunError for one that leads out of both."""
         text = name.removeprefix("file:").removeprefix("dbfs:")
         parts = PurePosixPath(text).parts
         if parts[:2] == ("/", "Volumes"):
             root = self._storage.volumes_root
             found = root.joinpath(*parts[2:])
             if not found.resolve().is_relative_to(root.resolve()):
-                raise LakehouseError(f"'{name}' leads out of the volumes.")
+                raise LakerunError(f"'{name}' leads out of the volumes.")
             return found
         if parts[:1] != ("/",):
-            raise LakehouseError(f"'{name}' is no path in the workspace: it has to start with '/'.")
-        try:
-            return self._workspace_path(text)
-        except ApiError as error:
-            raise LakehouseError(error.message) from None
+            raise LakerunError(f"'{name}' is no path in the workspace: it has to start with '/'.")
+        return self._workspace_path(text)
 
     def source(self, name: str) -> Path:
-        """A Python file or a notebook, which is named without its ending; LakehouseError if it is missing."""
+        """A Python file or a notebook, which is named without its ending; LakerunError if it is missing."""
         path = self.path(name)
         for candidate in (path, *(path.with_name(path.name + ending) for ending in (".py", ".ipynb"))):
             if candidate.is_file():
                 return candidate
-        raise LakehouseError(f"'{name}' is not in the workspace: deploy the bundle again.")
+        raise LakerunError(f"'{name}' is not in the workspace: deploy the bundle again.")
 
     def wheels(self, dependencies: Iterable[str], owner: str) -> tuple[str, ...]:
         """The wheel files among an environment's dependencies; `owner` names the environment in errors.
 
-        Raises LakehouseError for a wheel that is not there, and for a package that is not installed: the
+        Raises LakerunError for a wheel that is not there, and for a package that is not installed: the
         workspace installs nothing.
         """
         found = []
@@ -59,13 +55,13 @@ class Deployed:
             if dependency.endswith(".whl"):
                 path = self.path(dependency)
                 if not path.is_file():
-                    raise LakehouseError(
+                    raise LakerunError(
                         f"{owner} needs the wheel '{dependency}', which is not in the workspace: "
                         "deploy the bundle again."
                     )
                 found.append(str(path))
             elif missing := _not_installed(dependency):
-                raise LakehouseError(
+                raise LakerunError(
                     f"{owner} needs the package '{missing}', which is not installed here: "
                     f"install {missing} beside lakerun and restart the workspace."
                 )
@@ -76,7 +72,7 @@ class Deployed:
         name = spec.get("name") or pipeline_id
         catalog, schema = spec.get("catalog"), spec.get("schema") or spec.get("target")
         if not catalog or not schema:
-            raise LakehouseError(f"Pipeline {name} names no {'schema' if catalog else 'catalog'}.")
+            raise LakerunError(f"Pipeline {name} names no {'schema' if catalog else 'catalog'}.")
         log = spec.get("event_log") or {}
         root = spec.get("root_path")
         return PipelineSpec(
@@ -108,7 +104,7 @@ class Deployed:
                 folder = self.path(include.removesuffix("**").rstrip("/"))
                 files = {file for file in folder.rglob("*") if file.is_file() and _is_python(file)}
                 if not files:
-                    raise LakehouseError(f"Pipeline {name}: there is no Python file at '{include}'.")
+                    raise LakerunError(f"Pipeline {name}: there is no Python file at '{include}'.")
                 found |= files
             elif "file" in library:
                 found.add(self.source(library["file"]["path"]))
@@ -116,9 +112,9 @@ class Deployed:
                 found.add(self.source(library["notebook"]["path"]))
             else:
                 kind = ", ".join(library) or "nothing"
-                raise LakehouseError(f"Pipeline {name}: a library of type {kind} is not run here.")
+                raise LakerunError(f"Pipeline {name}: a library of type {kind} is not run here.")
         if not found:
-            raise LakehouseError(f"Pipeline {name} has no libraries.")
+            raise LakerunError(f"Pipeline {name} has no libraries.")
         return tuple(sorted(found))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Wheels:
         self._known: dict[tuple[str, int, int], str] = {}
 
     def unpack(self, files: Sequence[str | Path]) -> WheelSet:
-        """The wheels' contents, unpacked unless they are already; LakehouseError for a file that is no wheel.
+        """The wheels' contents, unpacked unless they are already; LakerunError for a file that is no wheel.
 
         Every deployment builds the wheel anew under a version of its own: what counts is the code in it.
         """
@@ -55,7 +55,7 @@ class Wheels:
         try:
             state = file.stat()
         except OSError:
-            raise LakehouseError(f"The wheel {file.name} is not there: deploy the bundle again.") from None
+            raise LakerunError(f"The wheel {file.name} is not there: deploy the bundle again.") from None
         known = (str(file), state.st_mtime_ns, state.st_size)
         if known not in self._known:
             self._known[known] = _content_key(file)
@@ -72,7 +72,7 @@ def _content_key(file: Path) -> str:
                 if not folder.endswith(".dist-info") or name.endswith("/entry_points.txt"):
                     found.update(_stable(name).encode() + b"\0" + wheel.read(name) + b"\0")
     except (zipfile.BadZipFile, OSError, IndexError):
-        raise LakehouseError(f"{file.name} is no wheel: it cannot be read as a zip file.") from None
+        raise LakerunError(f"{file.name} is no wheel: it cannot be read as a zip file.") from None
     return found.hexdigest()[:20]
 
 

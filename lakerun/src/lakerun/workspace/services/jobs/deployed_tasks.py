@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from lakerun.bundles.job_specs import job_from_settings
 from lakerun.bundles.model import JobSpec, PipelineSpec
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.jobs.tasks import TaskCall, TaskOutcome, TaskRunner
 from lakerun.pipelines.results import Event
 from lakerun.workspace.services.compute.deployed import Deployed
@@ -55,14 +55,14 @@ class DeployedTasks:
             return self.updates.run_task(call, on_event, canceled)
         try:
             prepared = replace(call, payload=self._payload(call), wheels=self._wheels(call.task_key))
-        except LakehouseError as error:
+        except LakerunError as error:
             return TaskOutcome(error=str(error))
         return self.compute.execute(prepared, on_event, canceled)
 
     def _payload(self, call: TaskCall) -> dict[str, Any]:
         payload = dict(call.payload)
         if payload.get("source") == "GIT":
-            raise LakehouseError(f"Task {call.task_key}: files from Git are not run here; deploy them.")
+            raise LakerunError(f"Task {call.task_key}: files from Git are not run here; deploy them.")
         if name := PATHS.get(call.kind):
             payload[name] = str(self.deployed.source(payload[name]))
         return payload

@@ -11,7 +11,7 @@ from typing import Any
 
 from lakerun.bundles.job_specs import job_from_settings
 from lakerun.bundles.model import JobSpec
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.jobs.results import JobResult, TaskUpdate
 from lakerun.jobs.runner import chosen_tasks, run_job
 from lakerun.workspace.errors import ApiError, invalid
@@ -201,7 +201,7 @@ class Runs:
             return None
         try:
             spec = job_from_settings(request["settings"], str(run["job_id"]))
-        except LakehouseError:  # stored by another version
+        except LakerunError:  # stored by another version
             return None
         live = _Live(run, spec, request["settings"], request["given"], tuple(request["only"]))
         with self._lock:
@@ -227,7 +227,7 @@ class Runs:
         try:
             spec = job_from_settings(settings, str(job_id))
             chosen_tasks(spec, only)
-        except LakehouseError as error:
+        except LakerunError as error:
             raise invalid(str(error)) from None
         for name in given:
             if name not in spec.parameters:
@@ -285,7 +285,7 @@ class Runs:
             with self._compute.data_folder(f"job {live.spec.name} in the local workspace"):
                 live.result = self._run_tasks(live)
             end = documents.end_of_run(live.result)
-        except LakehouseError as error:
+        except LakerunError as error:
             end = documents.interrupted(str(error))
         except Exception as error:
             logger.exception("run %s failed", live.run_id)
@@ -329,27 +329,24 @@ class Runs:
         """Start a run for a run-job task and wait for it."""
         job = self._store.get("job", job_id)
         if job is None:
-            raise LakehouseError(f"run_job_task.job_id: Job {job_id} does not exist.")
-        try:
-            live = self._new(
-                job_id=int(job_id),
-                settings=job["settings"],
-                given=given,
-                only=(),
-                overriding={},
-                trigger="RUN_JOB_TASK",
-                run_id=nested_id,
-                parent_task_run_id=task_run_id,
-                callers=(*caller.callers, caller.spec.key),
-            )
-        except ApiError as error:
-            raise LakehouseError(error.message) from None
+            raise LakerunError(f"run_job_task.job_id: Job {job_id} does not exist.")
+        live = self._new(
+            job_id=int(job_id),
+            settings=job["settings"],
+            given=given,
+            only=(),
+            overriding={},
+            trigger="RUN_JOB_TASK",
+            run_id=nested_id,
+            parent_task_run_id=task_run_id,
+            callers=(*caller.callers, caller.spec.key),
+        )
         self._admit(live)
         while not live.done.wait(0.1):
             if stopped.is_set():
                 self.cancel(live.run_id)
         if live.result is None:
-            raise LakehouseError(live.run["state"]["state_message"])
+            raise LakerunError(live.run["state"]["state_message"])
         return live.result
 
     def _on_task(self, live: _Live, update: TaskUpdate) -> None:

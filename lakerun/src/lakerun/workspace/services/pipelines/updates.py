@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import UPDATE_ENDED, Event
 from lakerun.workspace.errors import ApiError, invalid, missing
@@ -264,7 +264,7 @@ class Updates:
 
         try:
             outcome = self._execute(pipeline, active, call, record)
-        except LakehouseError as error:
+        except LakerunError as error:
             outcome = TaskOutcome(error=str(error))
         except Exception as error:
             logger.exception("update %s failed", update_id)

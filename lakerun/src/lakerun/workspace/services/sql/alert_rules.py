@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from lakerun.errors import LakehouseError, UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 
 Rows = Sequence[Mapping[str, Any]]
 AGGREGATIONS: dict[str, Callable[[list[Any]], Any]] = {
@@ -37,7 +37,7 @@ def judge(evaluation: Mapping[str, Any], columns: Sequence[str], rows: Rows) -> 
     """The alert's state, OK, TRIGGERED or UNKNOWN, and the value that decided it.
 
     Without rows the state is `empty_result_state`. A NULL compared with anything decides nothing: UNKNOWN.
-    Without an aggregation the first row counts. Raises LakehouseError for a column that is not there or
+    Without an aggregation the first row counts. Raises LakerunError for a column that is not there or
     values that cannot be compared.
     """
     value = _operand(evaluation["source"], columns, rows)
@@ -99,9 +99,7 @@ def _read(text: str, like: Any) -> Any:
             return read.replace(tzinfo=like.tzinfo) if read.tzinfo is None else read
         return date.fromisoformat(text) if isinstance(like, date) else Decimal(text)
     except (ArithmeticError, ValueError, KeyError):
-        raise LakehouseError(
-            f"The alert compares '{text}' with {like!r}, which is not such a value."
-        ) from None
+        raise LakerunError(f"The alert compares '{text}' with {like!r}, which is not such a value.") from None
 
 
 def _numbers(values: list[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.sql.parameters import Parameter
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage
@@ -134,9 +134,10 @@ class Alerts:
     def evaluate(self, id: str) -> str:
         """Run the alert's query now and store its state: OK, TRIGGERED, UNKNOWN or ERROR."""
         alert = self.get(id)
+        self._warehouses.use(alert["warehouse_id"])
         try:
             state, value, problem = *self._judge(alert), ""
-        except LakehouseError as error:
+        except LakerunError as error:
             state, value, problem = "ERROR", None, str(error)
             logger.warning("alert %s: %s", alert["display_name"], error)
         with self._store.transaction():
@@ -149,7 +150,6 @@ class Alerts:
         return state
 
     def _judge(self, alert: Document) -> tuple[str, Any]:
-        self._warehouses.use(alert["warehouse_id"])
         given = [
             Parameter(p["name"], p.get("value"), p.get("type") or "STRING")
             for p in alert.get("parameters") or []

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lakerun.errors import LakehouseError
+from lakerun.errors import LakerunError
 from lakerun.sql.parameters import Parameter
 from lakerun.sql.query import Interrupt, query
 from lakerun.tables.storage import Storage
@@ -152,7 +152,7 @@ class Statements:
             self._go_on(statement, "SUCCEEDED")
         except InterruptedError:
             self._go_on(statement, "CANCELED")
-        except LakehouseError as error:
+        except LakerunError as error:
             self._fail(statement, error_of(error))
         except Exception as error:
             logger.exception("a statement failed")
@@ -180,7 +180,7 @@ class Statements:
                 truncated = True
                 break
             if total > INLINE_BYTES:
-                raise LakehouseError(
+                raise LakerunError(
                     f"The result is larger than the {INLINE_BYTES} bytes that INLINE has room for. "
                     "Ask for fewer rows or columns."
                 )
@@ -232,7 +232,7 @@ _CLASSES = (
 )
 
 
-def error_of(error: LakehouseError) -> tuple[Document, str | None]:
+def error_of(error: LakerunError) -> tuple[Document, str | None]:
     """A statement's `error`, and its SQLSTATE where Databricks has one for it."""
     message = str(error)
     if re.search(r" is refused: only SELECT", message):

@@ -1,0 +1,46 @@
+"""Every exception of the runtime has the one root, so that the command line knows how to show it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import lakerun
+from lakerun.errors import LakerunError
+
+# What may stand outside the root, and why.
+OUTSIDE = {
+    "lakerun.jobs.dbutils.NotebookExit": "ends a notebook with success, past its `except Exception`",
+    "lakerun.jobs.local_task_runner.TaskCanceled": "ends a task, past its `except Exception`",
+    "lakerun.pipelines.run_graph._StoppedError": "ends a flow and never leaves its module",
+    "lakerun.workspace.middleware.BodyTooLarge": "the web framework turns an HTTPException into an answer",
+}
+
+
+def test_every_exception_has_the_one_root() -> None:
+    found = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in _exceptions()}
+    outside = {name for name, kind in found.items() if not issubclass(kind, LakerunError)}
+    assert len(found) > len(OUTSIDE) + 5
+    assert outside == set(OUTSIDE)
+
+
+def test_every_error_names_a_code_and_an_exit_code_for_programs() -> None:
+    for kind in _exceptions():
+        if issubclass(kind, LakerunError):
+            assert kind.code == kind.code.upper()
+            assert kind.exit_code in (1, 2, 3)
+
+
+def _exceptions() -> set[type[BaseException]]:
+    """The exception classes that lakerun's modules define, nested ones included."""
+    for module in pkgutil.walk_packages(lakerun.__path__, "lakerun."):
+        importlib.import_module(module.name)
+    return {kind for kind in _below(BaseException) if kind.__module__.split(".")[0] == "lakerun"}
+
+
+def _below(kind: type[BaseException]) -> Iterator[type[BaseException]]:
+    # `type` itself has to be asked: a class may define a `__subclasses__` of its own.
+    for child in type.__subclasses__(kind):
+        yield child
+        yield from _below(child)
