@@ -8,9 +8,9 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import QueryBuilder
 
-from lakerun.tables.table_info import columns_of
+from lakerun.tables.delta_table import Table
 
 # Set by the clock of the run that wrote the row.
 PROCESSING_TIME = ("ingested_at", "lag_seconds")
@@ -57,9 +57,9 @@ def differences(plain: Mapping[str, Fingerprint], engine: Mapping[str, Fingerpri
 
 
 def _fingerprint(folder: Path) -> Fingerprint:
-    table = DeltaTable(str(folder))
-    fields = [(column.name, column.type) for column in columns_of(table)]
-    stream = QueryBuilder().register("t", table).execute("SELECT * FROM t")
+    table = Table(folder)
+    fields = [(column.name, column.type) for column in table.columns]
+    stream = QueryBuilder().register("t", table.delta).execute("SELECT * FROM t")
     rows = pa.RecordBatchReader.from_stream(stream)
     values = ", ".join(_value(name) for name, _ in fields if name not in PROCESSING_TIME)
     with duckdb.connect() as connection:

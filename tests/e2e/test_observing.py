@@ -24,8 +24,8 @@ from lakerun.jobs.results import JobResult, TaskUpdate
 from lakerun.jobs.runner import run_job
 from lakerun.sql.dashboards import dashboard_problems
 from lakerun.sql.query import query
+from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import open_table
 from tests.dashboards import dashboard_files, read_dashboard
 from tests.e2e.conftest import MainJob
 
@@ -100,7 +100,9 @@ def lakehouse(
 
 def test_every_query_of_the_dashboards_fits_the_tables_that_the_pipelines_make(lakehouse: Lakehouse) -> None:
     schemas = {
-        name.table: StructType.fromJson(json.loads(open_table(lakehouse.storage, name).schema().to_json()))
+        name.table: StructType.fromJson(
+            json.loads(Table.named(lakehouse.storage, name).delta.schema().to_json())
+        )
         for name in lakehouse.storage.tables()
         if (name.catalog, name.schema) == ("local", "data_eng")
     }

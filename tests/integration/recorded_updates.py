@@ -16,8 +16,8 @@ from deltalake import write_deltalake
 from lakerun.pipelines.event_log import EventLog
 from lakerun.pipelines.state import State
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import rows_of
 
 DATASETS = ("bronze_orders", "silver_orders", "gold_daily_sales")
 RULES = ("valid_price", "valid_quantity")

@@ -13,8 +13,9 @@ from unit import cli_data
 
 from ecommerce_lakehouse.cli.main import command_line
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
+from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import rows_of, table_info
 
 ROOT = Path(__file__).parents[2]
 
@@ -200,7 +201,7 @@ def test_deleted_rows_are_neither_read_nor_counted(spark: SparkSession, home: Pa
     log = "".join(file.read_text() for file in (storage.table_path(name) / "_delta_log").glob("*.json"))
     assert '"deletionVector"' in log  # else this test would test nothing
 
-    assert table_info(storage, name).rows == 900
+    assert Table.named(storage, name).figures().rows == 900
     assert rows_of(query("SELECT count(*), min(id) FROM silver_numbers", storage)) == [(900, 1)]
     assert len(rows_of(query("SELECT * FROM silver_numbers", storage))) == 900
 

@@ -156,7 +156,7 @@ def test_maintenance_arranges_vacuums_and_logs_and_a_later_update_has_nothing_to
 def test_the_health_queries_answer_in_spark_as_without(spark: Any, lab: Lab) -> None:
     from lakerun.sql.in_spark import query_in_spark
     from lakerun.sql.query import query
-    from lakerun.tables.table_info import rows_of
+    from lakerun.tables.arrow_rows import rows_of
 
     health_data.fortnight(lab.storage)
     periods = (health_data.march(1, 12), health_data.march(8, 12), health_data.NOW)

@@ -91,7 +91,7 @@ def test_an_unexpected_error_is_one_line_with_the_log_that_has_its_trace(
     def broken(*_: object) -> None:
         raise RuntimeError("the disk\nis on fire")
 
-    monkeypatch.setattr("lakerun.tables.table_info.table_info", broken)
+    monkeypatch.setattr("lakerun.tables.delta_table.Table.figures", broken)
     log = storage.logs_root / "lakehouse.log"
     assert error_of(1, "tables") == f"Unexpected RuntimeError: the disk. Details: {log}"
     assert "in broken" in log.read_text(encoding="utf-8")
@@ -101,7 +101,7 @@ def test_ctrl_c_ends_with_130(storage: Storage, monkeypatch: pytest.MonkeyPatch)
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lakerun.tables.table_info.table_info", interrupted)
+    monkeypatch.setattr("lakerun.tables.delta_table.Table.figures", interrupted)
     assert error_of(130, "tables") == "Interrupted."
 
 

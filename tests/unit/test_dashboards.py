@@ -14,8 +14,8 @@ import pytest
 
 from lakerun.bundles.load import load_bundle
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
-from lakerun.tables.table_info import rows_of
 from tests.dashboards import Dashboard, dashboard_files, read_dashboard
 from tests.unit import dashboard_data as shop
 from tests.unit.dashboard_data import FLOWS, QUARANTINE, UPDATES

@@ -25,8 +25,8 @@ from lakerun.bundles.load import load_bundle
 from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.runner import run_job
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
-from lakerun.tables.table_info import rows_of
 from tests.unit import health_data
 from tests.unit.health_data import NOW, Log
 

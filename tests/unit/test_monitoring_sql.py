@@ -9,8 +9,8 @@ import pytest
 from unit import cli_data
 
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
-from lakerun.tables.table_info import rows_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,8 +12,8 @@ import sqlglot
 from ecommerce_lakehouse.observability.health_sql import health_sql
 from ecommerce_lakehouse.observability.trends import Day, Trends, trends
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
-from lakerun.tables.table_info import rows_of
 from tests.unit import dashboard_data, health_data
 from tests.unit.health_data import NOW, march
 

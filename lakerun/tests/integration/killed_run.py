@@ -14,7 +14,8 @@ from typing import Any
 from lakerun.bundles.model import PipelineSpec
 from lakerun.pipelines import run_graph, spark_executor, state
 from lakerun.pipelines.update import run_update
-from lakerun.tables.storage import Storage, TableName, table_version
+from lakerun.tables.delta_table import Table
+from lakerun.tables.storage import Storage, TableName
 
 
 def die(*_: Any, **__: Any) -> None:
@@ -62,12 +63,12 @@ def in_the_middle_of_a_view() -> None:
 
     def refresh(self: Any, run: Any) -> Any:
         self.create_table(run.dataset, run.table)
-        version = table_version(run.table)
+        version = Table(run.table).newest
 
         def watch() -> None:
             while not list(run.table.glob("*.parquet")):
                 time.sleep(0.0005)
-            if table_version(run.table) == version:
+            if Table(run.table).newest == version:
                 die()
 
         threading.Thread(target=watch, daemon=True).start()

@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 from lakerun.errors import LakerunError
 from lakerun.tables import delta_files
 from lakerun.tables.delta_files import read_table, write_table
-from lakerun.tables.table_info import history
+from lakerun.tables.delta_table import Table
 
 COLUMNS = "order_id STRING, price DECIMAL(10,2), ordered_at TIMESTAMP, tags ARRAY<STRING>"
 LONG = "x" * 40
@@ -68,7 +68,7 @@ def test_spark_reads_what_was_appended_and_overwritten(
     assert _numbers(read_table(spark.read, table)) == [20]
     assert _numbers(spark.read.option("versionAsOf", 1).format("delta").load(str(table))) == [*range(10)]
     assert _numbers(read_table(spark.read.option("versionAsOf", 2), table)) == [*range(13)]
-    commits = history(DeltaTable(str(table)))
+    commits = Table(table).history()
     assert [int(commit["metrics"].get("numOutputRows", 0)) for commit in commits] == [1, 3, 10, 0]
     assert [int(commit["metrics"].get("numFiles", 0)) for commit in commits] == [1, 2, 2, 0]
     assert not list(table.glob("staged-*"))

@@ -18,15 +18,9 @@ from lakerun.sql.databricks_sql import parse_statement
 from lakerun.sql.duckdb_dialect import LocalDuckDB
 from lakerun.sql.errors import SqlError
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
+from lakerun.tables.delta_table import Table, type_name
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import (
-    find_table,
-    open_table,
-    read_table,
-    rows_of,
-    table_info,
-    type_name,
-)
 from unit import cli_data
 
 
@@ -70,7 +64,7 @@ def test_a_short_name_that_exists_twice_is_sought_in_the_default_schema(storage:
 
 def test_a_name_of_four_parts_is_refused(storage: Storage) -> None:
     with pytest.raises(LakerunError, match="4 parts"):
-        find_table(storage, "a.b.c.d")
+        storage.find_table("a.b.c.d")
 
 
 def test_a_with_query_may_carry_the_name_of_the_table_that_it_reads(storage: Storage) -> None:
@@ -131,16 +125,14 @@ def test_reading_only_the_columns_that_are_mentioned_changes_no_answer(
 
 
 def test_only_mentioned_columns_are_read(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lakerun.sql import query as module
-
     asked: list[list[str]] = []
-    scan = module.scan
+    scan = Table.scan
 
-    def watched(table: DeltaTable, name: TableName, columns: list[str]) -> Any:
+    def watched(table: Table, columns: list[str]) -> Any:
         asked.append(list(columns))
-        return scan(table, name, columns)
+        return scan(table, columns)
 
-    monkeypatch.setattr(module, "scan", watched)
+    monkeypatch.setattr(Table, "scan", watched)
     query("SELECT count(*) FROM silver_orders", storage)
     query("SELECT price * quantity AS total FROM silver_orders WHERE ship.city = 'Lyon'", storage)
     query("SELECT * FROM silver_orders", storage)
@@ -369,10 +361,10 @@ def test_an_unknown_column_names_the_closest_and_its_place(storage: Storage, sql
     ],
 )
 def test_only_reading_is_possible(storage: Storage, sql: str) -> None:
-    before = table_info(storage, TableName(cli_data.CATALOG, cli_data.SCHEMA, "silver_orders"))
+    before = Table.named(storage, TableName(cli_data.CATALOG, cli_data.SCHEMA, "silver_orders")).figures()
     with pytest.raises(SqlError):
         query(sql, storage)
-    after = table_info(storage, TableName(cli_data.CATALOG, cli_data.SCHEMA, "silver_orders"))
+    after = Table.named(storage, TableName(cli_data.CATALOG, cli_data.SCHEMA, "silver_orders")).figures()
     assert after == before
 
 
@@ -427,8 +419,8 @@ def test_a_tables_figures_come_from_its_log(storage: Storage) -> None:
     name = TableName(cli_data.CATALOG, cli_data.SCHEMA, "silver_orders")
     path = cli_data.table(storage, "silver_orders", cli_data.orders(), mode="append")
     DeltaTable(path).delete("order_id = 'o1'")
-    info = table_info(storage, name, ("silver", "gold"))
-    assert (info.layer, info.rows, info.version, info.comment) == ("silver", 6, 2, "Valid orders")
+    info = Table.named(storage, name).figures()
+    assert (info.rows, info.version, info.comment) == (6, 2, "Valid orders")
     live = {path / file for file in DeltaTable(path).file_uris()}
     assert info.size_bytes == sum(file.stat().st_size for file in live)
 
@@ -436,24 +428,24 @@ def test_a_tables_figures_come_from_its_log(storage: Storage) -> None:
 def test_an_empty_table_has_no_rows(storage: Storage) -> None:
     cli_data.table(storage, "gold_empty", cli_data.orders().slice(0, 0))
     name = TableName(cli_data.CATALOG, cli_data.SCHEMA, "gold_empty")
-    assert table_info(storage, name).rows == 0
+    assert Table.named(storage, name).figures().rows == 0
     assert rows("SELECT * FROM gold_empty", storage) == []
 
 
-def test_read_table_takes_columns_in_the_order_asked_for(storage: Storage) -> None:
+def test_a_table_is_read_with_columns_in_the_order_asked_for(storage: Storage) -> None:
     name = TableName(cli_data.CATALOG, cli_data.SCHEMA, "silver_orders")
-    found = read_table(storage, name, ["Quantity", "order_id"], limit=1)
+    found = Table.named(storage, name).read(["Quantity", "order_id"], limit=1)
     assert found.column_names == ["quantity", "order_id"]
     assert found.num_rows == 1
     with pytest.raises(UnknownNameError, match="Did you mean 'price'"):
-        read_table(storage, name, ["prise"])
+        Table.named(storage, name).read(["prise"])
 
 
 def test_a_folder_that_is_no_delta_table_is_one_line(storage: Storage) -> None:
     name = TableName("a", "b", "broken")
     (storage.table_path(name) / "_delta_log").mkdir(parents=True)
     with pytest.raises(LakerunError, match=r"a\.b\.broken cannot be read") as caught:
-        open_table(storage, name)
+        _ = Table.named(storage, name).delta
     assert "\n" not in str(caught.value)
 
 
@@ -463,11 +455,12 @@ import sys
 from pathlib import Path
 from lakerun.sql.query import query
 from lakerun.tables.storage import Storage
-from lakerun.tables.table_info import rows_of, table_info
+from lakerun.tables.arrow_rows import rows_of
+from lakerun.tables.delta_table import Table
 storage = Storage(Path({str(storage.home)!r}))
 assert len(rows_of(query("SELECT * FROM silver_orders ORDER BY price", storage))) == 4
 assert rows_of(query("DESCRIBE HISTORY silver_orders", storage))[0][0] == 0
-assert [table_info(storage, name).rows for name in storage.tables()] == [10, 4]
+assert [Table.named(storage, name).figures().rows for name in storage.tables()] == [10, 4]
 print(sorted(set(sys.modules) & {{"pyspark", "pandas", "py4j"}}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The data folder: finding tables, one run at a time, and what Delta's log tells without Spark."""
+"""The data folder: finding tables, and one run at a time."""
 
 from __future__ import annotations
 
@@ -8,22 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from lakerun.errors import BusyError, LakerunError, UnknownNameError
-from lakerun.tables.storage import (
-    Storage,
-    TableName,
-    commit_info,
-    data_changed_since,
-    table_version,
-    transaction_commit,
-    transaction_version,
-)
-
-THREE_ROWS = pa.table({"order_id": [1, 2, 3]})
+from lakerun.tables.storage import Storage, TableName
 
 # Tables -----------------------------------------------------------------------------------------------------
 
@@ -58,6 +46,16 @@ def test_a_table_is_found_by_as_much_of_its_name_as_is_needed(storage: Storage) 
         "dev.shop.gold_sales",
         "dev.shop.silver_orders",
     ]
+
+
+def test_a_name_is_found_in_any_case_and_in_the_default_schema_first(storage: Storage) -> None:
+    add_table(storage, "dev.shop.Sales", "dev.lab.sales", "prod.lab.sales")
+    assert storage.find_table("`Dev`.SHOP.sales") == TableName("dev", "shop", "Sales")
+    assert storage.find_table("sales", "DEV", "lab") == TableName("dev", "lab", "sales")
+    assert storage.find_table("lab.sales", "prod") == TableName("prod", "lab", "sales")
+    # The catalog does not stand for a schema of that name.
+    with pytest.raises(LakerunError, match="ambiguous"):
+        storage.find_table("sales", "lab")
 
 
 def test_an_ambiguous_name_lists_what_it_may_mean(storage: Storage) -> None:
@@ -140,102 +138,6 @@ def test_a_run_that_fails_frees_the_data_folder(storage: Storage) -> None:
 def test_other_data_folders_are_not_held(storage: Storage, tmp_path: Path) -> None:
     with another_run(storage), Storage(tmp_path / "other").exclusive("lakerun run hourly"):
         pass
-
-
-# Delta's log ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "orders"
-
-
-def append(path: Path, app_id: str = "", transaction: int = 0) -> int:
-    """Three more rows; the table's version."""
-    properties = CommitProperties(app_transactions=[Transaction(app_id, transaction)] if app_id else None)
-    write_deltalake(str(path), THREE_ROWS, mode="append", commit_properties=properties)
-    return DeltaTable(str(path)).version()
-
-
-def test_the_version_of_a_table_is_its_newest_commit(path: Path) -> None:
-    assert table_version(path) is None
-    assert append(path) == table_version(path) == 0
-    assert append(path) == table_version(path) == 1
-
-
-def test_appended_and_deleted_rows_are_a_change_of_data(path: Path) -> None:
-    append(path)
-    assert not data_changed_since(path, 0)
-    append(path)
-    assert data_changed_since(path, 0)
-    assert not data_changed_since(path, 1)
-    DeltaTable(str(path)).delete("order_id = 2")
-    assert data_changed_since(path, 1)
-    assert not data_changed_since(path, 2)
-
-
-def test_compaction_and_vacuum_are_no_change_of_data(path: Path) -> None:
-    append(path)
-    seen = append(path)
-    table = DeltaTable(str(path))
-    assert table.optimize.compact()["numFilesRemoved"] == 2
-    removed = table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
-    assert len(removed) == 2
-    assert (table_version(path) or 0) > seen
-    assert not data_changed_since(path, seen)
-    append(path)
-    assert data_changed_since(path, seen)
-
-
-def test_a_new_schema_is_a_change(path: Path) -> None:
-    seen = append(path)
-    DeltaTable(str(path)).alter.set_table_properties({"delta.logRetentionDuration": "interval 1 days"})
-    assert data_changed_since(path, seen)
-
-
-def test_a_table_made_anew_and_a_commit_that_is_gone_count_as_changes(path: Path) -> None:
-    for _ in range(3):
-        append(path)
-    assert data_changed_since(path, 7)  # the table that was read had seven commits, this one has three
-    assert data_changed_since(path / "elsewhere", 0)
-    DeltaTable(str(path)).optimize.compact()
-    assert not data_changed_since(path, 2)
-    append(path)
-    (path / "_delta_log" / f"{3:020d}.json").unlink()
-    (path / "_delta_log" / f"{4:020d}.json").rename(path / "_delta_log" / f"{4:020d}.json.kept")
-    (path / "_delta_log" / f"{4:020d}.json").write_text('{"commitInfo":{}}\n', encoding="utf-8")
-    assert data_changed_since(path, 2)  # nobody can tell what the commit 3 was
-    assert not data_changed_since(path, 3)
-
-
-def test_a_commit_says_what_it_did(path: Path) -> None:
-    append(path)
-    DeltaTable(str(path)).delete("order_id = 2")
-    written, deleted = commit_info(path, 0), commit_info(path, 1)
-    assert (written.version, written.operation, written.metrics["num_added_rows"]) == (0, "WRITE", 3)
-    assert (deleted.version, deleted.operation, deleted.metrics["num_deleted_rows"]) == (1, "DELETE", 1)
-    assert all(isinstance(value, int) for value in (*written.metrics.values(), *deleted.metrics.values()))
-    with pytest.raises(FileNotFoundError):
-        commit_info(path, 2)
-
-
-def test_a_transaction_is_found_by_its_application_and_number(path: Path) -> None:
-    assert transaction_version(path, "flow-a") == -1
-    append(path)
-    append(path, "flow-a", 0)
-    append(path, "flow-b", 1)
-    append(path, "flow-a", 1)
-    append(path)
-    assert transaction_version(path, "flow-a") == 1
-    assert transaction_version(path, "flow-c") == -1
-    found = {
-        (app, number): commit.version
-        for app in ("flow-a", "flow-b", "flow-c")
-        for number in range(3)
-        if (commit := transaction_commit(path, app, number))
-    }
-    assert found == {("flow-a", 0): 1, ("flow-b", 1): 2, ("flow-a", 1): 3}
-    assert transaction_commit(path, "flow-a", 1) == commit_info(path, 3)
 
 
 def test_git_and_deployments_ignore_the_data_folder(storage: Storage) -> None:

@@ -15,8 +15,8 @@ from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.spark.task_tables import with_paths
 from lakerun.sql.errors import SqlError
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import rows_of
 
 PLUGIN = """
 from lakerun.plugins import Plugin, TableUnion

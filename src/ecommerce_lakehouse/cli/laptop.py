@@ -47,7 +47,7 @@ class Laptop:
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         from lakerun.sql.query import query
-        from lakerun.tables.table_info import rows_of
+        from lakerun.tables.arrow_rows import rows_of
 
         found = query(sql, self._storage(), catalog=self._config.catalog, schema=self._config.schema)
         return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]

@@ -60,8 +60,9 @@ def _events(pipeline: str, env: str | None, target: str | None) -> list[dict[str
     from lakerun.bundles.load import PipelineSpec
     from lakerun.cli.project import load_project
     from lakerun.errors import LakerunError, UnknownNameError
+    from lakerun.tables.arrow_rows import rows_of
+    from lakerun.tables.delta_table import Table
     from lakerun.tables.storage import Storage, TableName
-    from lakerun.tables.table_info import read_table, rows_of
 
     bundle = load_project(env, target)
     try:
@@ -76,7 +77,7 @@ def _events(pipeline: str, env: str | None, target: str | None) -> list[dict[str
     storage = Storage.default()
     if log not in storage.tables():
         return []
-    found = read_table(storage, log)
+    found = Table.named(storage, log).read()
     rows = [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
     return sorted(rows, key=lambda row: (row["timestamp"], _sequence(row["sequence"])))
 

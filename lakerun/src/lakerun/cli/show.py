@@ -30,20 +30,20 @@ def command(
     """Show a table's rows, its schema or its history."""
     from lakerun.cli.output import print_json, print_rows
     from lakerun.cli.project import default_names
-    from lakerun.tables import table_info
+    from lakerun.tables.arrow_rows import rows_of
+    from lakerun.tables.delta_table import Table
     from lakerun.tables.storage import Storage
 
     if schema and history:
         raise typer.BadParameter("Give --schema or --history, not both.")
     storage, (catalog, schema_name) = Storage.default(), default_names(env)
-    name = table_info.find_table(storage, table, catalog, schema_name)
+    stored = Table.named(storage, storage.find_table(table, catalog, schema_name))
     form = "json" if as_json else "table"
     if schema:
-        columns_found = table_info.columns_of(table_info.open_table(storage, name))
-        rows = [(column.name, column.type, column.comment) for column in columns_found]
+        rows = [(column.name, column.type, column.comment) for column in stored.columns]
         print_rows(("name", "type", "comment"), rows, form)
     elif history:
-        commits = table_info.history(table_info.open_table(storage, name), limit)
+        commits = stored.history(limit)
         if as_json:
             print_json(commits)
         else:
@@ -51,8 +51,8 @@ def command(
             print_rows(("version", "timestamp", "operation", "metrics", "user_metadata"), rows, form)
     else:
         chosen = [column.strip() for column in columns.split(",") if column.strip()]
-        found = table_info.read_table(storage, name, chosen, limit + 1)
-        rows = table_info.rows_of(found.slice(0, limit))
+        found = stored.read(chosen, limit + 1)
+        rows = rows_of(found.slice(0, limit))
         print_rows(found.column_names, rows, form, more=found.num_rows > limit)
 
 

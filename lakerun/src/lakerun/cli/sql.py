@@ -52,8 +52,8 @@ def command(
     """Query the tables in Databricks SQL: SELECT, WITH, SHOW TABLES, DESCRIBE. Times are in UTC."""
     from lakerun.cli.output import print_rows
     from lakerun.cli.project import default_names
+    from lakerun.tables.arrow_rows import rows_of
     from lakerun.tables.storage import Storage
-    from lakerun.tables.table_info import rows_of
 
     form = Format.JSON if as_json else form
     text = _statement(statement, file)

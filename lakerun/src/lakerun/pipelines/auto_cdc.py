@@ -20,7 +20,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from lakerun.pipelines.definitions import AutoCdc, FlowDefinition
 from lakerun.pipelines.graph import END_AT, START_AT, output_columns, sequence_column
 from lakerun.tables.delta_files import read_table, write_table
-from lakerun.tables.storage import transaction_version
+from lakerun.tables.delta_table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -84,7 +84,7 @@ def _apply_type_1(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes:
     session = batch.rows.sparkSession
     newest = newest.persist()  # read by two commits
     try:
-        if transaction_version(batch.target, batch.app_id) < batch.batch_id:
+        if Table(batch.target).last_transaction(batch.app_id) < batch.batch_id:
             pending = newest
             if DeltaTable.isDeltaTable(session, str(batch.side)):
                 known = read_table(session.read, batch.side)
@@ -182,11 +182,11 @@ def _apply_type_2(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes:
     session = batch.rows.sparkSession
     changes = changes.persist()  # read for the side table and for the keys
     try:
-        if transaction_version(batch.side, batch.app_id) < batch.batch_id:
+        if Table(batch.side).last_transaction(batch.app_id) < batch.batch_id:
             write_table(changes, batch.side, "append", transaction=batch.transaction)
         else:  # after a kill between the two commits the batch must still be read, to be counted
             changes.write.format("noop").mode("overwrite").save()
-        if transaction_version(batch.target, batch.app_id) < batch.batch_id:
+        if Table(batch.target).last_transaction(batch.app_id) < batch.batch_id:
             known = read_table(session.read, batch.side)
             if batch.target_is_empty:
                 whole = history(known, cdc, columns)

@@ -16,6 +16,7 @@ from typing import Any
 
 from lakerun.pipelines.results import Event, Level, Listener
 from lakerun.pipelines.state import FlowProgress, Refreshed, State
+from lakerun.tables.delta_table import Table
 
 ORIGIN_FIELDS = (
     "cloud",
@@ -152,11 +153,10 @@ def arrow_schema() -> Any:
 
 def _append(table: Path, events: list[tuple[int, dict[str, Any]]]) -> int:
     import pyarrow as pa
-    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+    from deltalake import CommitProperties, Transaction, write_deltalake
 
     last = events[-1][0]
-    exists = DeltaTable.is_deltatable(str(table))
-    have = (DeltaTable(str(table)).transaction_version(APP_ID) or 0) if exists else 0
+    have = Table(table).last_transaction(APP_ID)
     rows = [_row(number, body) for number, body in events if number > have]
     if rows:
         table.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,8 @@ from lakerun.pipelines.graph import Dataset, Flow, Graph, QueryReader, read_delt
 from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level, SkipReason
 from lakerun.pipelines.state import FlowProgress, Refreshed, State
 from lakerun.spark.active_session import activate
-from lakerun.tables.storage import Storage, TableName, data_changed_since, table_version
+from lakerun.tables.delta_table import Table
+from lakerun.tables.storage import Storage, TableName
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -220,10 +221,12 @@ class GraphRun:
         last = self._state.dataset(str(dataset.name))
         if last is None or dataset.fingerprint is None or last.definition != dataset.fingerprint:
             return False
-        if set(last.inputs) != {str(name) for name in flow.reads} or data_changed_since(table, last.version):
+        if set(last.inputs) != {str(name) for name in flow.reads}:
+            return False
+        if Table(table).data_changed_since(last.version):
             return False
         return not any(
-            data_changed_since(self._storage.table_path(name), last.inputs[str(name)]) for name in flow.reads
+            Table.named(self._storage, name).data_changed_since(last.inputs[str(name)]) for name in flow.reads
         )
 
     # Streams --------------------------------------------------------------------------------------------
@@ -231,7 +234,7 @@ class GraphRun:
     def _stream(self, dataset: Dataset, flow: Flow, tally: _Tally) -> bool:
         progress = self._state.flow(flow.name)
         table = self._storage.table_path(dataset.name)
-        if progress and progress.last_batch >= 0 and table_version(table) is None:
+        if progress and progress.last_batch >= 0 and not Table(table).exists:
             raise LakerunError(
                 f"Table {dataset.name} is gone but its flow has progress: run again with "
                 f"--full-refresh {dataset.name.table}."
@@ -286,7 +289,7 @@ class GraphRun:
         if progress.inputs is None or flow.reads_files or not flow.streams:
             return False
         return set(progress.inputs) == {str(name) for name in flow.streams} and not any(
-            data_changed_since(self._storage.table_path(name), progress.inputs[str(name)])
+            Table.named(self._storage, name).data_changed_since(progress.inputs[str(name)])
             for name in flow.streams
         )
 
@@ -294,7 +297,7 @@ class GraphRun:
 
     def _versions(self, names: frozenset[TableName]) -> dict[str, int]:
         """The versions of tables before a flow reads them: at least these it will have seen."""
-        found = {str(name): table_version(self._storage.table_path(name)) for name in names}
+        found = {str(name): Table.named(self._storage, name).newest for name in names}
         return {name: version for name, version in found.items() if version is not None}
 
     def _query(self, dataset: Dataset, flow: Flow) -> Query:

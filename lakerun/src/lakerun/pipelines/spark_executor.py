@@ -24,13 +24,7 @@ from lakerun.pipelines.executor import BatchReport, ExpectationFailedError, Refr
 from lakerun.pipelines.expectations import VIOLATION
 from lakerun.pipelines.graph import declared_constraints
 from lakerun.tables.delta_files import write_table
-from lakerun.tables.storage import (
-    Commit,
-    commit_info,
-    table_version,
-    transaction_commit,
-    transaction_version,
-)
+from lakerun.tables.delta_table import Commit, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -86,9 +80,10 @@ class SparkExecutor:
             write_table(rows, run.table, "overwrite")
         except Exception as error:
             raise self._explained(error, run) from error
-        version = table_version(run.table)
+        table = Table(run.table)
+        version = table.newest
         assert version is not None
-        commit = commit_info(run.table, version)
+        commit = table.commit(version)
         return BatchReport(
             batch_id=version,
             rows_written=commit.metrics.get("numOutputRows", 0),
@@ -103,7 +98,7 @@ class SparkExecutor:
         properties = dict(definition.table_properties)
         if constraints := declared_constraints(definition.schema):
             properties["lakehouse.constraints"] = "; ".join(constraints)
-        if table_version(path) is not None:
+        if Table(path).exists:
             self._alter(path, properties)
             return
         schema = dataset.schema if definition.schema else _all_nullable(dataset.schema)
@@ -148,7 +143,7 @@ class SparkExecutor:
             self.create_table(run.dataset, run.table)
         _rewind_to(run.checkpoint, run.last_batch)
         reports = _Reports(run)
-        committed = transaction_version(run.table, run.epoch)
+        committed = Table(run.table).last_transaction(run.epoch)
 
         def on_batch(batch: DataFrame, batch_id: int) -> None:
             reports.send()
@@ -254,7 +249,7 @@ class _Reports:
                 self._run.on_batch(self._report(batch_id, finished[batch_id]))
 
     def _report(self, batch_id: int, progress: Any) -> BatchReport:
-        commit = transaction_commit(self._run.table, self._run.epoch, batch_id)
+        commit = Table(self._run.table).commit_of(self._run.epoch, batch_id)
         assert commit is not None
         metrics, rows = _commit_metrics(commit)
         late = sum(operator["numRowsDroppedByWatermark"] for operator in progress["stateOperators"])

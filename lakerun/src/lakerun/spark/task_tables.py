@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from lakerun.patches import STATEMENTS, patched
 from lakerun.spark.reads import reading_through
-from lakerun.tables.storage import Storage, TableName, table_version
+from lakerun.tables.delta_table import Table
+from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.unions import find_union
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class _Tables:
         parts = [part.strip("`") for part in name.split(".")]
         found = TableName(*parts) if len(parts) == 3 else None
         with reading_directly():
-            if found and table_version(self._storage.table_path(found)) is not None:
+            if found and Table.named(self._storage, found).exists:
                 rows: DataFrame = reader.format("delta").load(str(self._storage.table_path(found)))
             elif found and (union := find_union(self._storage, name)):
                 rows = reader._spark.sql(union.sql_on_paths(self._storage))
@@ -82,7 +83,7 @@ def with_paths(statement: str, storage: Storage) -> str:
             return found[0]
         name = TableName(*re.findall(r"[^`.]+", found["name"]))
         path = storage.table_path(name)
-        if table_version(path) is not None:
+        if Table(path).exists:
             return f"delta.`{path}`"
         union = find_union(storage, str(name))
         return f"({union.sql_on_paths(storage)})" if union else found[0]

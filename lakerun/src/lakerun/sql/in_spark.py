@@ -10,7 +10,6 @@ from lakerun.errors import UnknownNameError, first_line
 from lakerun.sql.databricks_sql import parse_statement, stored_tables
 from lakerun.sql.errors import SqlError
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import find_table
 from lakerun.tables.unions import find_union
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def _rows(
 ) -> tuple[TableName, DataFrame]:
     """The table or union of that name, and its rows."""
     try:
-        table = find_table(storage, name, *default)
+        table = storage.find_table(name, *default)
     except UnknownNameError:
         if (union := find_union(storage, name, *default)) is None:
             raise

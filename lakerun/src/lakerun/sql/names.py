@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
 from lakerun.sql.databricks_sql import show_of
+from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
-
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
 
 Columns = dict[str, tuple[str, list[Any]]]  # DuckDB's type and the values, by the column's name
 
@@ -37,9 +35,9 @@ def show(tree: exp.Command, storage: Storage) -> Columns:
     }
 
 
-def detailed(name: TableName, table: DeltaTable, storage: Storage) -> list[tuple[str, str, str]]:
+def detailed(name: TableName, table: Table, storage: Storage) -> list[tuple[str, str, str]]:
     """The rows that DESCRIBE EXTENDED has after the columns."""
-    metadata = table.metadata()
+    metadata = table.delta.metadata()
     properties = ",".join(f"{key}={value}" for key, value in sorted(metadata.configuration.items()))
     facts = {
         "Catalog": name.catalog,

@@ -23,8 +23,8 @@ from lakerun.sql.duckdb_dialect import DIALECT, MACROS, LocalDuckDB
 from lakerun.sql.errors import SqlError, UnknownInSqlError, not_available, spark_hint
 from lakerun.sql.names import detailed, show
 from lakerun.sql.parameters import Parameter, bind
+from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import columns_of, find_table, history, open_table, scan
 from lakerun.tables.unions import find_union
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ def _select(
     _name_columns(tree)
     _session_values(tree, *default)
     original = tree.copy()
-    tables = [open_table(storage, reference.name, reference.version) for reference in references]
-    known = [[column.name for column in columns_of(table)] for table in tables]
+    tables = [Table.named(storage, reference.name, reference.version) for reference in references]
+    known = [[column.name for column in table.columns] for table in tables]
     _rename(tree, references)
     translated = tree.sql(dialect=LocalDuckDB)
 
@@ -122,9 +122,9 @@ def _select(
         import pyarrow as pa
 
         with _duckdb() as connection, interrupt.watching(connection):
-            for number, (reference, table, columns) in enumerate(zip(references, tables, known, strict=True)):
+            for number, (table, columns) in enumerate(zip(tables, known, strict=True)):
                 wanted = [c for c in columns if names is None or c.lower() in names]
-                rows = scan(table, reference.name, wanted)
+                rows = table.scan(wanted)
                 source = pa.RecordBatchReader.from_stream(rows)
                 connection.register(f"t{number}", source if streaming else source.read_all())
             return _run(connection, translated, limit)
@@ -202,7 +202,7 @@ def _expand_unions(tree: exp.Expr, storage: Storage, default: tuple[str | None, 
             continue  # a table function
         name = ".".join(part.name for part in node.parts)
         try:
-            find_table(storage, name, *default)
+            storage.find_table(name, *default)
         except UnknownNameError:
             union = find_union(storage, name, *default)
         else:
@@ -230,7 +230,7 @@ def _resolve(
         raise SqlError(f"The table function '{name.lower()}' is not available here.{hint} {spark_hint()}")
     name = ".".join(part.name for part in node.parts)
     try:
-        found = find_table(storage, name, *default)
+        found = storage.find_table(name, *default)
     except UnknownNameError as error:
         where = position(sql, function)
         raise UnknownInSqlError(error, where) from None
@@ -327,9 +327,9 @@ def _describe(
     if not isinstance(tree.this, exp.Table):
         raise SqlError(f"DESCRIBE takes a table here. {spark_hint()}")
     reference = _resolve(tree.this, sql, storage, default)
-    table = open_table(storage, reference.name)
+    table = Table.named(storage, reference.name)
     if tree.text("style").upper() == "HISTORY":
-        commits = history(table)
+        commits = table.history()
         return _arrow(
             {
                 "version": ("BIGINT", [commit["version"] for commit in commits]),
@@ -339,7 +339,7 @@ def _describe(
                 "userMetadata": ("VARCHAR", [commit["user_metadata"] for commit in commits]),
             }
         )
-    rows = [(column.name, column.type, column.comment) for column in columns_of(table)]
+    rows = [(column.name, column.type, column.comment) for column in table.columns]
     if tree.text("style").upper() == "EXTENDED":
         rows += detailed(reference.name, table, storage)
     return _arrow(

@@ -1,4 +1,4 @@
-"""Delta tables by Parquet and delta-rs: `read_table`, `write_table`.
+"""Spark's reads and writes of a Delta table's files, without its Delta: `read_table`, `write_table`.
 
 Spark's Delta finds a table's files, and checks each commit, by Spark jobs over the log: in a small lakehouse
 half of an update's work. Here Spark reads and writes Parquet files, and delta-rs reads and writes the log.
@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, Transaction
 from deltalake.transaction import AddAction
 
 from lakerun.errors import LakerunError
+from lakerun.tables.delta_table import WRITE_METRICS, Table
 from lakerun.tables.parquet_stats import delta_stats
-from lakerun.tables.storage import WRITE_METRICS, last_transaction, table_version
 
 if TYPE_CHECKING:
+    from deltalake import DeltaTable
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
     from pyspark.sql.types import DataType, StructField, StructType
 
@@ -51,7 +52,7 @@ SPECIAL_TYPES = ("void", "interval")
 
 def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
     """The newest rows of the Delta table at `path`; a `reader` with options reads as they say."""
-    table = DeltaTable(str(path))
+    table = Table(path).delta
     columns = _schema(table)
     if not _has_options(reader) and _is_plain(table, columns, READABLE, table.protocol().reader_features):
         files = [unquote(file) for file in table.file_uris()]
@@ -82,13 +83,13 @@ def write_table(
     NOT NULL fails the write.
     """
     own: StructType | None = None
-    if table_version(path) is not None:
-        table = DeltaTable(str(path))
-        own = _schema(table)
-        if transaction and last_transaction(table, transaction[0]) >= transaction[1]:
+    table = Table(path)
+    if table.exists:
+        own = _schema(table.delta)
+        if transaction and table.last_transaction(transaction[0]) >= transaction[1]:
             return
-        if _takes(table, own, rows.schema, mode):
-            _commit(table, path, _not_null(rows, own), mode, transaction)
+        if _takes(table.delta, own, rows.schema, mode):
+            _commit(table, _not_null(rows, own), mode, transaction)
             return
     writer = rows.write.format("delta").mode(mode)
     if mode == "append":
@@ -101,12 +102,12 @@ def write_table(
 
 
 def _commit(
-    table: DeltaTable,
-    path: Path,
+    table: Table,
     rows: DataFrame,
     mode: Literal["append", "overwrite"],
     transaction: tuple[str, int] | None,
 ) -> None:
+    path = table.path
     # Not hidden: VACUUM finds what a killed process left.
     stage = path / f"staged-{uuid.uuid4().hex}"
     try:
@@ -119,13 +120,13 @@ def _commit(
         sum(json.loads(action.stats)["numRecords"] for action in added),
         sum(action.size for action in added),
     )
-    if mode == "overwrite" and table_version(path) != table.version():
+    if mode == "overwrite" and table.newest != table.version:
         # What it would take away is no longer all there is.
         raise LakerunError(f"Another process has changed {path} while it was computed. Run it again.")
-    table.create_write_transaction(
+    table.delta.create_write_transaction(
         list(added),
         mode,
-        table.schema(),
+        table.delta.schema(),
         commit_properties=CommitProperties(
             custom_metadata=dict(zip(WRITE_METRICS, map(str, counts), strict=True)),
             app_transactions=[Transaction(*transaction)] if transaction else None,

@@ -1,4 +1,4 @@
-"""Where things are in the data folder, and what Delta's log says of a table without Spark.
+"""Where things are in the data folder: `Storage`, `TableName`.
 
 <home>/tables/<catalog>/<schema>/<table>/      Delta tables
 <home>/volumes/<catalog>/<schema>/<volume>/    Unity Catalog volumes
@@ -9,22 +9,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from lakerun.errors import BusyError, LakerunError, UnknownNameError
 
-if TYPE_CHECKING:
-    from deltalake import DeltaTable
-
-WRITE_METRICS = ("numFiles", "numOutputRows", "numOutputBytes")
 GITIGNORE = ".gitignore"
 
 
@@ -76,19 +70,27 @@ class Storage:
         logs = self.tables_root.glob("*/*/*/_delta_log")
         return sorted((TableName(*log.parent.parts[-3:]) for log in logs), key=str)
 
-    def find_table(self, name: str) -> TableName:
-        """A table by its full name, or by its last parts where they are unambiguous.
+    def find_table(self, name: str, catalog: str | None = None, schema: str | None = None) -> TableName:
+        """A table by one, two or three parts of its name, in any case, with or without backticks.
 
-        Raises UnknownNameError with the closest names, or LakerunError for an ambiguous name.
+        A short name is first sought in the default catalog and schema, then everywhere. Raises
+        UnknownNameError with the closest names, or LakerunError for an ambiguous name.
         """
-        parts = tuple(name.split("."))
+        asked = name.replace("`", "").lower()
+        parts = tuple(asked.split("."))
+        if len(parts) > 3:
+            raise LakerunError(
+                f"'{name}' is not a table name: it has {len(parts)} parts, and at most 3 are possible."
+            )
         tables = self.tables()
-        found = [t for t in tables if (t.catalog, t.schema, t.table)[-len(parts) :] == parts]
+        prefix = [part.lower() for part in (catalog, schema) if part][: 3 - len(parts)]
+        in_default = [table for table in tables if _parts(table) == (*prefix, *parts)]
+        found = in_default or [table for table in tables if _parts(table)[-len(parts) :] == parts]
+        if len(found) == 1:
+            return found[0]
         if not found:
-            raise UnknownNameError("table", name, (str(t) if len(parts) > 1 else t.table for t in tables))
-        if len(found) > 1:
-            raise LakerunError(f"'{name}' is ambiguous: {', '.join(map(str, found))}.")
-        return found[0]
+            raise UnknownNameError("table", asked, (str(t) if len(parts) > 1 else t.table for t in tables))
+        raise LakerunError(f"'{asked}' is ambiguous: {', '.join(map(str, found))}.")
 
     def make(self) -> None:
         """Make the data folder. git ignores it, and so does a deployment of the project that it lies in."""
@@ -129,100 +131,5 @@ class Storage:
         return sum(file.stat().st_size for root in roots for file in root.rglob("*") if file.is_file())
 
 
-def table_version(path: Path) -> int | None:
-    """The newest version of the Delta table at `path`; None where there is no table."""
-    commits = _commits(path)
-    return max(commits) if commits else None
-
-
-def data_changed_since(path: Path, version: int) -> bool:
-    """Whether a commit after `version` added or removed data; OPTIMIZE and VACUUM do not.
-
-    A commit that log cleanup has removed counts as a change.
-    """
-    commits = _commits(path)
-    newest = max(commits, default=-1)
-    if newest < version:
-        return True
-    for number in range(version + 1, newest + 1):
-        if number not in commits or _changes_data(commits[number]):
-            return True
-    return False
-
-
-def _commits(path: Path) -> dict[int, Path]:
-    log = path / "_delta_log"
-    if not log.is_dir():
-        return {}
-    return {int(file.stem): file for file in log.glob("*.json") if file.stem.isdigit()}
-
-
-def _changes_data(commit: Path) -> bool:
-    with commit.open(encoding="utf-8") as lines:
-        for line in lines:
-            action = json.loads(line)
-            for kind in ("add", "remove"):
-                if kind in action and action[kind].get("dataChange", True):
-                    return True
-            if "metaData" in action:
-                return True
-    return False
-
-
-@dataclass(frozen=True)
-class Commit:
-    """What a commit says of itself: its version, operation and metrics (numbers as Delta names them)."""
-
-    version: int
-    operation: str
-    metrics: dict[str, int]
-
-
-def commit_info(path: Path, version: int) -> Commit:
-    """The commit with this version; FileNotFoundError where log cleanup has removed it."""
-    return _read_commit(path / "_delta_log" / f"{version:020d}.json", version)[0]
-
-
-def transaction_commit(path: Path, app_id: str, version: int) -> Commit | None:
-    """The newest commit that carries the transaction `version` of `app_id`; None if there is none."""
-    commits = _commits(path)
-    for number in sorted(commits, reverse=True):
-        commit, transactions = _read_commit(commits[number], number)
-        if transactions.get(app_id) == version:
-            return commit
-    return None
-
-
-def transaction_version(path: Path, app_id: str) -> int:
-    """The last transaction of `app_id` in the table at `path`; -1 before the first, or without a table."""
-    from deltalake import DeltaTable
-
-    return -1 if table_version(path) is None else last_transaction(DeltaTable(str(path)), app_id)
-
-
-def last_transaction(table: DeltaTable, app_id: str) -> int:
-    """The last transaction of `app_id` in an open table; -1 before the first."""
-    version = table.transaction_version(app_id)
-    return -1 if version is None else version
-
-
-def operation_metrics(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics in a commit's information, from Spark's Delta or from `delta_files`."""
-    found: dict[str, Any] = info.get("operationMetrics") or {}
-    return found or {name: info[name] for name in WRITE_METRICS if name in info}
-
-
-def _read_commit(file: Path, number: int) -> tuple[Commit, dict[str, int]]:
-    operation, metrics, transactions = "", {}, {}
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            action = json.loads(line)
-            if info := action.get("commitInfo"):
-                operation = info.get("operation", "")
-                given = operation_metrics(info)
-                metrics = {
-                    key: int(value) for key, value in given.items() if str(value).lstrip("-").isdigit()
-                }
-            elif transaction := action.get("txn"):
-                transactions[transaction["appId"]] = transaction["version"]
-    return Commit(number, operation, metrics), transactions
+def _parts(name: TableName) -> tuple[str, ...]:
+    return name.catalog.lower(), name.schema.lower(), name.table.lower()

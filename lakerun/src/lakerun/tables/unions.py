@@ -12,8 +12,8 @@ from itertools import groupby
 
 from lakerun.errors import LakerunError
 from lakerun.plugins import TableUnion, loaded_plugins
+from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import columns_of, open_table
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def tables_by_schema(storage: Storage, union: TableUnion) -> dict[tuple[str, str
 def _has_columns(storage: Storage, name: TableName, union: TableUnion) -> bool:
     """Not a table that only has such a name, nor one that cannot be read, which must not hide the others."""
     try:
-        columns = {column.name.lower() for column in columns_of(open_table(storage, name))}
+        columns = {column.name.lower() for column in Table.named(storage, name).columns}
     except LakerunError as error:
         logger.warning("%s", error)
         return False

@@ -15,8 +15,8 @@ from lakerun.errors import LakerunError
 from lakerun.formats import plural
 from lakerun.plugins import Monitoring, Trends
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
-from lakerun.tables.table_info import rows_of
 from lakerun.tables.unions import tables_by_schema
 from lakerun.workspace.errors import ApiError, invalid, missing
 from lakerun.workspace.pages.charts import Chart, Series, bar_chart, line_chart

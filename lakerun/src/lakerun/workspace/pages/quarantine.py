@@ -16,8 +16,8 @@ from fastapi.responses import Response
 from lakerun.errors import LakerunError
 from lakerun.plugins import Quarantine as Convention
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import rows_of
 from lakerun.workspace.errors import ApiError, missing
 from lakerun.workspace.pages.render import render
 from lakerun.workspace.pages.tables import table_address

@@ -10,16 +10,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lakerun.errors import LakerunError
+from lakerun.tables.arrow_rows import rows_of
+from lakerun.tables.delta_table import Table, TableFigures
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.table_info import (
-    TableInfo,
-    columns_of,
-    history,
-    open_table,
-    read_table,
-    rows_of,
-    table_info,
-)
 from lakerun.workspace.errors import ApiError, missing
 from lakerun.workspace.pages.render import render
 
@@ -49,20 +42,21 @@ def router(services: Services) -> APIRouter:
     def table(request: Request, catalog: str, schema: str, table: str) -> Response:
         name = named_table(storage, catalog, schema, table)
         try:
-            info = table_info(storage, name)
-            delta = open_table(storage, name)
-            preview = read_table(storage, name, limit=PREVIEW_ROWS)
+            stored = Table.named(storage, name)
+            figures = stored.figures()
+            preview = stored.read(limit=PREVIEW_ROWS)
         except LakerunError as error:
             raise ApiError("INVALID_STATE", str(error)) from None
-        metadata = delta.metadata()
+        metadata = stored.delta.metadata()
         return render(
             request,
             "table.html",
-            info=info,
-            columns=columns_of(delta),
+            name=name,
+            figures=figures,
+            columns=stored.columns,
             partitions=metadata.partition_columns,
             properties=sorted(metadata.configuration.items()),
-            commits=history(delta, COMMITS),
+            commits=stored.history(COMMITS),
             names=preview.column_names,
             rows=rows_of(preview),
             follow=0,
@@ -93,10 +87,10 @@ def table_address(name: TableName) -> str:
     return f"/tables/{name.catalog}/{name.schema}/{name.table}"
 
 
-def _listed(storage: Storage, name: TableName) -> tuple[TableName, TableInfo | None]:
+def _listed(storage: Storage, name: TableName) -> tuple[TableName, TableFigures | None]:
     """A table's figures, or None if it cannot be read: that must not hide the other tables."""
     try:
-        return name, table_info(storage, name)
+        return name, Table.named(storage, name).figures()
     except LakerunError as error:
         logger.warning("%s", error)
         return name, None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lakerun.errors import BusyError, closest_first
 from lakerun.pipelines.state import table_kinds
-from lakerun.tables.storage import Storage, TableName, table_version
-from lakerun.tables.table_info import open_table, type_name
+from lakerun.tables.delta_table import Table, type_name
+from lakerun.tables.storage import Storage, TableName
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.paging import page_after, page_size
 from lakerun.workspace.store import Document
@@ -132,15 +132,12 @@ class Tables:
         return table_kinds(self._storage.home / "pipelines")
 
     def _info(self, name: TableName, kinds: dict[str, str]) -> Document:
-        table = open_table(self._storage, name)
-        metadata, protocol = table.metadata(), table.protocol()
-        path = self._storage.table_path(name)
-        version = table_version(path)
-        log = path / "_delta_log" / f"{version or 0:020d}.json"
-        updated = int((log if log.exists() else path).stat().st_mtime * 1000)
+        table = Table.named(self._storage, name)
+        metadata, protocol = table.delta.metadata(), table.delta.protocol()
+        updated = int(table.last_modified(table.version).timestamp() * 1000)
         properties = {
             "delta.lastCommitTimestamp": str(updated),
-            "delta.lastUpdateVersion": str(table.version()),
+            "delta.lastUpdateVersion": str(table.version),
             "delta.minReaderVersion": str(protocol.min_reader_version),
             "delta.minWriterVersion": str(protocol.min_writer_version),
         }
@@ -151,8 +148,8 @@ class Tables:
             "full_name": str(name),
             "table_type": kinds.get(str(name), "MANAGED"),
             "data_source_format": "DELTA",
-            "columns": columns(table),
-            "storage_location": path.resolve().as_uri(),
+            "columns": columns(table.delta),
+            "storage_location": table.path.resolve().as_uri(),
             "owner": self._user,
             "properties": dict(metadata.configuration) | properties,
             "created_at": metadata.created_time or updated,

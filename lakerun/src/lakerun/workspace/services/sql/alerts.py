@@ -15,8 +15,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from lakerun.errors import LakerunError
 from lakerun.sql.parameters import Parameter
 from lakerun.sql.query import query
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
-from lakerun.tables.table_info import rows_of
 from lakerun.workspace.errors import ApiError
 from lakerun.workspace.paging import page_of, page_size
 from lakerun.workspace.services.jobs.quartz import parse_quartz

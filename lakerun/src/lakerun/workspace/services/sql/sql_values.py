@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lakerun.tables.table_info import rows_of
+from lakerun.tables.arrow_rows import rows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
