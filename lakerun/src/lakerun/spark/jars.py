@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from lakerun.errors import LakerunError
+from lakerun.files import write_file
 from lakerun.spark.java import cache_root
 
 # Spark's own jars have the other dependencies in delta-spark's POM, except those of the Unity Catalog client.
@@ -50,9 +51,5 @@ def _jar(path: str, digest: str) -> Path:
         ) from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise LakerunError(f"{url} is not the {jar.name} that was published; its checksum differs.")
-    # Atomic: a killed start leaves no partial jar.
-    jar.parent.mkdir(parents=True, exist_ok=True)
-    partial = jar.with_name(f"{jar.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(jar)
+    write_file(jar, content)
     return jar

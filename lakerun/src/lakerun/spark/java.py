@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lakerun.errors import LakerunError
+from lakerun.files import replacing
 
 MINIMUM_JAVA = 17
 # The JVM writes an archive's header last: until then the file starts with zeros.
@@ -105,11 +106,9 @@ done
 exec "{home}/bin/java" "$@"
 """
     if not wrapper.exists() or wrapper.read_text(encoding="utf-8") != script:
-        wrapper.parent.mkdir(parents=True, exist_ok=True)
-        partial = wrapper.with_name(f"java.{os.getpid()}")
-        partial.write_text(script, encoding="utf-8")
-        partial.chmod(partial.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-        partial.replace(wrapper)
+        with replacing(wrapper) as draft:
+            draft.write_text(script, encoding="utf-8")
+            draft.chmod(draft.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     java = home / "bin" / "java"
     with suppress(OSError):  # wheels do not always keep the executable bit
         java.chmod(java.stat().st_mode | stat.S_IXUSR)
@@ -148,10 +147,7 @@ def _base_archive(home: Path, folder: Path, *, make: bool) -> Path | None:
     made = folder / f"java-{hashlib.sha256(java.read_bytes()).hexdigest()[:16]}.jsa"
     if made.exists() or not make:
         return made if made.exists() else None
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = made.with_suffix(f".{os.getpid()}")
-    dump = [str(java), "-Xshare:dump", f"-XX:SharedArchiveFile={partial}"]
-    with suppress(OSError, subprocess.SubprocessError):
+    with suppress(OSError, subprocess.SubprocessError), replacing(made) as draft:
+        dump = [str(java), "-Xshare:dump", f"-XX:SharedArchiveFile={draft}"]
         subprocess.run(dump, capture_output=True, check=True, timeout=60)
-        partial.replace(made)
     return made if made.exists() else None

@@ -26,6 +26,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lakerun.errors import LakerunError
+from lakerun.files import write_file
 from lakerun.tables.storage import Storage
 
 DEFAULT_PORT = 8474
@@ -195,7 +196,8 @@ def serve(storage: Storage, host: str, port: int) -> None:
             create_app(services), log_config=None, access_log=False, timeout_graceful_shutdown=5
         )
         listener.listen(config.backlog)
-        _write(_folder(storage) / "server.json", ServerInfo(os.getpid(), host, port))
+        info = ServerInfo(os.getpid(), host, port)
+        write_file(_folder(storage) / "server.json", json.dumps(asdict(info)))
         logging.getLogger(__name__).info("Serving %s from %s", settings.host_url, storage.home)
         uvicorn.Server(config).run(sockets=[listener])
 
@@ -209,12 +211,6 @@ def _folder(storage: Storage) -> Path:
 
 def _lock(storage: Storage) -> FileLock:
     return FileLock(_folder(storage) / "lock")
-
-
-def _write(path: Path, info: ServerInfo) -> None:
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(asdict(info)), encoding="utf-8")
-    draft.replace(path)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
