@@ -194,8 +194,6 @@ def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         (root / name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(root)
     shop = runpy.run_path(str(root / "src/rules.py"))["shop"]
-    monkeypatch.setattr(rules, "PIPELINES", {"shop": shop})
-    # What the checks of a pipeline would be, were it to declare them.
     monkeypatch.setattr(rules, "_registry", shop)
     return root
 

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.quality import rules
 from ecommerce_lakehouse.quality.rule import DatasetRule, Example, RowCount, Rule, RuleSet, Unique
 from ecommerce_lakehouse.quality.rule_tests import run_rule_tests
-from ecommerce_lakehouse.quality.rules import PIPELINES, datasets_with_rules, rules_for
+from ecommerce_lakehouse.quality.rules import datasets_with_rules, rules_for
 
 WHY = "A reason of some length"
 
@@ -78,7 +79,7 @@ def test_a_useless_rule_fails_the_command(
     spark: SparkSession, home: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     useless = RuleSet((rule("never_broken", "price > 0 OR true", {"price": "0"}),), (), {"price": "1"}, "us")
-    monkeypatch.setitem(PIPELINES, "shop", lambda config: {"silver_shop": useless})
+    monkeypatch.setattr(rules, "_registry", lambda config: {"silver_shop": useless})
     result = CliRunner().invoke(command_line(), ["quality", "test", "silver_shop"])
     assert result.exit_code == 1
     assert "never_broken" in result.stdout

@@ -13,11 +13,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.domain.entities import ENTITIES
+from ecommerce_lakehouse.quality import rules as registry
 from ecommerce_lakehouse.quality.determinism import nondeterminism
 from ecommerce_lakehouse.quality.rule import DatasetRule, Rule, RuleError, RuleSet, Tolerance, Unique
 from ecommerce_lakehouse.quality.rules import (
-    PIPELINES,
     datasets_with_rules,
+    order_analytics,
+    pipeline_rules,
     registry_problems,
     rules_for,
     tolerating_problems,
@@ -69,8 +71,19 @@ def test_rules_are_offered_by_their_consequence() -> None:
     assert offered == {rule.name: rule.constraint for rule in rules.rules}
     assert len(rules.warn) + len(rules.drop) + len(rules.fail) == len(rules.rules)
     assert rules.fail == {}
-    with pytest.raises(KeyError):
+    with pytest.raises(RuleError, match="the dataset 'silver_invoices' has no rules"):
         rules_for("silver_invoices", CONFIG)
+
+
+def test_an_unknown_pipeline_and_a_dataset_of_two_pipelines_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(RuleError, match=r"'invoices' has no rules: write the module \S+rules\.invoices"):
+        pipeline_rules("invoices", CONFIG)
+    shared = {"gold_daily_sales": rules_for("gold_daily_sales", CONFIG)}
+    monkeypatch.setattr(order_analytics, "rules", lambda config: shared)
+    with pytest.raises(RuleError, match="'order_analytics' are for datasets of others: gold_daily_sales"):
+        rules_for("silver_orders", CONFIG)
 
 
 # Constraints ------------------------------------------------------------------------------------------------
@@ -163,7 +176,8 @@ def test_a_pipeline_cannot_be_declared_with_rules_that_cannot_be_used(
 ) -> None:
     bad = Rule("late", "at < now()", "drop", "A reason of some length")
     good = Rule("there", "at IS NOT NULL", "drop", "A reason of some length")
-    monkeypatch.setitem(PIPELINES, "shop", lambda config: {"silver_shop": RuleSet((bad, good), owner="us")})
+    found = {"silver_shop": RuleSet((bad, good), owner="us")}
+    monkeypatch.setattr(registry, "_registry", lambda config: found)
     with pytest.raises(
         RuleError, match=r"test_rules.py:\d+: dataset 'silver_shop', rule 'late': 'now\(\)' depends"
     ):

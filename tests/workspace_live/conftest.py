@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-PIPELINES = ("medallion_dlt_pipeline", "ml_features_pipeline")
+from lakerun.bundles.load import load_bundle
+
+MAIN_JOB = load_bundle(Path(__file__).parents[2]).jobs["e2e_pipeline_job"]
+PIPELINES = tuple(task.key for task in MAIN_JOB.tasks if task.kind == "pipeline")
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,10 @@ def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: li
 
 
 def declare_quality(pipeline: str, entities: Sequence[Entity], config: LakehouseConfig) -> None:
-    """Declare the datasets that check a pipeline's others; they fail the update where a rule says so."""
+    """Declare the datasets that check a pipeline's others; they fail the update where a rule says so.
+
+    `entities` are those whose lines the pipeline divides; without any there is no reconciliation.
+    """
 
     @dp.materialized_view(
         name=config.get_table_name("quality", f"checks_{pipeline}"),
@@ -188,6 +191,9 @@ def declare_quality(pipeline: str, entities: Sequence[Entity], config: Lakehouse
     @expect_rules(rules_for(f"quality_checks_{pipeline}", config))
     def rules_of_datasets() -> DataFrame:
         return quality_checks(pipeline_rules(pipeline, config), lambda dataset: _table(dataset, config))
+
+    if not entities:
+        return
 
     @dp.materialized_view(
         name=config.get_table_name("quality", f"reconciliation_{pipeline}"),

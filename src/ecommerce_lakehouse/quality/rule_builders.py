@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.quality.rule import Example, Rule, Severity, Tolerance
+from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Rule, Severity, Tolerance, Unique
 
 
 def rule(
@@ -72,6 +72,48 @@ def not_future(name: str, column: str, config: LakehouseConfig) -> Rule:
     )
 
 
+def count_in_limits(name: str, column: str, config: LakehouseConfig, what: str) -> Rule:
+    """A positive whole number within the shop's limit; else the row is dropped. `what` is plural."""
+    return rule(
+        name,
+        f"{column} > 0 AND {column} <= {config.max_quantity}",
+        "drop",
+        f"{what} are a positive whole number within the shop's limit",
+        {column: "0"},
+        {column: f"{config.max_quantity + 1}"},
+        {column: "CAST(NULL AS INT)"},
+    )
+
+
+def price_in_limits(config: LakehouseConfig) -> Rule:
+    """A `price` that is positive and within the shop's limit; else the row is dropped."""
+    return rule(
+        "valid_price",
+        f"price > 0 AND price <= {config.max_price:.2f}",
+        "drop",
+        "A price is positive, in whole cents and within the shop's limit",
+        {"price": "0.00"},
+        {"price": f"{config.max_price:.2f} + 0.01"},
+        {"price": "CAST(NULL AS DECIMAL(10,2))"},
+    )
+
+
+def customers_within_orders() -> Rule:
+    """Not more `customers` than `orders`, counted."""
+    return warn(
+        "customers_within_orders",
+        "customers <= orders",
+        "Each has at least one purchase",
+        {"customers": "3"},
+    )
+
+
+def one_row_per(column: str) -> DatasetRule:
+    """A figure's column that no two rows share; else the update fails."""
+    return DatasetRule("one_row_per_key", Unique((column,)), "fail", "A reader sums what it finds")
+
+
+DAY = 86_400  # seconds
 # When the example rows arrived.
 EXAMPLE_INGESTED_AT = "2024-05-01 12:00:00"
 

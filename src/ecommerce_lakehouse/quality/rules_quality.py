@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from ecommerce_lakehouse.quality.owners import PLATFORM
 from ecommerce_lakehouse.quality.rule import RuleSet
 from ecommerce_lakehouse.quality.rule_builders import rule, warn
-
-OWNER = "data platform"
 
 
 def check_rules() -> RuleSet:
@@ -28,7 +27,7 @@ def check_rules() -> RuleSet:
             ),
         ),
         example={"verdict": "'passed'"},
-        owner=OWNER,
+        owner=PLATFORM,
     )
 
 
@@ -80,5 +79,5 @@ def reconciliation_rules() -> RuleSet:
             "without_reason": "0",
             "same_reasons": "true",
         },
-        owner=OWNER,
+        owner=PLATFORM,
     )

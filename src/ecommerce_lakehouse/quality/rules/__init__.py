@@ -1,19 +1,22 @@
-"""The rule registry: every rule of every dataset of every pipeline, in one place: `rules_for`.
+"""The rule registry: every rule of every dataset of every pipeline: `rules_for`.
 
 A constraint is a SQL expression over one row and deterministic: time comes from the row's `ingested_at`.
-A constraint that evaluates to NULL is broken, as it is on Databricks. The rules themselves are in
-`rules_silver.py`, `rules_gold.py` and `rules_features.py`; how one is written, in `rule.py`.
+A constraint that evaluates to NULL is broken, as it is on Databricks. How a rule is written is in `rule.py`.
+
+The rules of a pipeline are in the module of this package that has the name of its folder in `src/pipelines`:
+there `rules(config)` gives them by dataset. No other place names the module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import pkgutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.quality import rules_features, rules_gold, rules_silver
 from ecommerce_lakehouse.quality.rule import (
     AnyRule,
     DatasetRule,
@@ -35,19 +38,11 @@ __all__ = [
     "Tolerance",
     "datasets_with_rules",
     "pipeline_rules",
+    "pipelines_with_rules",
     "registry_problems",
     "rules_for",
     "tolerating_problems",
 ]
-
-# What each pipeline's folder in src/pipelines declares.
-PIPELINES: dict[str, Callable[[LakehouseConfig], dict[str, RuleSet]]] = {
-    "medallion": lambda config: (
-        rules_silver.orders(config) | rules_silver.customers(config) | rules_gold.medallion()
-    ),
-    "ml_features": lambda config: rules_silver.activity(config) | rules_features.features(),
-    "order_analytics": lambda config: rules_silver.order_batches(config) | rules_gold.order_analytics(),
-}
 
 
 @dataclass(frozen=True)
@@ -61,9 +56,11 @@ class RuleProblem:
 def rules_for(dataset: str, config: LakehouseConfig) -> RuleSet:
     """The rules of a dataset, by its `<layer>_<entity>` name.
 
-    KeyError for one without rules; RuleError where two share a name, or a rule cannot be used.
+    RuleError if it has none, if two of them share a name, or if one cannot be used.
     """
-    rules = _registry(config)[dataset]
+    rules = _registry(config).get(dataset)
+    if rules is None:
+        raise RuleError(f"the dataset '{dataset}' has no rules in the module of its pipeline in {__name__}")
     found = list(rules.problems(dataset))
     if not found:
         return rules
@@ -77,9 +74,14 @@ def datasets_with_rules(config: LakehouseConfig) -> tuple[str, ...]:
     return tuple(_registry(config))
 
 
+def pipelines_with_rules() -> tuple[str, ...]:
+    """Names of the pipelines that have rules, in alphabetical order, as their folders are called."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
 def pipeline_rules(pipeline: str, config: LakehouseConfig) -> dict[str, RuleSet]:
-    """The rules of the datasets that a pipeline declares, by dataset; KeyError for an unknown pipeline."""
-    return {name: rules_for(name, config) for name in PIPELINES[pipeline](config)}
+    """The rules of the datasets that a pipeline declares, by dataset; RuleError for an unknown pipeline."""
+    return {name: rules_for(name, config) for name in _declared(pipeline, config)}
 
 
 def registry_problems(config: LakehouseConfig) -> list[RuleProblem]:
@@ -106,11 +108,22 @@ def tolerating_problems() -> Iterator[None]:
 
 def _registry(config: LakehouseConfig) -> dict[str, RuleSet]:
     found: dict[str, RuleSet] = {}
-    for pipeline, rules in PIPELINES.items():
-        found |= rules(config)
+    for pipeline in pipelines_with_rules():
+        declared = _declared(pipeline, config)
+        if twice := sorted(found.keys() & declared.keys()):
+            raise RuleError(f"the rules of '{pipeline}' are for datasets of others: {', '.join(twice)}")
+        found |= declared
         found[f"quality_checks_{pipeline}"] = check_rules()
-        found[f"quality_reconciliation_{pipeline}"] = reconciliation_rules()
+        if any(dataset.startswith("bronze_") for dataset in declared):
+            found[f"quality_reconciliation_{pipeline}"] = reconciliation_rules()
     return found
+
+
+def _declared(pipeline: str, config: LakehouseConfig) -> dict[str, RuleSet]:
+    if pipeline not in pipelines_with_rules():
+        raise RuleError(f"the pipeline '{pipeline}' has no rules: write the module {__name__}.{pipeline}")
+    declared: dict[str, RuleSet] = import_module(f"{__name__}.{pipeline}").rules(config)
+    return declared
 
 
 def _without(bad: list[AnyRule], rules: RuleSet) -> RuleSet:

@@ -1,16 +1,22 @@
-"""Rules of gold: what must hold of the figures that the business reads."""
+"""Rules of the figures of sales, products and customers."""
 
 from __future__ import annotations
 
-from ecommerce_lakehouse.quality.rule import DatasetRule, Rule, RuleSet, Unique
-from ecommerce_lakehouse.quality.rule_builders import known, named, rule, warn, within
+from ecommerce_lakehouse.quality.owners import MARKETING, PLATFORM, PRODUCTS, SALES
+from ecommerce_lakehouse.quality.rule import RuleSet
+from ecommerce_lakehouse.quality.rule_builders import (
+    customers_within_orders,
+    known,
+    named,
+    one_row_per,
+    rule,
+    warn,
+    within,
+)
 
-SALES, MARKETING, PRODUCTS = "sales analytics", "marketing", "product management"
-PLATFORM = "data platform"
 
-
-def medallion() -> dict[str, RuleSet]:
-    """Rules of medallion's gold tables."""
+def figures() -> dict[str, RuleSet]:
+    """Rules of the gold tables."""
     return {
         "gold_daily_sales": RuleSet(
             rules=(
@@ -21,7 +27,7 @@ def medallion() -> dict[str, RuleSet]:
                     {"revenue": "-0.01"},
                     {"lost_value": "-0.01"},
                 ),
-                _customers_within_orders(),
+                customers_within_orders(),
                 warn(
                     "revenue_needs_orders",
                     "orders > 0 OR revenue = 0",
@@ -29,7 +35,7 @@ def medallion() -> dict[str, RuleSet]:
                     {"orders": "0"},
                 ),
             ),
-            checks=(_one_row_per("order_date"),),
+            checks=(one_row_per("order_date"),),
             example={"revenue": "10.00", "lost_value": "0.00", "customers": "1", "orders": "2"},
             owner=SALES,
         ),
@@ -91,7 +97,7 @@ def medallion() -> dict[str, RuleSet]:
                 ),
                 within("valid_expected_lifespan", "expected_lifespan_days", 0, 365),
             ),
-            checks=(_one_row_per("customer_id"),),
+            checks=(one_row_per("customer_id"),),
             example={
                 "customer_id": "'C-1'",
                 "historical_value": "10.00",
@@ -141,7 +147,7 @@ def medallion() -> dict[str, RuleSet]:
                     "Decline",
                 ),
             ),
-            checks=(_one_row_per("product_id"),),
+            checks=(one_row_per("product_id"),),
             example={
                 "product_id": "'P-1'",
                 "buyers": "1",
@@ -170,55 +176,6 @@ def medallion() -> dict[str, RuleSet]:
             ),
             example={"silver_orders": "1", "quarantine_rate": "0.5"},
             owner=PLATFORM,
-        ),
-    }
-
-
-def order_analytics() -> dict[str, RuleSet]:
-    """Rules of order_analytics' gold tables."""
-    revenue = warn("revenue_not_negative", "revenue >= 0", "Prices are positive", {"revenue": "-0.01"})
-    return {
-        "gold_order_business_metrics": RuleSet(
-            rules=(
-                revenue,
-                _customers_within_orders(),
-                within("valid_unearning_share", "unearning_share", 0, 1),
-            ),
-            checks=(_one_row_per("date_ordered"),),
-            example={"revenue": "10.00", "customers": "1", "orders": "2", "unearning_share": "0.5"},
-            owner=SALES,
-        ),
-        "gold_order_customer_analytics": RuleSet(
-            rules=(
-                known("valid_customer_id", "customer_id", "A figure is of a customer"),
-                revenue,
-                warn(
-                    "dates_in_order",
-                    "first_order_date <= last_order_date",
-                    "First comes before last",
-                    {"first_order_date": "DATE '2024-05-02'"},
-                ),
-                within("valid_revenue_share", "revenue_share", 0, 1),
-            ),
-            checks=(_one_row_per("customer_id"),),
-            example={
-                "customer_id": "'C-1'",
-                "revenue": "10.00",
-                "first_order_date": "DATE '2024-05-01'",
-                "last_order_date": "DATE '2024-05-01'",
-                "revenue_share": "0.5",
-            },
-            owner=MARKETING,
-        ),
-        "gold_order_item_sales": RuleSet(
-            rules=(
-                known("valid_order_item", "order_item", "A figure is of an item"),
-                revenue,
-                _customers_within_orders(),
-            ),
-            checks=(_one_row_per("order_item"),),
-            example={"order_item": "'Desk lamp'", "revenue": "10.00", "customers": "1", "orders": "2"},
-            owner=PRODUCTS,
         ),
     }
 
@@ -282,7 +239,7 @@ def _customer_segments() -> RuleSet:
                 "Prospect",
             ),
         ),
-        checks=(_one_row_per("customer_id"),),
+        checks=(one_row_per("customer_id"),),
         example={
             "customer_id": "'C-1'",
             "lifetime_value": "10.00",
@@ -302,16 +259,3 @@ def _customer_segments() -> RuleSet:
         },
         owner=MARKETING,
     )
-
-
-def _customers_within_orders() -> Rule:
-    return warn(
-        "customers_within_orders",
-        "customers <= orders",
-        "Each has at least one purchase",
-        {"customers": "3"},
-    )
-
-
-def _one_row_per(column: str) -> DatasetRule:
-    return DatasetRule("one_row_per_key", Unique((column,)), "fail", "A reader sums what it finds")

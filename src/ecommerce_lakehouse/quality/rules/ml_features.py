@@ -1,16 +1,63 @@
-"""Rules of the feature tables: keyed for a feature store, and no row knows what came after it."""
+"""Rules of the pipeline in `src/pipelines/ml_features`: `rules`."""
 
 from __future__ import annotations
 
-from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Rule, RuleSet, Unique
-from ecommerce_lakehouse.quality.rule_builders import rule, warn
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.domain.entities import CUSTOMER_ACTIVITY, DEVICE_TYPES
+from ecommerce_lakehouse.quality.entity_rules import entity_rules
+from ecommerce_lakehouse.quality.owners import MACHINE_LEARNING, WEB
+from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Freshness, Rule, RuleSet, Unique
+from ecommerce_lakehouse.quality.rule_builders import DAY, dated, not_future, one_of, present, rule, warn
 
-OWNER = "machine learning"
 SHARES = "Shares of one whole sum to 1"
 CUSTOMER = ("customer_id",)
 
 
-def features() -> dict[str, RuleSet]:
+def rules(config: LakehouseConfig) -> dict[str, RuleSet]:
+    """Rules by dataset."""
+    return _activity(config) | _features()
+
+
+def _activity(config: LakehouseConfig) -> dict[str, RuleSet]:
+    """Rules of customer sessions, from bronze to silver."""
+    return entity_rules(
+        CUSTOMER_ACTIVITY,
+        owner=WEB,
+        rules=(
+            present("valid_session_id", "session_id", "A session is known by its id"),
+            present("valid_customer_id", "customer_id", "A session belongs to a customer"),
+            dated("valid_session_timestamp", "session_timestamp", config, "A session has a time"),
+            not_future("session_not_in_future", "session_timestamp", config),
+            rule(
+                "valid_session_duration",
+                "session_duration_seconds >= 0 AND session_duration_seconds <= 86400",
+                "drop",
+                "A session lasts at most a day",
+                {"session_duration_seconds": "-1"},
+                {"session_duration_seconds": "86401"},
+            ),
+            rule("valid_page_views", "page_views >= 0", "drop", "Views are counted", {"page_views": "-1"}),
+            rule("valid_cart_adds", "cart_adds >= 0", "drop", "Cart adds are counted", {"cart_adds": "-1"}),
+            one_of("valid_device_type", "device_type", DEVICE_TYPES, "The tracker's vocabulary"),
+        ),
+        checks=(
+            DatasetRule(
+                "sessions_fresh", Freshness("session_timestamp", 2 * DAY), "warn", "Sessions come daily"
+            ),
+        ),
+        example={
+            "session_id": "'S-1'",
+            "customer_id": "'C-1'",
+            "session_timestamp": "TIMESTAMP '2024-04-30 08:15:00'",
+            "session_duration_seconds": "300",
+            "page_views": "7",
+            "cart_adds": "1",
+            "device_type": "'mobile'",
+        },
+    )
+
+
+def _features() -> dict[str, RuleSet]:
     """Rules of the feature tables."""
     return {
         "feature_customer_engagement": _table(
@@ -169,7 +216,7 @@ def _table(keys: tuple[str, ...], *rules: Rule, example: Example) -> RuleSet:
         rules=(present, *rules),
         checks=(key,),
         example=keyed | {"as_of": "TIMESTAMP '2024-05-01 00:00:00'"} | dict(example),
-        owner=OWNER,
+        owner=MACHINE_LEARNING,
     )
 
 

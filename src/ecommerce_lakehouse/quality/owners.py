@@ -1,0 +1,11 @@
+"""Teams that own datasets: who is asked when a rule breaks."""
+
+from __future__ import annotations
+
+PLATFORM = "data platform"
+SALES = "sales analytics"
+CRM = "customer relations"
+WEB = "web analytics"
+MARKETING = "marketing"
+PRODUCTS = "product management"
+MACHINE_LEARNING = "machine learning"
