@@ -113,7 +113,7 @@ from ecommerce_lakehouse.cli.main import command_line
 for line in sys.argv[1:]:
     result = CliRunner().invoke(command_line(), line.split("|"))
     assert result.exit_code == 0, result.output
-print(sorted(set(sys.modules) & {"pyspark", "pandas", "py4j"}))
+print(sorted(set(sys.modules) & {"pyspark", "pandas", "py4j", "psutil"}))
 """
     lines = [
         "--help",
@@ -137,6 +137,7 @@ from typer.testing import CliRunner
 from ecommerce_lakehouse.cli.main import command_line
 assert CliRunner().invoke(command_line(), ["--help"]).exit_code == 0
 heavy = {"pyspark", "pandas", "numpy", "pyarrow", "deltalake", "duckdb", "sqlglot", "pydantic", "yaml"}
+heavy |= {"psutil"}
 print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ecommerce_lakehouse.observability.metrics_export.events import Event, UpdateMetrics, metrics_of
-from lakerun.spark.process_usage import ProcessUsage
 
 START = datetime(2024, 3, 1, 3, 0, tzinfo=UTC)
 
@@ -109,27 +106,3 @@ def test_an_update_that_still_runs_or_was_killed_has_no_end() -> None:
     update = found.update
     assert (update["state"], update["ended_at"], update["duration_seconds"]) == ("RUNNING", None, None)
     assert (found.resources["wall_seconds"], update["events"]) == (None, 3)
-
-
-def test_what_an_update_uses_is_measured_with_the_processes_below_it() -> None:
-    work = (
-        "import time; x = bytearray(80_000_000); e = time.process_time() + 0.3\n"
-        "while time.process_time() < e: pass\nprint('done', flush=True); input()"
-    )
-    usage = ProcessUsage()
-    child = subprocess.Popen([sys.executable, "-c", work], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"done\n"
-        found = usage.details()
-    finally:
-        child.communicate(b"\n")
-    assert found["cpu_seconds"] >= 0.2
-    assert found["peak_memory_bytes"] - found["python_peak_memory_bytes"] >= 80_000_000
-    assert found["python_peak_memory_bytes"] > 10_000_000
-    assert 0.2 < found["wall_seconds"] < 30
-
-
-def test_where_the_system_tells_nothing_the_seconds_remain(tmp_path: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("lakerun.spark.process_usage.PROC", tmp_path / "nothing")
-    assert ProcessUsage().details().keys() == {"wall_seconds"}

@@ -1,66 +1,84 @@
-"""What this process and the JVM below it use while an update runs, where Linux tells: `ProcessUsage`."""
+"""What this process and the JVM below it use while an update runs: `ProcessUsage`."""
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil  # type: ignore[import-untyped,unused-ignore]
 
 PROC = Path("/proc")
 
 
 class ProcessUsage:
-    """Measures from its creation on; one at a time, because peaks of memory start anew with each."""
+    """Measures from its creation on; one at a time, because each one resets the peaks of memory."""
 
     def __init__(self) -> None:
         self._wall = time.monotonic()
-        self._cpu = {pid: _cpu_seconds(pid) for pid in _family()}
-        for pid in self._cpu:
-            with suppress(OSError):
-                (PROC / str(pid) / "clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
+        self._cpu = {process: _cpu_seconds(process) for process in _family()}
+        for process in self._cpu:
+            _reset_peak(process)
 
     def details(self) -> dict[str, float | int]:
         """The details of an `update_resources` event, over this process and everything that it started.
 
         `wall_seconds`, `cpu_seconds` (user and system, of processes that still run), `peak_memory_bytes`: the
-        sum of each process's own peak of resident memory, so that it is an upper bound of the peak of all;
-        `python_peak_memory_bytes` is this process's part. Only `wall_seconds` where there is no /proc.
+        sum of each process's own peak of resident memory, which is an upper bound of the peak of all;
+        `python_peak_memory_bytes` is this process's part.
         """
-        found: dict[str, float | int] = {"wall_seconds": round(time.monotonic() - self._wall, 3)}
+        wall = time.monotonic() - self._wall
         family = _family()
-        if family:
-            spent = sum(_cpu_seconds(pid) - self._cpu.get(pid, 0.0) for pid in family)
-            found["cpu_seconds"] = round(max(spent, 0.0), 2)
-            found["peak_memory_bytes"] = sum(_peak_bytes(pid) for pid in family)
-            found["python_peak_memory_bytes"] = _peak_bytes(os.getpid())
-        return found
+        cpu = sum(_cpu_seconds(process) - self._cpu.get(process, 0.0) for process in family)
+        peaks = [_peak_bytes(process) for process in family]
+        return {
+            "wall_seconds": round(wall, 3),
+            "cpu_seconds": round(max(cpu, 0.0), 2),
+            "peak_memory_bytes": sum(peaks),
+            "python_peak_memory_bytes": peaks[0],
+        }
 
 
-def _family() -> list[int]:
-    """This process and its descendants; empty without /proc."""
-    found, open_ = [], [os.getpid()] if PROC.is_dir() else []
-    while open_:
-        pid = open_.pop()
-        found.append(pid)
-        for children in (PROC / str(pid) / "task").glob("*/children"):
-            with suppress(OSError):
-                open_ += map(int, children.read_text(encoding="ascii").split())
-    return found
+def _family() -> list[psutil.Process]:
+    """This process and its descendants."""
+    import psutil
+
+    own = psutil.Process()
+    return [own, *own.children(recursive=True)]
 
 
-def _cpu_seconds(pid: int) -> float:
+def _cpu_seconds(process: psutil.Process) -> float:
+    import psutil
+
+    try:
+        times = process.cpu_times()
+    except psutil.Error:  # it has ended
+        return 0.0
+    return float(times.user + times.system)
+
+
+def _reset_peak(process: psutil.Process) -> None:
+    """Let Linux measure the peak from now on."""
     with suppress(OSError):
-        # After the name, which may hold anything up to its last bracket, come fields 3 and on.
-        fields = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-        user, system = fields.split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-    return 0.0
+        (PROC / str(process.pid) / "clear_refs").write_text("5", encoding="ascii")
 
 
-def _peak_bytes(pid: int) -> int:
+def _peak_bytes(process: psutil.Process) -> int:
+    """The peak of resident memory; what is resident now where the system does not keep the peak.
+
+    psutil has the peak on Windows only; Linux keeps it as VmHWM.
+    """
+    import psutil
+
     with suppress(OSError):
-        for line in (PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace").splitlines():
+        status = PROC / str(process.pid) / "status"
+        for line in status.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    return 0
+    try:
+        memory = process.memory_info()
+    except psutil.Error:
+        return 0
+    return int(getattr(memory, "peak_wset", memory.rss))
