@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from integration.lab import Lab, dataset
+from lakerun.errors import GraphError
 
 Change = dict[str, Any]
 
@@ -136,3 +137,104 @@ def test_a_change_without_its_sequence_stops_the_flow(lab: Lab) -> None:
     result = lab.run(source(folder, 1, deletes=False))
     assert result.state == "FAILED"
     assert "sequence_by is NULL" in dataset(result, "people").note
+
+
+def two_flows(
+    crm: str, shop: str, scd_type: int, *, columns: str = "id INT, city STRING, at INT, gone INT"
+) -> str:
+    return f"""
+    for name, folder in (("crm", "{crm}"), ("shop", "{shop}")):
+        @dp.temporary_view(name=name)
+        def incoming(folder=folder):
+            return spark.readStream.schema("{columns}").format("json").load(folder)
+
+    dp.create_streaming_table("people")
+    for name in ("crm", "shop"):
+        dp.create_auto_cdc_flow(
+            target="people", source=name, keys=["id"], sequence_by="at", apply_as_deletes="gone = 1",
+            except_column_list=["at", "gone"], stored_as_scd_type={scd_type}, name=f"from_{{name}}",
+        )
+    """
+
+
+def test_the_flows_of_a_table_know_of_each_others_changes(lab: Lab) -> None:
+    crm = lab.arrive("crm", [{"id": 1, "city": "Lima", "at": 5}, {"id": 2, "gone": 1, "at": 9}])
+    shop = lab.arrive("shop", [{"id": 1, "city": "Paris", "at": 3}, {"id": 2, "city": "Rome", "at": 8}])
+    assert lab.run(two_flows(crm, shop, 2)).state == "COMPLETED"
+    columns = 'id, city, "__START_AT", "__END_AT"'
+    assert lab.rows("people", columns) == [(1, "Lima", 5, None), (1, "Paris", 3, 5), (2, "Rome", 8, 9)]
+    # Of equal sequences the delete is the later one; the same changes by a flow of another name are no news.
+    lab.arrive("shop", [{"id": 1, "gone": 1, "at": 5}])
+    lab.run(two_flows(crm, shop, 2).replace("from_", "again_from_"))
+    assert lab.rows("people", columns) == [(1, "Paris", 3, 5), (2, "Rome", 8, 9)]
+    lab.run(two_flows(crm, shop, 1), full_refresh=("people",))
+    assert lab.rows("people", "id, city") == []
+    lab.arrive("crm", [{"id": 1, "city": "Oslo", "at": 6}, {"id": 2, "city": "Bonn", "at": 9}])
+    lab.run(two_flows(crm, shop, 1))
+    assert lab.rows("people", "id, city") == [(1, "Oslo")]
+
+
+def test_a_new_column_of_the_source_reaches_the_table(lab: Lab) -> None:
+    crm = lab.arrive("crm", [{"id": 1, "city": "Lima", "at": 1}])
+    shop = lab.arrive("shop", [{"id": 2, "city": "Rome", "at": 1}])
+    lab.run(two_flows(crm, shop, 2))
+    lab.arrive("crm", [{"id": 1, "city": "Lima", "tier": "gold", "at": 2}])
+    wider = two_flows(crm, shop, 2, columns="id INT, city STRING, tier STRING, at INT, gone INT")
+    assert lab.run(wider).state == "COMPLETED"
+    assert lab.rows("people", 'id, city, tier, "__START_AT", "__END_AT"') == [
+        (1, "Lima", "gold", 2, None),
+        (1, "Lima", None, 1, 2),
+        (2, "Rome", None, 1, None),
+    ]
+
+
+def test_deletes_that_are_declared_later_know_the_rows_that_were_there(lab: Lab) -> None:
+    text = """
+    @dp.temporary_view(name="changes")
+    def incoming():
+        return spark.readStream.schema("id INT, at INT, gone INT").format("json").load("{folder}")
+
+    dp.create_streaming_table("people")
+    dp.create_auto_cdc_flow(target="people", source="changes", keys=["id"], sequence_by="at", {deletes})
+    """
+    folder = lab.arrive("changes", [{"id": 1, "at": 5}, {"id": 2, "at": 5}])
+    lab.run(text.format(folder=folder, deletes=""))
+    lab.arrive("changes", [{"id": 1, "at": 4, "gone": 1}, {"id": 2, "at": 6, "gone": 1}])
+    lab.run(text.format(folder=folder, deletes="apply_as_deletes='gone = 1'"))
+    assert lab.rows("people", "id, at") == [(1, 5)]
+
+
+def test_another_type_of_history_asks_for_a_full_refresh(lab: Lab) -> None:
+    crm = lab.arrive("crm", [{"id": 1, "city": "Lima", "at": 1}])
+    lab.run(two_flows(crm, crm, 1))
+    lab.arrive("crm", [{"id": 1, "city": "Rome", "at": 2}])
+    result = lab.run(two_flows(crm, crm, 2))
+    assert (
+        "stored_as_scd_type=1: refresh it fully with --full-refresh people" in dataset(result, "people").note
+    )
+    assert lab.run(two_flows(crm, crm, 2), full_refresh=("people",)).state == "COMPLETED"
+    assert lab.rows("people", "id, city") == [(1, "Lima"), (1, "Rome")]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ('name=f"', 'ignore_null_updates=(name == "crm"), name=f"'),
+            "differ in ignore_null_updates",
+        ),
+        (('keys=["id"]', 'keys=["id"] if name == "crm" else ["id", "city"]'), "differ in keys"),
+        (
+            ('sequence_by="at"', 'sequence_by="at" if name == "crm" else "city"'),
+            "sequences of different types",
+        ),
+    ],
+)
+def test_flows_that_mean_different_things_by_a_row_are_refused(
+    lab: Lab, change: tuple[str, str], said: str
+) -> None:
+    text = two_flows("/nowhere", "/nowhere", 1)
+    assert change[0] in text
+    folder = lab.arrive("crm", [{"id": 1, "city": "Lima", "at": 1}])
+    with pytest.raises(GraphError, match=said):
+        lab.run(two_flows(folder, folder, 1).replace(*change))

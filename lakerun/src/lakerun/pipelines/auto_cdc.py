@@ -1,262 +1,290 @@
 """Auto CDC by MERGE: type 1 keeps the newest row of a key, type 2 keeps its history.
 
-Changes may arrive in any order. A Delta table beside the checkpoint keeps what the target does not show:
-the sequence of rows whose sequence columns are not in the target, deletes, and changes that a version
-absorbed.
+The result depends on the changes only, not on their order, their batches, or the flow that brought them (see
+`cdc_rows`). What the target does not show is in a Delta table beside it, its memory, which all its flows
+share: type 1 keeps there the newest change of each key, deletes included; type 2, and either type where NULLs
+are ignored, keeps every change. A batch goes into the memory first; then the touched keys of the target are
+made what the memory says. Each of the two commits happens once, and the second can be repeated, so a kill
+between them loses nothing.
+
+The memory is left out where the target's own columns have the sequence, nothing is ever deleted and no NULL
+is ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
+from lakerun.errors import LakerunError
+from lakerun.pipelines.cdc_rows import (
+    DELETED,
+    SEQUENCE,
+    column,
+    comparable,
+    content,
+    current,
+    history,
+    later,
+    of_keys,
+    quoted,
+    same,
+)
+from lakerun.pipelines.change_flows import END_AT, START_AT, output_columns, sequence_column
 from lakerun.pipelines.definitions import AutoCdc, FlowDefinition
-from lakerun.pipelines.graph import END_AT, START_AT, output_columns, sequence_column
-from lakerun.tables.delta_files import read_table, write_table
+from lakerun.tables.delta_files import read_table, table_schema, write_table
 from lakerun.tables.delta_table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-SEQUENCE, DELETED = "__sequence", "__deleted"
-OPERATION = "__operation"
+GONE = "__gone"
 
 
 @dataclass(frozen=True)
 class ChangeBatch:
-    """One micro-batch of changes to apply to the table at `target` as transaction (`app_id`, `batch_id`)."""
+    """One micro-batch of changes to apply to the table at `target` as transaction (`app_id`, `batch_id`).
+
+    `flows` are all that write to the target; `memory` is where its memory is; `declared` has the columns of
+    a declared schema.
+    """
 
     flow: FlowDefinition
+    flows: Sequence[FlowDefinition]
     rows: DataFrame
     target: Path
-    side: Path
+    memory: Path
     app_id: str
     batch_id: int
     target_is_empty: bool
+    declared: StructType | None = None
+
+    @property
+    def cdc(self) -> AutoCdc:
+        assert self.flow.cdc is not None
+        return self.flow.cdc
 
     @property
     def transaction(self) -> tuple[str, int]:
         return self.app_id, self.batch_id
 
+    @property
+    def session(self) -> SparkSession:
+        return self.rows.sparkSession
+
+    def is_in(self, table: Path) -> bool:
+        """Whether the table at this path has the batch."""
+        return Table(table).last_transaction(self.app_id) >= self.batch_id
+
 
 def apply_changes(batch: ChangeBatch) -> None:
     """Apply the changes exactly once, even after a kill."""
-    cdc = batch.flow.cdc
-    assert cdc is not None
-    columns = output_columns(batch.flow, batch.rows.columns)
-    changes = _changes(batch, cdc, columns)
-    if cdc.scd_type == 1:
-        _apply_type_1(batch, cdc, columns, changes)
-    else:
-        _apply_type_2(batch, cdc, columns, changes)
-
-
-def _changes(batch: ChangeBatch, cdc: AutoCdc, columns: list[str]) -> DataFrame:
-    """Output columns, `__sequence` and `__deleted` of every change."""
-    deleted = F.lit(False)
-    if cdc.apply_as_deletes is not None:
-        condition = cdc.apply_as_deletes
-        deleted = F.coalesce(F.expr(condition) if isinstance(condition, str) else condition, F.lit(False))
-    changes = batch.rows.select(*columns, sequence_column(batch.flow), deleted.alias(DELETED))
-    missing = F.raise_error(F.lit(f"auto CDC flow '{batch.flow.name}': sequence_by is NULL")).cast("boolean")
-    return changes.where(F.when(F.col(SEQUENCE).isNull(), missing).otherwise(F.lit(True)))
-
-
-# Type 1 -------------------------------------------------------------------------------------------------
-
-
-def _apply_type_1(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes: DataFrame) -> None:
-    newest = _newest(cdc, columns, changes)
-    target_sequence = _sequence_of_target(batch, cdc, columns)
-    if target_sequence and cdc.apply_as_deletes is None:
-        if batch.target_is_empty:
-            write_table(newest.select(*columns), batch.target, "append", transaction=batch.transaction)
-        else:
-            _merge_newest(batch, cdc, columns, newest, target_sequence)
+    stored = table_schema(batch.target)
+    _check_kind(batch, stored)
+    changes = _changes(batch, stored)
+    data = [name for name in changes.columns if name not in (SEQUENCE, DELETED)]
+    _evolve(batch.target, stored, changes.select(*map(column, data)))
+    sequence = _sequence_in_target(batch, stored, changes.schema)
+    has_memory = Table(batch.memory).exists
+    if sequence is not None and not has_memory and not _needs_memory(batch.flows):
+        _merge_newest(batch, changes, data, sequence)
         return
-    session = batch.rows.sparkSession
-    newest = newest.persist()  # read by two commits
+    if not has_memory and not batch.target_is_empty:
+        _remember_target(batch, sequence)
+    every_change = batch.cdc.scd_type == 2 or batch.cdc.ignore_null_updates
+    # Read twice: for the memory, and for the keys. Fewer rows are kept where the newest of a key is enough.
+    kept = (changes if every_change else current(changes, batch.cdc)).persist()
     try:
-        if Table(batch.target).last_transaction(batch.app_id) < batch.batch_id:
-            pending = newest
-            if DeltaTable.isDeltaTable(session, str(batch.side)):
-                known = read_table(session.read, batch.side)
-                known = known.select(*cdc.keys, F.col(SEQUENCE).alias("__known"))
-                pending = newest.join(known, list(cdc.keys), "left").where(
-                    f"__known IS NULL OR {SEQUENCE} > __known"
-                )
-            _merge_upserts_and_deletes(batch, cdc, columns, pending)
-        side = newest.select(*cdc.keys, SEQUENCE)
-        _remember(batch, side, cdc.keys)
+        _remember(batch, kept, every_change)
+        if not batch.is_in(batch.target):
+            _rebuild(batch, data, kept)
     finally:
-        newest.unpersist()
+        kept.unpersist()
 
 
-def _newest(cdc: AutoCdc, columns: list[str], changes: DataFrame) -> DataFrame:
-    """One change per key: the greatest by sequence; with ignore_null_updates the newest non-NULL values."""
-    if not cdc.ignore_null_updates:
-        row = F.max_by(F.struct(*changes.columns), F.col(SEQUENCE)).alias("row")
-        return changes.groupBy(*cdc.keys).agg(row).select("row.*")
-    values = [
-        F.max_by(F.col(name), F.when(F.col(name).isNotNull(), F.col(SEQUENCE))).alias(name)
-        for name in columns
-        if name not in cdc.keys
+def _needs_memory(flows: Sequence[FlowDefinition]) -> bool:
+    """Whether the target's columns are not enough to know whether a change is newer than its row."""
+    declared = [flow.cdc for flow in flows if flow.cdc]
+    return (
+        any(
+            cdc.scd_type == 2 or cdc.ignore_null_updates or cdc.apply_as_deletes is not None
+            for cdc in declared
+        )
+        or len({_sequence_sql(flow) for flow in flows}) > 1
+    )
+
+
+def _changes(batch: ChangeBatch, stored: StructType) -> DataFrame:
+    """Every change: the target's columns, `__sequence` and `__deleted`."""
+    deleted = F.lit(False)
+    if batch.cdc.apply_as_deletes is not None:
+        condition = batch.cdc.apply_as_deletes
+        deleted = F.coalesce(F.expr(condition) if isinstance(condition, str) else condition, F.lit(False))
+    names = output_columns(batch.flow, batch.rows.columns)
+    types = {field.name.lower(): field.dataType for field in batch.declared or ()}
+    data = [
+        column(name).cast(types[name.lower()]).alias(name) if batch.declared else column(name)
+        for name in names
+        if not batch.declared or name.lower() in types
     ]
-    flags = [F.max(SEQUENCE).alias(SEQUENCE), F.max_by(DELETED, SEQUENCE).alias(DELETED)]
-    # Aliases within one aggregation do not see each other, so max(SEQUENCE) above is over the changes.
-    return changes.groupBy(*cdc.keys).agg(*values, *flags)
+    # A column that the target has and this source has not: another flow's, or one that is no longer sent.
+    known = {name.lower() for name in names}
+    missing = [
+        F.lit(None).cast(field.dataType).alias(field.name)
+        for field in stored
+        if field.name not in (START_AT, END_AT) and field.name.lower() not in known
+    ]
+    changes = batch.rows.select(*data, *missing, sequence_column(batch.flow), deleted.alias(DELETED))
+    absent = F.raise_error(F.lit(f"auto CDC flow '{batch.flow.name}': sequence_by is NULL")).cast("boolean")
+    return changes.where(F.when(F.col(SEQUENCE).isNull(), absent).otherwise(F.lit(True)))
 
 
-def _merge_newest(
-    batch: ChangeBatch, cdc: AutoCdc, columns: list[str], newest: DataFrame, target_sequence: str
-) -> None:
-    """MERGE where the target's own columns give the sequence of its rows."""
-    session = batch.rows.sparkSession
-    values = _values(cdc, columns)
-    with _transaction(session, batch.app_id, batch.batch_id):
+def _check_kind(batch: ChangeBatch, stored: StructType) -> None:
+    is_history = START_AT in stored.names
+    if not batch.target_is_empty and is_history != (batch.cdc.scd_type == 2):
+        raise LakerunError(
+            f"The table of auto CDC flow '{batch.flow.name}' was made with stored_as_scd_type="
+            f"{2 if is_history else 1}: refresh it fully with --full-refresh {batch.target.name}."
+        )
+
+
+# Without a memory ---------------------------------------------------------------------------------------
+
+
+def _merge_newest(batch: ChangeBatch, changes: DataFrame, data: list[str], sequence: str) -> None:
+    newest = current(changes, batch.cdc)
+    if batch.target_is_empty:
+        write_table(newest.select(*map(column, data)), batch.target, "append", transaction=batch.transaction)
+        return
+    types = StructType([changes.schema[name] for name in data])
+    ahead = F.expr(f"s.{SEQUENCE} > {sequence}") | (
+        F.expr(f"s.{SEQUENCE} = {sequence}") & (content(types, _of("s")) > content(types, _of("t")))
+    )
+    values = {quoted(name): _of("s")(name) for name in data}
+    with _transaction(batch):
         (
-            DeltaTable.forPath(session, str(batch.target))
-            .alias("t")
-            .merge(newest.alias("s"), _same_key(cdc.keys))
-            .whenMatchedUpdate(condition=f"s.{SEQUENCE} > {target_sequence}", set=values)
-            .whenNotMatchedInsert(values={f"`{name}`": f"s.`{name}`" for name in columns})
+            _table(batch.session, batch.target)
+            .merge(newest.alias("s"), _same_key(batch.cdc.keys))
+            .whenMatchedUpdate(condition=ahead, set=values)
+            .whenNotMatchedInsert(values=values)
             .execute()
         )
 
 
-def _merge_upserts_and_deletes(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], rows: DataFrame) -> None:
-    session = batch.rows.sparkSession
-    with _transaction(session, batch.app_id, batch.batch_id):
-        (
-            DeltaTable.forPath(session, str(batch.target))
-            .alias("t")
-            .merge(rows.alias("s"), _same_key(cdc.keys))
-            .whenMatchedDelete(condition=f"s.{DELETED}")
-            .whenMatchedUpdate(set=_values(cdc, columns))
-            .whenNotMatchedInsert(
-                condition=f"NOT s.{DELETED}", values={f"`{name}`": f"s.`{name}`" for name in columns}
-            )
-            .execute()
-        )
-
-
-def _values(cdc: AutoCdc, columns: list[str]) -> dict[str, str | Column]:
-    if cdc.ignore_null_updates:
-        return {f"`{name}`": f"coalesce(s.`{name}`, t.`{name}`)" for name in columns}
-    return {f"`{name}`": f"s.`{name}`" for name in columns}
-
-
-def _sequence_of_target(batch: ChangeBatch, cdc: AutoCdc, columns: list[str]) -> str | None:
-    """The sequence as SQL over the MERGE's target alias `t`; None where the target lacks a column of it."""
+def _sequence_in_target(batch: ChangeBatch, stored: StructType, changes: StructType) -> str | None:
+    """The sequence as SQL over the MERGE's target alias `t`; None where the target does not have it."""
     import sqlglot
     from sqlglot import exp
 
-    sequence: Any = sequence_column(batch.flow)
-    tree = sqlglot.parse_one(str(sequence._jc.node().sql()), read="databricks")
+    tree = sqlglot.parse_one(_sequence_sql(batch.flow), read="databricks")
     if isinstance(tree, exp.Alias):
         tree = tree.this
-    known = {name.lower() for name in columns}
-    for column in tree.find_all(exp.Column):
-        if column.table or column.name.lower() not in known:
+    # A column that has another type than in the source may have another order.
+    source, there, own = (
+        {field.name.lower(): field.dataType for field in schema}
+        for schema in (batch.rows.schema, changes, stored)
+    )
+    for used in tree.find_all(exp.Column):
+        name = used.name.lower()
+        if used.table or name not in there or not source.get(name) == there[name] == own.get(name):
             return None
-        column.set("table", exp.to_identifier("t"))
-    # A row that keeps values of an older change has no sequence of its own in its columns.
-    return None if cdc.ignore_null_updates else tree.sql(dialect="databricks")
+        used.set("table", exp.to_identifier("t"))
+    return str(tree.sql(dialect="databricks"))
 
 
-# Type 2 -------------------------------------------------------------------------------------------------
+def _sequence_sql(flow: FlowDefinition) -> str:
+    sequence: Any = sequence_column(flow)
+    return str(sequence._jc.node().sql())
 
 
-def _apply_type_2(batch: ChangeBatch, cdc: AutoCdc, columns: list[str], changes: DataFrame) -> None:
-    """Every change goes to the side table; from there the history of the touched keys is rebuilt.
-
-    The target is not enough: it has only the first of changes with equal values, and no deletes.
-    """
-    session = batch.rows.sparkSession
-    changes = changes.persist()  # read for the side table and for the keys
-    try:
-        if Table(batch.side).last_transaction(batch.app_id) < batch.batch_id:
-            write_table(changes, batch.side, "append", transaction=batch.transaction)
-        else:  # after a kill between the two commits the batch must still be read, to be counted
-            changes.write.format("noop").mode("overwrite").save()
-        if Table(batch.target).last_transaction(batch.app_id) < batch.batch_id:
-            known = read_table(session.read, batch.side)
-            if batch.target_is_empty:
-                whole = history(known, cdc, columns)
-                write_table(whole, batch.target, "append", transaction=batch.transaction)
-            else:
-                touched = changes.select(*cdc.keys).distinct()
-                rebuilt = history(known.join(touched, list(cdc.keys), "leftsemi"), cdc, columns)
-                _merge_history(batch, cdc, columns, touched, rebuilt)
-    finally:
-        changes.unpersist()
+# With a memory ------------------------------------------------------------------------------------------
 
 
-def history(changes: DataFrame, cdc: AutoCdc, columns: list[str]) -> DataFrame:
-    """The versions that a set of changes describes: output columns, `__START_AT`, `__END_AT`.
-
-    A version ends where the next one, or a delete, begins. Consecutive changes with equal tracked columns
-    are one version, with the newest values of its other columns.
-    """
-    payload = [name for name in columns if name not in cdc.keys]
-    tracked = [
-        name
-        for name in (cdc.track_history if cdc.track_history is not None else payload)
-        if name not in cdc.track_history_except and name not in cdc.keys
-    ]
-    in_order = Window.partitionBy(*cdc.keys).orderBy(SEQUENCE)
-    one_per_sequence = changes.dropDuplicates([*cdc.keys, SEQUENCE])
-    state = F.struct(F.col(DELETED), *[F.col(name) for name in tracked])
-    marked = one_per_sequence.withColumn("__before", F.lag(state).over(in_order))
-    begins = F.col("__before").isNull() | ~state.eqNullSafe(F.col("__before"))
-    numbered = marked.withColumn("__version", F.sum(begins.cast("int")).over(in_order))
-    versions = numbered.groupBy(*cdc.keys, "__version").agg(
-        F.min(SEQUENCE).alias(START_AT),
-        F.max_by(F.struct(DELETED, *payload), F.col(SEQUENCE)).alias("__row"),
-    )
-    by_version = Window.partitionBy(*cdc.keys).orderBy("__version")
-    ended = versions.withColumn(END_AT, F.lead(START_AT).over(by_version))
-    values = [F.col(name) if name in cdc.keys else F.col(f"__row.{name}").alias(name) for name in columns]
-    return ended.where(f"NOT __row.{DELETED}").select(*values, START_AT, END_AT)
+def _remember_target(batch: ChangeBatch, sequence: str | None) -> None:
+    """Start the memory of a target that needed none until now, from its own columns."""
+    if batch.cdc.scd_type == 2 or sequence is None:
+        raise LakerunError(
+            f"What auto CDC flow '{batch.flow.name}' remembers of its table is not there: refresh it fully "
+            f"with --full-refresh {batch.target.name}."
+        )
+    rows = read_table(batch.session.read, batch.target).alias("t")
+    known = rows.select("*", F.expr(sequence).alias(SEQUENCE), F.lit(False).alias(DELETED))
+    write_table(known, batch.memory, "append")
 
 
-def _merge_history(
-    batch: ChangeBatch, cdc: AutoCdc, columns: list[str], touched: DataFrame, rebuilt: DataFrame
-) -> None:
-    """Merge what differs between the present and the rebuilt history of the touched keys."""
-    session = batch.rows.sparkSession
-    keys = list(cdc.keys)
-    present = read_table(session.read, batch.target).join(touched, keys, "leftsemi")
-    row = F.struct(*columns, END_AT)
-    old = present.select(*keys, START_AT, row.alias("__old"))
-    new = rebuilt.select(*keys, START_AT, row.alias("__new"))
-    operation = (
-        F.when(F.col("__new").isNull(), "delete")
-        .when(F.col("__old").isNull(), "insert")
-        .when(~F.col("__old").eqNullSafe(F.col("__new")), "update")
-    )
-    source = (
-        old.join(new, [*keys, START_AT], "full")
-        .withColumn(OPERATION, operation)
-        .where(f"{OPERATION} IS NOT NULL")
-        .select(*keys, START_AT, OPERATION, *[f"__new.{c}" for c in (*columns, END_AT) if c not in keys])
-    )
-    values: dict[str, str | Column] = {f"`{name}`": f"s.`{name}`" for name in (*columns, START_AT, END_AT)}
-    with _transaction(session, batch.app_id, batch.batch_id):
+def _remember(batch: ChangeBatch, kept: DataFrame, every_change: bool) -> None:
+    """Put the batch into the memory, once."""
+    if batch.is_in(batch.memory):
+        kept.write.format("noop").mode("overwrite").save()  # it must still be read, to be counted
+        return
+    if every_change or not Table(batch.memory).exists:
+        write_table(kept, batch.memory, "append", transaction=batch.transaction)
+        return
+    _evolve(batch.memory, table_schema(batch.memory), kept)
+    values = {quoted(name): _of("s")(name) for name in kept.columns}
+    with _transaction(batch):
         (
-            DeltaTable.forPath(session, str(batch.target))
-            .alias("t")
-            .merge(source.alias("s"), f"{_same_key(cdc.keys)} AND t.{START_AT} <=> s.{START_AT}")
-            .whenMatchedDelete(condition=f"s.{OPERATION} = 'delete'")
-            .whenMatchedUpdate(set=values)
+            _table(batch.session, batch.memory)
+            .merge(kept.alias("s"), _same_key(batch.cdc.keys))
+            .whenMatchedUpdate(condition=later(kept, _of("s")) > later(kept, _of("t")), set=values)
             .whenNotMatchedInsert(values=values)
+            .execute()
+        )
+
+
+def _rebuild(batch: ChangeBatch, data: list[str], touched: DataFrame) -> None:
+    """Make the touched keys of the target what the memory says."""
+    cdc, session = batch.cdc, batch.session
+    known = read_table(session.read, batch.memory)
+    if not batch.target_is_empty:
+        touched = touched.select(*map(column, cdc.keys)).distinct()
+        known = of_keys(known, cdc.keys, touched)
+    if cdc.scd_type == 2:
+        rebuilt = history(known, cdc, data)
+    else:
+        rebuilt = current(known, cdc).select(*map(column, data), DELETED)
+    if batch.target_is_empty:
+        rows = rebuilt if cdc.scd_type == 2 else rebuilt.where(~F.col(DELETED)).drop(DELETED)
+        write_table(rows, batch.target, "append", transaction=batch.transaction)
+        return
+    if cdc.scd_type == 2:
+        identity = [*cdc.keys, START_AT]
+        present = of_keys(read_table(session.read, batch.target), cdc.keys, touched)
+        other = rebuilt.select(*[column(name).alias(f"__new_{n}") for n, name in enumerate(identity)])
+        is_same = same(
+            [column(name) for name in identity], [F.col(f"__new_{n}") for n in range(len(identity))]
+        )
+        gone = present.join(other, is_same, "leftanti").withColumn(GONE, F.lit(True))
+        source = rebuilt.withColumn(GONE, F.lit(False)).unionByName(gone)
+    else:
+        identity = list(cdc.keys)
+        source = rebuilt.withColumnRenamed(DELETED, GONE)
+    _merge(batch, source, identity)
+
+
+def _merge(batch: ChangeBatch, source: DataFrame, identity: list[str]) -> None:
+    """Merge what differs between the target and the source, whose `__gone` rows are deleted."""
+    rows = [field for field in source.schema if field.name != GONE]
+    ours, theirs = (
+        F.struct(*[comparable(_of(alias)(f.name), f.dataType).alias(f"c{n}") for n, f in enumerate(rows)])
+        for alias in ("t", "s")
+    )
+    values = {quoted(field.name): _of("s")(field.name) for field in rows}
+    with _transaction(batch):
+        (
+            _table(batch.session, batch.target)
+            .merge(source.alias("s"), _same_key(identity))
+            .whenMatchedDelete(condition=f"s.{GONE}")
+            .whenMatchedUpdate(condition=~ours.eqNullSafe(theirs), set=values)
+            .whenNotMatchedInsert(condition=f"NOT s.{GONE}", values=values)
             .execute()
         )
 
@@ -264,33 +292,46 @@ def _merge_history(
 # Shared -------------------------------------------------------------------------------------------------
 
 
-def _remember(batch: ChangeBatch, rows: DataFrame, keys: tuple[str, ...]) -> None:
-    """Keep the newest sequence of each key in the side table, as the same transaction."""
-    session = batch.rows.sparkSession
-    if not DeltaTable.isDeltaTable(session, str(batch.side)):
-        rows.limit(0).write.format("delta").save(str(batch.side))
-    with _transaction(session, batch.app_id, batch.batch_id):
-        (
-            DeltaTable.forPath(session, str(batch.side))
-            .alias("t")
-            .merge(rows.alias("s"), _same_key(keys))
-            .whenMatchedUpdateAll(condition=f"s.{SEQUENCE} > t.{SEQUENCE}")
-            .whenNotMatchedInsertAll()
-            .execute()
+def _evolve(path: Path, stored: StructType, rows: DataFrame) -> None:
+    """Give the table the columns, and the fields of structs, that it lacks."""
+    if _lacks(stored, rows.schema):
+        rows.limit(0).write.format("delta").mode("append").option("mergeSchema", "true").save(str(path))
+
+
+def _lacks(own: DataType, given: DataType) -> bool:
+    if isinstance(own, StructType) and isinstance(given, StructType):
+        known = {field.name.lower(): field.dataType for field in own}
+        return any(
+            field.name.lower() not in known or _lacks(known[field.name.lower()], field.dataType)
+            for field in given
         )
+    if isinstance(own, ArrayType) and isinstance(given, ArrayType):
+        return _lacks(own.elementType, given.elementType)
+    if isinstance(own, MapType) and isinstance(given, MapType):
+        return _lacks(own.keyType, given.keyType) or _lacks(own.valueType, given.valueType)
+    return False
 
 
-def _same_key(keys: tuple[str, ...]) -> str:
-    return " AND ".join(f"t.`{key}` <=> s.`{key}`" for key in keys)
+def _table(session: SparkSession, path: Path) -> DeltaTable:
+    return DeltaTable.forPath(session, str(path)).alias("t")
+
+
+def _of(alias: str) -> Any:
+    return lambda name: F.col(f"{alias}.{quoted(name)}")
+
+
+def _same_key(keys: Sequence[str]) -> Column:
+    return same([_of("t")(key) for key in keys], [_of("s")(key) for key in keys])
 
 
 @contextmanager
-def _transaction(session: SparkSession, app_id: str, version: int) -> Iterator[None]:
-    """Makes a MERGE within commit at most once for this application and version."""
-    session.conf.set("spark.databricks.delta.write.txnAppId", app_id)
-    session.conf.set("spark.databricks.delta.write.txnVersion", str(version))
+def _transaction(batch: ChangeBatch) -> Iterator[None]:
+    """Makes a MERGE within commit at most once for this batch. The session is the stream's own."""
+    conf = batch.session.conf
+    conf.set("spark.databricks.delta.write.txnAppId", batch.app_id)
+    conf.set("spark.databricks.delta.write.txnVersion", str(batch.batch_id))
     try:
         yield
     finally:
-        session.conf.unset("spark.databricks.delta.write.txnAppId")
-        session.conf.unset("spark.databricks.delta.write.txnVersion")
+        conf.unset("spark.databricks.delta.write.txnAppId")
+        conf.unset("spark.databricks.delta.write.txnVersion")

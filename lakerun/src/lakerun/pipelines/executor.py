@@ -50,14 +50,16 @@ class Query:
 class StreamRun:
     """One run of a streaming flow: everything that has arrived, then stop.
 
-    `epoch` names the checkpoint; `last_batch` is the last batch that the event log has; `on_batch` must be
-    called for each later batch, in order, before the next one starts.
+    `memory` is where auto CDC keeps what the table does not show. `epoch` names the checkpoint; `last_batch`
+    is the last batch that the event log has; `on_batch` must be called for each later batch, in order, before
+    the next one starts.
     """
 
     dataset: Dataset
     flow: Flow
     query: Query
     table: Path
+    memory: Path
     checkpoint: Path
     epoch: str
     last_batch: int

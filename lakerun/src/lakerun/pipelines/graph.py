@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakerun.errors import GraphError, LakerunError, UnknownNameError, first_line
 from lakerun.pipelines import expectations as ex
+from lakerun.pipelines.change_flows import change_target_schema, check_change_flows, sequence_column
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, FlowDefinition
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.reads import reading_directly, reading_through
@@ -24,12 +25,11 @@ from lakerun.tables.storage import Storage, TableName
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import DataType, StructType
 
 # Bump to invalidate stored fingerprints.
 DEFINITION_FORMAT = "1"
 VOLATILE = re.compile(r"\b(current_timestamp|current_date|now|rand|randn|uuid)\(")
-START_AT, END_AT = "__START_AT", "__END_AT"
 
 
 @dataclass(frozen=True)
@@ -289,19 +289,6 @@ def read_delta(
     return rows
 
 
-def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
-    """The columns of an auto CDC flow's source that reach its target."""
-    assert flow.cdc is not None
-    wanted = list(flow.cdc.column_list) if flow.cdc.column_list else columns
-    missing = [c for c in (*flow.cdc.keys, *wanted, *flow.cdc.except_column_list) if c not in columns]
-    if missing:
-        raise GraphError(
-            f"auto CDC flow '{flow.name}': {UnknownNameError('column', missing[0], columns)}",
-            location=flow.location,
-        )
-    return [column for column in wanted if column not in flow.cdc.except_column_list]
-
-
 def _resolve_dataset(
     table: TableName,
     names: Names,
@@ -310,13 +297,12 @@ def _resolve_dataset(
     nothing: Path | None,
     report: Report | None,
 ) -> Dataset:
-    from pyspark.sql.types import StructField, StructType
-
     definition = names.tables[table]
     flows: list[Flow] = []
     schema: StructType | None = None
     plans: list[str] = []
     expectations: list[tuple[str, str, str, str]] = []
+    sequences: dict[str, DataType] = {}
 
     def apply(rows: DataFrame, dataset: str, declared: tuple[ex.Expectation, ...]) -> DataFrame:
         expectations.extend((dataset, e.name, e.constraint, e.action) for e in declared)
@@ -324,6 +310,7 @@ def _resolve_dataset(
 
     if not names.table_flows[table]:
         raise GraphError(f"no flow writes to streaming table '{table}'.", location=definition.location)
+    check_change_flows(table, names.table_flows[table])
     for flow in names.table_flows[table]:
         reader = QueryReader(names, session, leaf, apply, nothing)
         try:
@@ -345,11 +332,14 @@ def _resolve_dataset(
         flows.append(Flow(flow, frozenset(reader.reads), frozenset(reader.streams), reader.reads_files))
         found = rows.schema
         if flow.cdc:
-            found = StructType([found[name] for name in output_columns(flow, rows.columns)])
             sequence = rows.select(sequence_column(flow)).schema[0].dataType
-            if flow.cdc.scd_type == 2:
-                ends = [StructField(START_AT, sequence), StructField(END_AT, sequence)]
-                found = StructType([*found, *ends])
+            if sequences.setdefault("first", sequence) != sequence:
+                raise GraphError(
+                    f"the auto CDC flows into '{table}' have sequences of different types: "
+                    f"{sequences['first'].simpleString()} and {sequence.simpleString()}.",
+                    location=flow.location,
+                )
+            found = change_target_schema(flow, found, sequence)
         schema = schema or found
         if definition.kind == "MATERIALIZED_VIEW":
             plans.append(_plan_text(rows))
@@ -360,15 +350,6 @@ def _resolve_dataset(
     return Dataset(
         table, definition, tuple(flows), schema, upstream, _fingerprint(definition, plans, expectations)
     )
-
-
-def sequence_column(flow: FlowDefinition) -> Any:
-    """The expression that orders an auto CDC flow's changes."""
-    from pyspark.sql import functions as F  # noqa: N812
-
-    assert flow.cdc is not None
-    by = flow.cdc.sequence_by
-    return (F.expr(by) if isinstance(by, str) else by).alias("__sequence")
 
 
 CONSTRAINT = re.compile(

@@ -29,7 +29,7 @@ from lakerun.pipelines.executor import (
 from lakerun.pipelines.expectations import ExpectationCounts, Observe
 from lakerun.pipelines.graph import Dataset, Flow, Graph, QueryReader, read_delta
 from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level, SkipReason
-from lakerun.pipelines.state import FlowProgress, Refreshed, State
+from lakerun.pipelines.state import FlowProgress, Refreshed, State, cdc_memory
 from lakerun.spark.active_session import activate
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
@@ -257,13 +257,14 @@ class GraphRun:
             current = FlowProgress(progress.epoch, report.batch_id, None)
             self._flow_event(dataset.name, flow, "RUNNING", report=report, flow_progress=current)
 
-        root = self._storage.pipeline_path(self._pipeline) / "checkpoints" / flow.name
+        root = self._storage.pipeline_path(self._pipeline)
         run = StreamRun(
             dataset=dataset,
             flow=flow,
             query=self._query(dataset, flow),
             table=table,
-            checkpoint=root / progress.epoch,
+            memory=cdc_memory(root, dataset.name),
+            checkpoint=root / "checkpoints" / flow.name / progress.epoch,
             epoch=progress.epoch,
             last_batch=progress.last_batch,
             on_batch=on_batch,

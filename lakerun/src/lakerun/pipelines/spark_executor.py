@@ -60,12 +60,14 @@ class SparkExecutor:
             apply_changes(
                 ChangeBatch(
                     flow=run.flow.definition,
+                    flows=[flow.definition for flow in run.dataset.flows],
                     rows=batch,
                     target=run.table,
-                    side=run.checkpoint.with_name(f"{run.checkpoint.name}_cdc"),
+                    memory=run.memory,
                     app_id=run.epoch,
                     batch_id=batch_id,
                     target_is_empty=_is_empty(run.table),
+                    declared=run.dataset.schema if run.dataset.definition.schema else None,
                 )
             )
 
@@ -145,7 +147,16 @@ class SparkExecutor:
         reports = _Reports(run)
         committed = Table(run.table).last_transaction(run.epoch)
 
+        refused: list[LakerunError] = []
+
         def on_batch(batch: DataFrame, batch_id: int) -> None:
+            try:
+                take(batch, batch_id)
+            except LakerunError as error:
+                refused.append(error)  # Spark passes on its text only
+                raise
+
+        def take(batch: DataFrame, batch_id: int) -> None:
             reports.send()
             # Only the first batch after a start can be one that was committed before.
             if batch_id == run.last_batch + 1 and committed >= batch_id:
@@ -169,7 +180,7 @@ class SparkExecutor:
         try:
             query.awaitTermination()
         except Exception as error:
-            raise self._explained(error, run) from error
+            raise (refused[0] if refused else self._explained(error, run)) from error
         finally:
             reports.send()
 

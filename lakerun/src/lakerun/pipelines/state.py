@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lakerun.tables.storage import TableName
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY AUTOINCREMENT, update_id TEXT NOT NULL,
     body TEXT NOT NULL);
@@ -39,6 +41,11 @@ def table_kinds(pipelines: Path) -> dict[str, str]:
                 with suppress(sqlite3.OperationalError):  # a pipeline that is just being set up
                     kinds |= {str(name): kind for (name,) in db.execute(f"SELECT name FROM {known}")}
     return kinds
+
+
+def cdc_memory(pipeline: Path, table: TableName) -> Path:
+    """Where, in a pipeline's folder, auto CDC keeps what a target does not show: its flows' common memory."""
+    return pipeline / "cdc" / table.catalog / table.schema / table.table
 
 
 @dataclass(frozen=True)

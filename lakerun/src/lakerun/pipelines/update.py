@@ -17,7 +17,7 @@ from lakerun.pipelines.event_log import EventLog, error_of
 from lakerun.pipelines.graph import Dataset, Flow, Graph, resolve
 from lakerun.pipelines.results import DatasetResult, Listener, UpdateResult, UpdateState
 from lakerun.pipelines.run_graph import GraphRun
-from lakerun.pipelines.state import State
+from lakerun.pipelines.state import State, cdc_memory
 from lakerun.spark.process_usage import ProcessUsage
 from lakerun.spark.session import session_with, sized_settings
 from lakerun.tables.storage import Storage, TableName
@@ -204,6 +204,7 @@ def _reset(update: _Update, graph: Graph) -> None:
     for name in update.state.pending_resets():
         table = graph.names.table(name)
         shutil.rmtree(update.storage.table_path(table), ignore_errors=True)
+        shutil.rmtree(cdc_memory(root, table), ignore_errors=True)
         for flow in graph.datasets[table].flows if table in graph.datasets else ():
             shutil.rmtree(root / "checkpoints" / flow.name, ignore_errors=True)
         update.state.reset_done(name)

@@ -65,6 +65,11 @@ def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
     return reader.format("delta").load(str(path))
 
 
+def table_schema(path: Path) -> StructType:
+    """The columns of the Delta table at `path`."""
+    return _schema(DeltaTable(str(path)))
+
+
 def _read_files(session: SparkSession, schema: StructType, files: list[str]) -> DataFrame:
     return session.read.schema(schema).parquet(*files) if files else session.createDataFrame([], schema)
 

@@ -1,0 +1,73 @@
+"""What is known of auto CDC flows before they run: their columns, their sequence, what they must agree on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lakerun.errors import GraphError, UnknownNameError
+from lakerun.pipelines.definitions import FlowDefinition
+from lakerun.tables.storage import TableName
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import DataType, StructType
+
+START_AT, END_AT = "__START_AT", "__END_AT"
+ARGUMENTS = {
+    "scd_type": "stored_as_scd_type",
+    "track_history": "track_history_column_list",
+    "track_history_except": "track_history_except_column_list",
+}
+
+
+def check_change_flows(table: TableName, flows: list[FlowDefinition]) -> None:
+    """Flows into one target of auto CDC share its memory, and so must mean the same by a row."""
+    first = flows[0]
+    for flow in flows[1:]:
+        if (first.cdc is None) != (flow.cdc is None):
+            raise GraphError(
+                f"'{table}' has auto CDC flows and others; a table has one kind of flow.",
+                location=flow.location,
+            )
+        if not first.cdc or not flow.cdc:
+            continue
+        for what in ("keys", "scd_type", "ignore_null_updates", "track_history", "track_history_except"):
+            ours, theirs = getattr(first.cdc, what), getattr(flow.cdc, what)
+            if ours != theirs:
+                raise GraphError(
+                    f"auto CDC flows '{first.name}' and '{flow.name}' into '{table}' differ in "
+                    f"{ARGUMENTS.get(what, what)}: {ours} and {theirs}.",
+                    location=flow.location,
+                )
+
+
+def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
+    """The columns of an auto CDC flow's source that reach its target."""
+    assert flow.cdc is not None
+    wanted = list(flow.cdc.column_list) if flow.cdc.column_list else columns
+    missing = [c for c in (*flow.cdc.keys, *wanted, *flow.cdc.except_column_list) if c not in columns]
+    if missing:
+        raise GraphError(
+            f"auto CDC flow '{flow.name}': {UnknownNameError('column', missing[0], columns)}",
+            location=flow.location,
+        )
+    return [column for column in wanted if column not in flow.cdc.except_column_list]
+
+
+def sequence_column(flow: FlowDefinition) -> Any:
+    """The expression that orders an auto CDC flow's changes."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    assert flow.cdc is not None
+    by = flow.cdc.sequence_by
+    return (F.expr(by) if isinstance(by, str) else by).alias("__sequence")
+
+
+def change_target_schema(flow: FlowDefinition, source: StructType, sequence: DataType) -> StructType:
+    """The columns of the table that an auto CDC flow writes."""
+    from pyspark.sql.types import StructField, StructType
+
+    assert flow.cdc is not None
+    columns = [source[name] for name in output_columns(flow, source.names)]
+    if flow.cdc.scd_type == 2:
+        columns += [StructField(START_AT, sequence), StructField(END_AT, sequence)]
+    return StructType(columns)
