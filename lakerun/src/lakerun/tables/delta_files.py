@@ -67,7 +67,7 @@ def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
 
 def table_schema(path: Path) -> StructType:
     """The columns of the Delta table at `path`."""
-    return _schema(DeltaTable(str(path)))
+    return _schema(Table(path).delta)
 
 
 def _read_files(session: SparkSession, schema: StructType, files: list[str]) -> DataFrame:
