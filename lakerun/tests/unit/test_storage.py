@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lakerun.errors import BusyError, LakerunError, UnknownNameError
-from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.storage import Storage, TableName, name_parts, quoted
 
 # Tables -----------------------------------------------------------------------------------------------------
 
@@ -147,3 +147,18 @@ def test_git_and_deployments_ignore_the_data_folder(storage: Storage) -> None:
     ignored.write_text("logs/\n", encoding="utf-8")
     storage.make()
     assert ignored.read_text(encoding="utf-8") == "logs/\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("orders", ["orders"]),
+        ("main.shop.orders", ["main", "shop", "orders"]),
+        ("`main`.shop.`orders`", ["main", "shop", "orders"]),
+        ("main.`a.b`.`o``clock`", ["main", "a.b", "o`clock"]),
+        ("o`clock", ["o`clock"]),
+    ],
+)
+def test_a_name_is_written_with_or_without_backticks(name: str, parts: list[str]) -> None:
+    assert name_parts(name) == parts
+    assert name_parts(".".join(quoted(part) for part in parts)) == parts

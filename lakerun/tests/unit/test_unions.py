@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from weather import station, weather
 
 from lakerun import plugins
 from lakerun.errors import LakerunError, UnknownNameError
@@ -18,43 +19,14 @@ from lakerun.sql.query import query
 from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage, TableName
 
-PLUGIN = """
-from lakerun.plugins import Plugin, TableUnion
-
-def sql(tables):
-    return " UNION ALL ".join(f"SELECT day, origin.place AS place, rain FROM {table}" for table in tables)
-
-PLUGIN = Plugin(
-    name="weather",
-    unions={"readings": TableUnion(prefix="station_", columns=("day", "origin", "rain"), sql=sql)},
-)
-"""
 BY_PLACE = "SELECT place, sum(rain) AS rain FROM readings GROUP BY place ORDER BY place"
 
 
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     """An empty data folder, beside a plugin that unites the tables `station_*`."""
-    site = tmp_path / "site"
-    information = site / "weather-1.0.dist-info"
-    information.mkdir(parents=True)
-    (site / "weather_plugin.py").write_text(PLUGIN, encoding="utf-8")
-    (information / "METADATA").write_text("Name: weather\nVersion: 1.0\n", encoding="utf-8")
-    point = "[lakerun.plugins]\nweather = weather_plugin:PLUGIN\n"
-    (information / "entry_points.txt").write_text(point, encoding="utf-8")
-    monkeypatch.syspath_prepend(site)
-    monkeypatch.setenv(plugins.CHOSEN, "weather")
-    plugins._loaded.cache_clear()
-    yield Storage(tmp_path / "home")
-    plugins._loaded.cache_clear()
-
-
-def station(
-    storage: Storage, name: str, rain: list[int], schema: str = "shop.north", **more: list[Any]
-) -> None:
-    columns = {"day": list(range(len(rain))), "origin": [{"place": name}] * len(rain), "rain": rain, **more}
-    path = storage.table_path(TableName(*schema.split("."), f"station_{name}"))
-    write_deltalake(str(path), pa.table(columns))
+    with weather(tmp_path, monkeypatch) as found:
+        yield found
 
 
 def rows(sql: str, storage: Storage, **options: Any) -> list[tuple[Any, ...]]:
@@ -147,8 +119,46 @@ def test_a_task_finds_it_in_a_statement_of_spark(storage: Storage) -> None:
     station(storage, "bay", [2])
     alm, bay = (storage.table_path(TableName("shop", "north", f"station_{name}")) for name in ("alm", "bay"))
     assert with_paths("SELECT * FROM shop.north.readings WHERE rain > 1", storage) == (
-        f"SELECT * FROM (SELECT day, origin.place AS place, rain FROM delta.`{alm}` UNION ALL "
-        f"SELECT day, origin.place AS place, rain FROM delta.`{bay}`) WHERE rain > 1"
+        f"SELECT * FROM ((SELECT day, origin.place AS place, rain FROM delta.`{alm}` UNION ALL "
+        f"SELECT day, origin.place AS place, rain FROM delta.`{bay}`) AS `readings`) WHERE rain > 1"
     )
     # Names of the catalog that are nothing of ours stay Spark's to find.
     assert with_paths("SELECT * FROM shop.north.winds", storage) == "SELECT * FROM shop.north.winds"
+
+
+def test_it_is_listed_where_it_has_tables_like_a_view(storage: Storage) -> None:
+    station(storage, "alm", [1])
+    station(storage, "bay", [2], "shop.south")
+    write_deltalake(str(storage.table_path(TableName("shop", "south", "readings"))), pa.table({"rain": [8]}))
+    write_deltalake(str(storage.table_path(TableName("shop", "west", "winds"))), pa.table({"wind": [3]}))
+    assert rows("SHOW TABLES", storage) == [
+        ("shop", "north", "readings"),
+        ("shop", "north", "station_alm"),
+        ("shop", "south", "readings"),  # a table, which is listed once
+        ("shop", "south", "station_bay"),
+        ("shop", "west", "winds"),
+    ]
+    assert rows("SHOW TABLES IN shop.west", storage) == [("shop", "west", "winds")]
+
+
+def test_it_is_described_with_its_columns_and_its_query(storage: Storage) -> None:
+    station(storage, "alm", [1])
+    columns = [("day", "bigint", ""), ("place", "string", ""), ("rain", "bigint", "")]
+    assert rows("DESCRIBE readings", storage) == columns
+    assert rows("DESCRIBE TABLE EXTENDED shop.north.readings", storage) == [
+        *columns,
+        ("", "", ""),
+        ("# Detailed Table Information", "", ""),
+        ("Catalog", "shop", ""),
+        ("Database", "north", ""),
+        ("Table", "readings", ""),
+        ("Type", "VIEW", ""),
+        ("View Text", "SELECT day, origin.place AS place, rain FROM `shop`.`north`.`station_alm`", ""),
+    ]
+    with pytest.raises(SqlError, match="'readings' has no versions"):
+        rows("DESCRIBE HISTORY readings", storage)
+
+
+def test_names_may_have_backticks(storage: Storage) -> None:
+    station(storage, "o`clock", [5], "shop.no`rth")
+    assert rows("SELECT place, rain FROM readings", storage) == [("o`clock", 5)]

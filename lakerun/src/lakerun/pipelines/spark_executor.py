@@ -25,6 +25,7 @@ from lakerun.pipelines.expectations import VIOLATION
 from lakerun.pipelines.graph import declared_constraints
 from lakerun.tables.delta_files import write_table
 from lakerun.tables.delta_table import Commit, Table
+from lakerun.tables.storage import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -136,7 +137,7 @@ class SparkExecutor:
         changed = {key: value for key, value in properties.items() if current.get(key) != value}
         if changed:
             pairs = ", ".join(f"'{_quoted(key)}' = '{_quoted(value)}'" for key, value in changed.items())
-            self._session.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({pairs})")
+            self._session.sql(f"ALTER TABLE delta.{quoted(str(path))} SET TBLPROPERTIES ({pairs})")
 
     # Streams --------------------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from lakerun.patches import STATEMENTS, patched
 from lakerun.spark.reads import reading_through
 from lakerun.tables.delta_table import Table
-from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.unions import find_union
+from lakerun.tables.storage import Storage, TableName, name_parts, quoted
+from lakerun.tables.unions import FoundUnion, find_union, union_names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,6 +27,9 @@ SHOW_TABLES = re.compile(
 )
 
 _PART = r"(?:`[\w-]+`|[^\W\d]\w*+)"
+DESCRIBE = re.compile(
+    rf"\s*DESC(?:RIBE)?\s+(?:TABLE\s+)?(?:EXTENDED\s+)?({_PART}\.{_PART}\.{_PART})\s*;?\s*", re.IGNORECASE
+)
 # A name of three parts; or what must be skipped, since it may hold what looks like one.
 NAME_OR_OTHER = re.compile(
     rf"""(?<![\w.`])(?P<name>{_PART}\.{_PART}\.{_PART})(?![\w.`(])"""
@@ -57,13 +60,13 @@ class _Tables:
     def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
         from lakerun.spark.reads import reading_directly
 
-        parts = [part.strip("`") for part in name.split(".")]
+        parts = name_parts(name)
         found = TableName(*parts) if len(parts) == 3 else None
         with reading_directly():
             if found and Table.named(self._storage, found).exists:
                 rows: DataFrame = reader.format("delta").load(str(self._storage.table_path(found)))
             elif found and (union := find_union(self._storage, name)):
-                rows = reader._spark.sql(union.sql_on_paths(self._storage))
+                rows = reader._spark.sql(union.sql_on_paths(self._storage)).alias(union.name.table)
             else:
                 rows = reader.table(name)
         return rows
@@ -81,14 +84,23 @@ def with_paths(statement: str, storage: Storage) -> str:
     def place(found: re.Match[str]) -> str:
         if found["name"] is None:
             return found[0]
-        name = TableName(*re.findall(r"[^`.]+", found["name"]))
+        name = TableName(*name_parts(found["name"]))
         path = storage.table_path(name)
         if Table(path).exists:
-            return f"delta.`{path}`"
+            return f"delta.{quoted(str(path))}"
         union = find_union(storage, str(name))
-        return f"({union.sql_on_paths(storage)})" if union else found[0]
+        if union is None:
+            return found[0]
+        # In brackets of its own, so that the statement may still give it another alias.
+        return f"(({union.sql_on_paths(storage)}) AS {quoted(union.name.table)})"
 
     return NAME_OR_OTHER.sub(place, statement)
+
+
+def _union(storage: Storage, name: str) -> FoundUnion | None:
+    """The union of that name, unless it is a table's."""
+    stored = Table.named(storage, TableName(*name_parts(name)))
+    return None if stored.exists else find_union(storage, name)
 
 
 def _hooked(original: Callable[..., Any]) -> Any:
@@ -97,9 +109,11 @@ def _hooked(original: Callable[..., Any]) -> Any:
         if storage is None or not isinstance(sqlQuery, str):
             return original(self, sqlQuery, args, **kwargs)
         if found := SHOW_TABLES.fullmatch(sqlQuery):
-            tables = [table for table in storage.tables() if (table.catalog, table.schema) == found.groups()]
-            rows = [(table.schema, table.table, False) for table in tables]
+            names = sorted([*storage.tables(), *union_names(storage)], key=str)
+            rows = [(n.schema, n.table, False) for n in names if (n.catalog, n.schema) == found.groups()]
             return self.createDataFrame(rows, "database string, tableName string, isTemporary boolean")
+        if (found := DESCRIBE.fullmatch(sqlQuery)) and (union := _union(storage, found[1])):
+            return original(self, f"DESCRIBE QUERY {union.sql_on_paths(storage)}")
         return original(self, with_paths(sqlQuery, storage), args, **kwargs)
 
     return sql

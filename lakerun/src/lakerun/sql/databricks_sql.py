@@ -12,6 +12,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from lakerun.sql.duckdb_dialect import DIALECT
 from lakerun.sql.errors import SqlError
+from lakerun.tables.storage import quoted
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns on the console
 
@@ -52,6 +53,12 @@ def stored_tables(tree: exp.Expr) -> list[exp.Table]:
         if isinstance(source, Scope)
     }
     return [node for node in tree.find_all(exp.Table) if id(node) not in defined]
+
+
+def table_name(node: exp.Table) -> str:
+    """The name of a table as the statement has it, with backticks where a part needs them."""
+    names = (part.name for part in node.parts)
+    return ".".join(name if re.fullmatch(r"[\w-]+", name) else quoted(name) for name in names)
 
 
 def position(sql: str, node: exp.Expr) -> str:

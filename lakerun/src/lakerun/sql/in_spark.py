@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from lakerun.errors import UnknownNameError, first_line
-from lakerun.sql.databricks_sql import parse_statement, stored_tables
+from lakerun.sql.databricks_sql import parse_statement, stored_tables, table_name
 from lakerun.sql.errors import SqlError
-from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.storage import Storage, TableName, quoted
 from lakerun.tables.unions import find_union
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def _with_views(
     for node in stored_tables(tree):
         if not isinstance(node.this, exp.Identifier):
             continue  # a table function
-        name, rows = _rows(".".join(part.name for part in node.parts), storage, spark, default)
+        name, rows = _rows(table_name(node), storage, spark, default)
         if name not in views:
             views[name] = name.table if name.table not in views.values() else f"{name.schema}_{name.table}"
             rows.createOrReplaceTempView(views[name])
         first, last = node.parts[0].meta, node.parts[-1].meta
         spans.append((first["start"], last["end"] + 1, views[name]))
     for start, end, view in sorted(spans, reverse=True):
-        sql = f"{sql[:start]}`{view}`{sql[end:]}"
+        sql = f"{sql[:start]}{quoted(view)}{sql[end:]}"
     return sql
 
 
@@ -81,8 +81,5 @@ def _rows(
     except UnknownNameError:
         if (union := find_union(storage, name, *default)) is None:
             raise
-        first = union.tables[0]
-        return TableName(first.catalog, first.schema, name.split(".")[-1].lower()), spark.sql(
-            union.sql_on_paths(storage)
-        )
+        return union.name, spark.sql(union.sql_on_paths(storage))
     return table, spark.read.format("delta").load(str(storage.table_path(table)))

@@ -9,6 +9,7 @@ from sqlglot import exp
 from lakerun.sql.databricks_sql import show_of
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.unions import FoundUnion, union_names
 
 Columns = dict[str, tuple[str, list[Any]]]  # DuckDB's type and the values, by the column's name
 
@@ -17,9 +18,12 @@ def show(tree: exp.Command, storage: Storage) -> Columns:
     """What the statement lists, sorted. Only what has tables is listed."""
     kind, scope = show_of(tree) or ("tables", "")
     within = scope.split(".") if scope else []
+    names = storage.tables()
+    if kind == "tables":
+        names = sorted([*names, *union_names(storage)], key=str)
     found = [
         t
-        for t in storage.tables()
+        for t in names
         if not within
         or (kind == "schemas" and [t.catalog.lower()] == within)
         or (kind == "tables" and [t.catalog.lower(), t.schema.lower()][-len(within) :] == within)
@@ -40,13 +44,24 @@ def detailed(name: TableName, table: Table, storage: Storage) -> list[tuple[str,
     metadata = table.delta.metadata()
     properties = ",".join(f"{key}={value}" for key, value in sorted(metadata.configuration.items()))
     facts = {
-        "Catalog": name.catalog,
-        "Database": name.schema,
-        "Table": name.table,
+        **_place(name),
         "Comment": metadata.description or "",
         "Location": storage.table_path(name).resolve().as_uri(),
         "Provider": "delta",
         "Partition Columns": ", ".join(metadata.partition_columns),
         "Table Properties": f"[{properties}]",
     }
+    return _details(facts)
+
+
+def detailed_union(union: FoundUnion) -> list[tuple[str, str, str]]:
+    """The same of a union, which is a view on Databricks."""
+    return _details({**_place(union.name), "Type": "VIEW", "View Text": union.sql()})
+
+
+def _place(name: TableName) -> dict[str, str]:
+    return {"Catalog": name.catalog, "Database": name.schema, "Table": name.table}
+
+
+def _details(facts: dict[str, str]) -> list[tuple[str, str, str]]:
     return [("", "", ""), ("# Detailed Table Information", "", ""), *((k, v, "") for k, v in facts.items())]

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from lakerun.errors import LakerunError, UnknownNameError, closest_first
-from lakerun.sql.databricks_sql import parse_statement, position, stored_tables
+from lakerun.sql.databricks_sql import parse_statement, position, stored_tables, table_name
 from lakerun.sql.duckdb_dialect import DIALECT, MACROS, LocalDuckDB
 from lakerun.sql.errors import SqlError, UnknownInSqlError, not_available, spark_hint
-from lakerun.sql.names import detailed, show
+from lakerun.sql.names import detailed, detailed_union, show
 from lakerun.sql.parameters import Parameter, bind
-from lakerun.tables.delta_table import Table
+from lakerun.tables.delta_table import Column, Table, columns_of
 from lakerun.tables.storage import Storage, TableName
-from lakerun.tables.unions import find_union
+from lakerun.tables.unions import FoundUnion, find_union
 
 if TYPE_CHECKING:
     import duckdb
@@ -198,19 +198,11 @@ def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
 def _expand_unions(tree: exp.Expr, storage: Storage, default: tuple[str | None, str | None]) -> None:
     """Put its query in place of each name that is a union's; a table of that name comes first."""
     for node in stored_tables(tree):
-        if not isinstance(node.this, exp.Identifier):
-            continue  # a table function
-        name = ".".join(part.name for part in node.parts)
-        try:
-            storage.find_table(name, *default)
-        except UnknownNameError:
-            union = find_union(storage, name, *default)
-        else:
-            continue
+        union = _union(node, storage, default)
         if union is None:
-            continue  # `_resolve` says that there is no such table
+            continue
         if node.args.get("version"):
-            raise SqlError(f"'{name}' has no versions: AS OF is for a table.")
+            raise SqlError(f"'{table_name(node)}' has no versions: AS OF is for a table.")
         subquery = exp.Subquery(this=parse_statement(union.sql()), alias=node.args.get("alias"))
         if not node.alias:
             subquery.set("alias", exp.TableAlias(this=node.this.copy()))
@@ -218,6 +210,17 @@ def _expand_unions(tree: exp.Expr, storage: Storage, default: tuple[str | None, 
             if given := node.args.get(clause):
                 subquery.set(clause, given)
         node.replace(subquery)
+
+
+def _union(node: exp.Table, storage: Storage, default: tuple[str | None, str | None]) -> FoundUnion | None:
+    """The union that a name means; None where it is a table's, a function's or nobody's."""
+    if not isinstance(node.this, exp.Identifier):
+        return None
+    try:
+        storage.find_table(table_name(node), *default)
+    except UnknownNameError:
+        return find_union(storage, table_name(node), *default)
+    return None
 
 
 def _resolve(
@@ -228,9 +231,8 @@ def _resolve(
         name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
         hint = " Query the pipeline's event log table." if name.lower() == "event_log" else ""
         raise SqlError(f"The table function '{name.lower()}' is not available here.{hint} {spark_hint()}")
-    name = ".".join(part.name for part in node.parts)
     try:
-        found = storage.find_table(name, *default)
+        found = storage.find_table(table_name(node), *default)
     except UnknownNameError as error:
         where = position(sql, function)
         raise UnknownInSqlError(error, where) from None
@@ -326,9 +328,16 @@ def _describe(
 ) -> pa.Table:
     if not isinstance(tree.this, exp.Table):
         raise SqlError(f"DESCRIBE takes a table here. {spark_hint()}")
+    style = tree.text("style").upper()
+    if union := _union(tree.this, storage, default):
+        if style == "HISTORY":
+            raise SqlError(f"'{table_name(tree.this)}' has no versions: DESCRIBE HISTORY is for a table.")
+        return _described(
+            _union_columns(union, storage), detailed_union(union) if style == "EXTENDED" else []
+        )
     reference = _resolve(tree.this, sql, storage, default)
     table = Table.named(storage, reference.name)
-    if tree.text("style").upper() == "HISTORY":
+    if style == "HISTORY":
         commits = table.history()
         return _arrow(
             {
@@ -339,9 +348,17 @@ def _describe(
                 "userMetadata": ("VARCHAR", [commit["user_metadata"] for commit in commits]),
             }
         )
-    rows = [(column.name, column.type, column.comment) for column in table.columns]
-    if tree.text("style").upper() == "EXTENDED":
-        rows += detailed(reference.name, table, storage)
+    return _described(table.columns, detailed(reference.name, table, storage) if style == "EXTENDED" else [])
+
+
+def _union_columns(union: FoundUnion, storage: Storage) -> list[Column]:
+    from deltalake import Schema
+
+    return columns_of(Schema.from_arrow(query(union.sql(), storage, limit=0).schema))
+
+
+def _described(columns: list[Column], more: list[tuple[str, str, str]]) -> pa.Table:
+    rows = [*((column.name, column.type, column.comment) for column in columns), *more]
     return _arrow(
         {
             "col_name": ("VARCHAR", [name for name, _, _ in rows]),

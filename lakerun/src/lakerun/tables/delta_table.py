@@ -16,7 +16,7 @@ from lakerun.tables.storage import Storage, TableName
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake import DeltaTable
+    from deltalake import DeltaTable, Schema
 
 WRITE_METRICS = ("numFiles", "numOutputRows", "numOutputBytes")
 _SPARK_TYPES = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
@@ -148,7 +148,7 @@ class Table:
     @cached_property
     def columns(self) -> list[Column]:
         """Columns with Databricks' type names, in order."""
-        return columns_of(self.delta)
+        return columns_of(self.delta.schema())
 
     def read(self, columns: Sequence[str] = (), limit: int | None = None) -> pa.Table:
         """The rows that are not deleted, in the table's column order or as `columns` asks.
@@ -217,9 +217,9 @@ class Table:
         return {int(file.stem): file for file in log.glob("*.json") if file.stem.isdigit()}
 
 
-def columns_of(table: DeltaTable) -> list[Column]:
-    """An opened table's columns with Databricks' type names, in order."""
-    fields = json.loads(table.schema().to_json())["fields"]
+def columns_of(schema: Schema) -> list[Column]:
+    """A schema's columns with Databricks' type names, in order."""
+    fields = json.loads(schema.to_json())["fields"]
     return [Column(f["name"], type_name(f["type"]), f["metadata"].get("comment", "")) for f in fields]
 
 

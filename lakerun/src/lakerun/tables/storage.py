@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from filelock import FileLock, Timeout
 from lakerun.errors import BusyError, LakerunError, UnknownNameError
 
 GITIGNORE = ".gitignore"
+_PART = re.compile(r"`(?:[^`]|``)+`(?=\.|$)|[^.]+")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.catalog}.{self.schema}.{self.table}"
+
+    @property
+    def quoted(self) -> str:
+        """The name in SQL, whatever characters it has."""
+        return ".".join(quoted(part) for part in (self.catalog, self.schema, self.table))
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,8 @@ class Storage:
         A short name is first sought in the default catalog and schema, then everywhere. Raises
         UnknownNameError with the closest names, or LakerunError for an ambiguous name.
         """
-        asked = name.replace("`", "").lower()
-        parts = tuple(asked.split("."))
+        parts = tuple(part.lower() for part in name_parts(name))
+        asked = ".".join(parts)
         if len(parts) > 3:
             raise LakerunError(
                 f"'{name}' is not a table name: it has {len(parts)} parts, and at most 3 are possible."
@@ -129,6 +136,19 @@ class Storage:
         """Bytes in all tables and volumes."""
         roots = (self.tables_root, self.volumes_root)
         return sum(file.stat().st_size for root in roots for file in root.rglob("*") if file.is_file())
+
+
+def name_parts(name: str) -> list[str]:
+    """The parts of a name as SQL writes it, each with or without backticks."""
+    return [
+        part[1:-1].replace("``", "`") if len(part) > 2 and part[0] == part[-1] == "`" else part
+        for part in _PART.findall(name)
+    ]
+
+
+def quoted(part: str) -> str:
+    """One part of a name in SQL, or a path after `delta.`."""
+    return f"`{part.replace('`', '``')}`"
 
 
 def _parts(name: TableName) -> tuple[str, ...]:

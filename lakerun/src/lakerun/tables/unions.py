@@ -13,25 +13,26 @@ from itertools import groupby
 from lakerun.errors import LakerunError
 from lakerun.plugins import TableUnion, loaded_plugins
 from lakerun.tables.delta_table import Table
-from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.storage import Storage, TableName, name_parts, quoted
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class FoundUnion:
-    """A union in one schema, and the tables that it has there; at least one."""
+    """A union by its name in one schema, and the tables that it has there; at least one."""
 
+    name: TableName
     union: TableUnion
     tables: tuple[TableName, ...]
 
     def sql(self) -> str:
         """Its query over the tables by their full names."""
-        return self.union.sql([f"`{t.catalog}`.`{t.schema}`.`{t.table}`" for t in self.tables])
+        return self.union.sql([table.quoted for table in self.tables])
 
     def sql_on_paths(self, storage: Storage) -> str:
         """Its query as Spark can run it, whose catalog does not know the tables."""
-        return self.union.sql([f"delta.`{storage.table_path(table)}`" for table in self.tables])
+        return self.union.sql([f"delta.{quoted(str(storage.table_path(table)))}" for table in self.tables])
 
 
 def find_union(
@@ -46,7 +47,7 @@ def find_union(
     A short name is first sought in the default schema, as a table's is. Raises LakerunError where no schema
     has a table for it, or several have and none is the default.
     """
-    *place, plain = name.replace("`", "").lower().split(".")
+    *place, plain = (part.lower() for part in name_parts(name))
     union = (loaded_plugins().unions if unions is None else unions).get(plain)
     if union is None:
         return None
@@ -66,7 +67,19 @@ def find_union(
     if len(found) > 1:
         names = ", ".join(f"{catalog}.{schema}.{plain}" for catalog, schema in found)
         raise LakerunError(f"'{name}' is ambiguous: {names}.")
-    return FoundUnion(union, next(iter(found.values())))
+    ((in_schema, tables),) = found.items()
+    return FoundUnion(TableName(*in_schema, plain), union, tables)
+
+
+def union_names(storage: Storage) -> list[TableName]:
+    """The unions that can be read, sorted: by their names in each schema where no table has that name."""
+    taken = {str(name).lower() for name in storage.tables()}
+    found = [
+        TableName(*schema, plain)
+        for plain, union in loaded_plugins().unions.items()
+        for schema in tables_by_schema(storage, union)
+    ]
+    return sorted((name for name in found if str(name).lower() not in taken), key=str)
 
 
 def tables_by_schema(storage: Storage, union: TableUnion) -> dict[tuple[str, str], tuple[TableName, ...]]:

@@ -89,7 +89,7 @@ def router(services: Services, convention: Convention) -> APIRouter:
 
 def _quarantine(storage: Storage, name: TableName) -> Quarantine | None:
     """None if the table has no columns of a quarantine table, or cannot be read."""
-    source = _quoted(name)
+    source = name.quoted
     try:
         ((rows, newest),) = rows_of(query(f"SELECT count(*), max(ingested_at) FROM {source}", storage))
         broken = f"SELECT explode(broken_rules) AS rule FROM {source}"
@@ -106,17 +106,13 @@ def _rows(storage: Storage, name: TableName, rule: str, *, offset: int, limit: i
     """Raw text, source file, ingestion time and broken rules of the rows that were kept, the newest first."""
     where = f"WHERE array_contains(broken_rules, {_literal(rule)})" if rule else ""
     statement = (
-        f"SELECT raw_text, source_file, ingested_at, broken_rules FROM {_quoted(name)} {where} "
+        f"SELECT raw_text, source_file, ingested_at, broken_rules FROM {name.quoted} {where} "
         f"ORDER BY ingested_at DESC, source_file, raw_text LIMIT {limit} OFFSET {offset}"
     )
     try:
         return rows_of(query(statement, storage))
     except LakerunError as error:
         raise ApiError("INVALID_STATE", str(error)) from None
-
-
-def _quoted(name: TableName) -> str:
-    return ".".join(f"`{part.replace('`', '``')}`" for part in (name.catalog, name.schema, name.table))
 
 
 def _literal(text: str) -> str:
