@@ -43,6 +43,7 @@ class UnknownNameError(LakerunError):
         guess = f" Did you mean '{close[0]}'?" if close else ""
         listed = f" Valid: {', '.join(ordered)}." if ordered else " There is none yet."
         super().__init__(f"Unknown {kind} '{name}'.{guess}{listed}")
+        self.kind = kind
         self.valid = ordered
 
 

@@ -92,6 +92,24 @@ def test_a_failed_view_keeps_its_last_good_rows(lab: Lab) -> None:
     assert lab.rows("revenue") == [(10.0,)]
 
 
+def test_an_expectation_may_have_any_name(lab: Lab) -> None:
+    folder = lab.arrive("orders", [GOOD, GOOD | {"price": -1.0}])
+    result = lab.run(
+        f"""
+        @dp.table(name="orders")
+        @dp.expect_or_fail("price > 0 | 'free' \\"gift\\"", "price > 0")
+        def orders():
+            return spark.readStream.schema("id INT, price DOUBLE").format("json").load("{folder}")
+        """
+    )
+    orders = dataset(result, "orders")
+    assert orders.note == (
+        "Dataset 'main.shop.orders' failed expectation 'price > 0 | 'free' \"gift\"' (1 of 2 rows). "
+        'Sample row: {"id":1,"price":-1.0}'
+    )
+    assert failed(result, "orders") == {"price > 0 | 'free' \"gift\"": 1}
+
+
 def test_a_warning_shows_in_the_log_as_one(lab: Lab) -> None:
     folder = lab.arrive("orders", [GOOD | {"status": "lost"}])
     lab.run(source(folder))

@@ -188,6 +188,8 @@ def test_a_large_result_comes_in_chunks_and_a_too_large_one_fails(client: Worksp
         ("SELECT totl FROM shop.sales.orders", "Did you mean 'total'"),
         ("SELEC 1", "42601 [PARSE_SYNTAX_ERROR]"),
         ("SELECT 1 / 0", "22012 [DIVIDE_BY_ZERO]"),
+        ("SELECT CAST('division by zero' AS INT)", "22018 [CAST_INVALID_INPUT]"),
+        ("SELECT java_method('a', 'b')", "42883 [UNRESOLVED_ROUTINE] The function 'java_method'"),
         ("DELETE FROM shop.sales.orders", "DELETE is refused"),
         ("INSERT INTO shop.sales.customers VALUES ('x', 1)", "through a pipeline or a job"),
         ("DROP TABLE shop.sales.orders", "DROP is refused"),

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from lakerun.errors import FAILED, USAGE, is_for_users, typed_first_line
+from lakerun.errors import FAILED, USAGE, UnknownNameError, is_for_users, typed_first_line
 from lakerun.plugins import Loaded
 
 OK, INTERRUPTED = 0, 130
@@ -46,6 +46,14 @@ class CommandGroup(TyperGroup):
         if standalone_mode:
             sys.exit(code)
         return code
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first argument names; UnknownNameError if there is none."""
+        name = args[0]
+        is_option = name.startswith("-")  # the parser says what is wrong with it
+        if not is_option and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            raise UnknownNameError("command", name, self.commands)
+        return super().resolve_command(ctx, args)
 
 
 def root_group(program: str, loaded: Loaded) -> type[CommandGroup]:
@@ -116,13 +124,8 @@ def _usage_error() -> type[Exception]:
 
 
 def _usage_message(error: Exception) -> str:
-    from lakerun.errors import UnknownNameError
-
     context = getattr(error, "ctx", None)
     message = str(error.format_message() if hasattr(error, "format_message") else error)
-    if message.startswith("No such command"):
-        commands = [c.name for c in context.command.commands.values()] if context else []
-        return str(UnknownNameError("command", message.split("'")[1], commands))
     return f"{message} See: {context.command_path} --help" if context else message
 
 

@@ -6,6 +6,7 @@ dataset's query returns, before anything is dropped.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,8 +17,11 @@ from lakerun.pipelines.results import Action, ExpectationResult
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from lakerun.spark.causes import Cause
+
 ATTRIBUTE = "__lakehouse_expectations__"
-VIOLATION = "EXPECTATION_VIOLATION"
+# What `raise_error` is given begins with this; the name and the row follow, each as JSON.
+VIOLATION = "EXPECTATION_VIOLATION "
 Query = TypeVar("Query", bound=Callable[..., Any])
 Observe = Callable[["DataFrame", str, Sequence["Column"]], "DataFrame"]
 
@@ -122,10 +126,19 @@ def enforce(
         sample = F.to_json(F.struct(*[F.col(f"`{name}`") for name in rows.columns]))
         condition = keep
         for item, flag in failing:
-            message = F.concat(F.lit(f"{VIOLATION}|{item.name}|"), sample)
+            message = F.concat(F.lit(VIOLATION + json.dumps(item.name)), sample)
             condition = F.when(flag, F.raise_error(message).cast("boolean")).otherwise(condition)
         return observed.where(condition)
     return observed if dropping is None else observed.where(keep)
+
+
+def read_violation(cause: Cause) -> tuple[str, str] | None:
+    """The name of the expectation that `enforce` found broken, and the row; None for any other cause."""
+    text = cause.parameters.get("errorMessage", "")
+    if cause.condition != "USER_RAISED_EXCEPTION" or not text.startswith(VIOLATION):
+        return None
+    name, end = json.JSONDecoder().raw_decode(text, len(VIOLATION))
+    return name, text[end:]
 
 
 def _attach(expectations: Mapping[str, str], action: Action) -> Callable[[Query], Query]:

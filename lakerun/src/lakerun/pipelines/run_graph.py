@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import threading
 import time
 import uuid
@@ -31,6 +30,7 @@ from lakerun.pipelines.graph import Dataset, Flow, Graph, QueryReader, read_delt
 from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level, SkipReason
 from lakerun.pipelines.state import FlowProgress, Refreshed, State, cdc_memory
 from lakerun.spark.active_session import activate
+from lakerun.spark.causes import root_cause
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
 
@@ -336,7 +336,7 @@ class GraphRun:
             tally.add_counts(error.counts)
             report = BatchReport(-1, 0, error.counts)
         known = isinstance(error, LakerunError)
-        message = str(error) if known else f"Flow '{flow.name}' failed: {_root_cause(error)}"
+        message = str(error) if known else f"Flow '{flow.name}' failed: {root_cause(error).message}"
         logger.error("%s", message, exc_info=error)
         self._flow_event(
             dataset.name, flow, "FAILED", level="ERROR", message=message, report=report, error=error_of(error)
@@ -404,17 +404,3 @@ class GraphRun:
 
 class _StoppedError(Exception):
     """The update was told to stop while a flow ran."""
-
-
-WRAPPERS = ("STREAM_FAILED", "FOREACH_BATCH_USER_FUNCTION_ERROR", "FOREACH_USER_FUNCTION_ERROR")
-
-
-def _root_cause(error: Exception) -> str:
-    """The innermost of Spark's messages, in one line."""
-    text = str(error).split("=== Streaming Query ===")[0]
-    found = [
-        line for kind, line in re.findall(r"(?:\[([A-Z0-9_.]+)\]) ([^\n]+)", text) if kind not in WRAPPERS
-    ]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    cause = found[-1] if found else lines[-1] if lines else type(error).__name__
-    return re.sub(r"( SQLSTATE: \w+.*)$", "", cause)[:500]

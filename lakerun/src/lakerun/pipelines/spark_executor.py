@@ -7,12 +7,11 @@ only the counting is done again.
 
 from __future__ import annotations
 
-import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from deltalake import DeltaTable, Schema
 from pyspark.sql import Observation
@@ -21,8 +20,9 @@ from pyspark.sql import functions as F  # noqa: N812
 from lakerun.errors import LakerunError
 from lakerun.pipelines.auto_cdc import ChangeBatch, apply_changes
 from lakerun.pipelines.executor import BatchReport, ExpectationFailedError, RefreshRun, StreamRun
-from lakerun.pipelines.expectations import VIOLATION
+from lakerun.pipelines.expectations import read_violation
 from lakerun.pipelines.graph import declared_constraints
+from lakerun.spark.causes import root_cause
 from lakerun.tables.delta_files import write_table
 from lakerun.tables.delta_table import Commit, Table
 from lakerun.tables.storage import quoted
@@ -82,7 +82,7 @@ class SparkExecutor:
         try:
             write_table(rows, run.table, "overwrite")
         except Exception as error:
-            raise self._explained(error, run) from error
+            self._raise_explained(error, run)
         table = Table(run.table)
         version = table.newest
         assert version is not None
@@ -148,13 +148,13 @@ class SparkExecutor:
         reports = _Reports(run)
         committed = Table(run.table).last_transaction(run.epoch)
 
-        refused: list[LakerunError] = []
+        raised: list[Exception] = []
 
         def on_batch(batch: DataFrame, batch_id: int) -> None:
             try:
                 take(batch, batch_id)
-            except LakerunError as error:
-                refused.append(error)  # Spark passes on its text only
+            except Exception as error:
+                raised.append(error)  # Spark passes on only its text
                 raise
 
         def take(batch: DataFrame, batch_id: int) -> None:
@@ -181,7 +181,7 @@ class SparkExecutor:
         try:
             query.awaitTermination()
         except Exception as error:
-            raise (refused[0] if refused else self._explained(error, run)) from error
+            self._raise_explained(raised[0] if raised else error, run)
         finally:
             reports.send()
 
@@ -199,13 +199,13 @@ class SparkExecutor:
 
     # Failures -------------------------------------------------------------------------------------------
 
-    def _explained(self, error: Exception, run: StreamRun | RefreshRun) -> Exception:
-        """An expectation's failure with exact counts, from a second look that only counts; else the error."""
-        found = re.search(rf"{VIOLATION}\|([^|]*)\|(\{{.*?\}})\s*(?:SQLSTATE|$|\n)", _text(error), re.DOTALL)
-        if not found:
-            return error
+    def _raise_explained(self, error: Exception, run: StreamRun | RefreshRun) -> NoReturn:
+        """Raise the error; for an expectation's failure one with exact counts, from a second look."""
+        violation = read_violation(root_cause(error))
+        if violation is None:
+            raise error
         counts = self._recount(run) if isinstance(run, StreamRun) else self._recount_view(run)
-        return ExpectationFailedError(str(run.dataset.name), found.group(1), found.group(2), counts)
+        raise ExpectationFailedError(str(run.dataset.name), *violation, counts) from error
 
     def _recount_view(self, run: RefreshRun) -> Any:
         observed: dict[str, Observation] = {}
@@ -352,10 +352,6 @@ def _values(observed: Mapping[str, Observation]) -> dict[str, dict[str, Any]]:
 
 def _metrics(progress: Any) -> dict[str, dict[str, Any]]:
     return {name: row.asDict() for name, row in progress["observedMetrics"].items()}
-
-
-def _text(error: Exception) -> str:
-    return f"{error}\n{getattr(error, 'desc', '')}"
 
 
 def _quoted(text: str) -> str:

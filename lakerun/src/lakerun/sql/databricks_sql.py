@@ -11,7 +11,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from lakerun.sql.duckdb_dialect import DIALECT
-from lakerun.sql.errors import SqlError
+from lakerun.sql.errors import SYNTAX_ERROR, SqlError, WriteRefusedError
 from lakerun.tables.storage import quoted
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns on the console
@@ -25,10 +25,11 @@ def parse_statement(sql: str) -> exp.Expr:
         detail = error.errors[0]
         near = f" near '{detail['highlight']}'" if detail["highlight"] else ""
         text = re.sub(r" but got <Token.*", "", str(detail["description"]))
-        raise SqlError(f"SQL syntax, line {detail['line']}, column {_start(detail)}{near}: {text}.") from None
+        where = f"line {detail['line']}, column {_start(detail)}{near}"
+        raise SqlError(f"SQL syntax, {where}: {text}.", SYNTAX_ERROR) from None
     except TokenError as error:
         text = " ".join(str(error).split())
-        raise SqlError(f"SQL syntax: {text}. Is a quote left open?") from None
+        raise SqlError(f"SQL syntax: {text}. Is a quote left open?", SYNTAX_ERROR) from None
     if not statements:
         raise SqlError("There is no SQL statement.")
     if len(statements) > 1:
@@ -36,7 +37,9 @@ def parse_statement(sql: str) -> exp.Expr:
     tree = statements[0]
     if not _only_reads(tree):
         kind = sql.split(None, 1)[0].upper()
-        raise SqlError(f"{kind} is refused: only SELECT, WITH, SHOW TABLES and DESCRIBE are possible.")
+        raise WriteRefusedError(
+            f"{kind} is refused: only SELECT, WITH, SHOW TABLES and DESCRIBE are possible."
+        )
     return tree
 
 

@@ -16,7 +16,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 from sqlglot.generators.duckdb import DuckDBGenerator as Generator
 
-from lakerun.sql.errors import SqlError, not_available, spark_hint
+from lakerun.sql.errors import DIVISION_BY_ZERO, SqlError, not_available, spark_hint
 
 DIALECT = "databricks"
 # Marks the statement's own nodes; sqlglot adds others, which are in DuckDB's SQL already.
@@ -27,7 +27,7 @@ MACROS = {
     "get_json_object": "(j, p) AS CASE WHEN json_valid(j) THEN json_extract_string(j, p) END",
     "get_json_objects": "(j, p) AS CASE WHEN json_valid(j) THEN to_json(json_extract(j, p))::VARCHAR END",
     "from_json": "(j, s) AS CASE WHEN json_valid(j) THEN json_transform(j, s) END",
-    "divide": "(a, b) AS CASE WHEN b = 0 THEN error('division by zero; use try_divide') ELSE a / b END",
+    "divide": f"(a, b) AS CASE WHEN b = 0 THEN error('{DIVISION_BY_ZERO}') ELSE a / b END",
     "unix_timestamp": "(t) AS CAST(floor(epoch(CAST(t AS TIMESTAMPTZ))) AS BIGINT)",
     "whole_months": (
         "(a, b) AS date_diff('month', a, b) - CASE "

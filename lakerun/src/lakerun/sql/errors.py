@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lakerun.errors import USAGE, LakerunError, UnknownNameError
 from lakerun.program import program
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What Databricks calls a problem: its error condition and SQLSTATE."""
+
+    name: str
+    sql_state: str
+
+
+CAST_INVALID_INPUT = Condition("CAST_INVALID_INPUT", "22018")
+DIVIDE_BY_ZERO = Condition("DIVIDE_BY_ZERO", "22012")
+SYNTAX_ERROR = Condition("PARSE_SYNTAX_ERROR", "42601")
+UNBOUND_PARAMETER = Condition("UNBOUND_SQL_PARAMETER", "42P02")
+UNKNOWN_FUNCTION = Condition("UNRESOLVED_ROUTINE", "42883")
+_UNKNOWN = {
+    "table": Condition("TABLE_OR_VIEW_NOT_FOUND", "42P01"),
+    "column": Condition("UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703"),
+}
+
+DIVISION_BY_ZERO = "division by zero; use try_divide"
 
 
 class SqlError(LakerunError):
@@ -12,6 +35,10 @@ class SqlError(LakerunError):
     code = "INVALID_SQL"
     exit_code = USAGE
 
+    def __init__(self, message: str, condition: Condition | None = None) -> None:
+        super().__init__(message)
+        self.condition = condition
+
 
 class UnknownInSqlError(SqlError):
     """A statement names a table or column that does not exist; lists the valid ones, the closest first."""
@@ -19,13 +46,25 @@ class UnknownInSqlError(SqlError):
     code = UnknownNameError.code
 
     def __init__(self, error: UnknownNameError, where: str) -> None:
-        super().__init__(f"{error} ({where})" if where else str(error))
+        super().__init__(f"{error} ({where})" if where else str(error), condition_of(error))
         self.valid = error.valid
+
+
+class WriteRefusedError(SqlError):
+    """A statement that does more than read."""
+
+
+def condition_of(error: LakerunError) -> Condition | None:
+    """What Databricks calls it; None where it has no name for it, or many."""
+    if isinstance(error, UnknownNameError):
+        return _UNKNOWN.get(error.kind)
+    return error.condition if isinstance(error, SqlError) else None
 
 
 def not_available(function: str, more: str = "") -> SqlError:
     """The error for a function that only Spark has."""
-    return SqlError(f"The function '{function}' is not available here.{more} {spark_hint()}")
+    text = f"The function '{function}' is not available here.{more} {spark_hint()}"
+    return SqlError(text, UNKNOWN_FUNCTION)
 
 
 def spark_hint() -> str:

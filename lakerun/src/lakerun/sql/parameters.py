@@ -10,7 +10,7 @@ from sqlglot.errors import SqlglotError
 
 from lakerun.errors import closest_first
 from lakerun.sql.duckdb_dialect import DIALECT
-from lakerun.sql.errors import SqlError
+from lakerun.sql.errors import UNBOUND_PARAMETER, SqlError
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,4 @@ def _literal(parameter: Parameter) -> exp.Expr:
 def _unbound(name: str, given: dict[str, Parameter]) -> SqlError:
     known = closest_first(name, sorted(given))
     hint = f" Given: {', '.join(known)}." if known else ""
-    return SqlError(f"The parameter ':{name}' has no value: add it to 'parameters'.{hint}")
+    return SqlError(f"The parameter ':{name}' has no value: add it to 'parameters'.{hint}", UNBOUND_PARAMETER)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -20,9 +21,19 @@ from sqlglot import exp
 from lakerun.errors import LakerunError, UnknownNameError, closest_first
 from lakerun.sql.databricks_sql import parse_statement, position, stored_tables, table_name
 from lakerun.sql.duckdb_dialect import DIALECT, MACROS, LocalDuckDB
-from lakerun.sql.errors import SqlError, UnknownInSqlError, not_available, spark_hint
+from lakerun.sql.errors import (
+    CAST_INVALID_INPUT,
+    DIVIDE_BY_ZERO,
+    DIVISION_BY_ZERO,
+    Condition,
+    SqlError,
+    UnknownInSqlError,
+    not_available,
+    spark_hint,
+)
 from lakerun.sql.names import detailed, detailed_union, show
 from lakerun.sql.parameters import Parameter, bind
+from lakerun.sql.rows import Rows
 from lakerun.tables.delta_table import Column, Table, columns_of
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.unions import FoundUnion, find_union
@@ -118,27 +129,16 @@ def _select(
     _rename(tree, references)
     translated = tree.sql(dialect=LocalDuckDB)
 
-    def run(streaming: bool) -> pa.Table:
-        import pyarrow as pa
-
-        with _duckdb() as connection, interrupt.watching(connection):
-            for number, (table, columns) in enumerate(zip(tables, known, strict=True)):
-                wanted = [c for c in columns if names is None or c.lower() in names]
-                rows = table.scan(wanted)
-                source = pa.RecordBatchReader.from_stream(rows)
-                connection.register(f"t{number}", source if streaming else source.read_all())
-            return _run(connection, translated, limit)
-
     import duckdb
 
     try:
-        try:
-            # A stream lets a query with a LIMIT stop early, but can be read only once.
-            return run(streaming=len(references) == 1)
-        except duckdb.InvalidInputException as error:
-            if "already been consumed" not in str(error):
-                raise
-            return run(streaming=False)
+        with _duckdb() as connection, interrupt.watching(connection):
+            for number, (table, columns) in enumerate(zip(tables, known, strict=True)):
+                wanted = [c for c in columns if names is None or c.lower() in names]
+                rows = Rows(partial(table.scan, wanted))
+                # A stream lets a query with a LIMIT stop early.
+                connection.register(f"t{number}", rows if len(references) == 1 else rows.whole())
+            return _run(connection, translated, limit)
     except duckdb.Error as error:
         raise _explained(error, sql, original, [c for columns in known for c in columns]) from None
 
@@ -320,7 +320,16 @@ def _explained(error: duckdb.Error, sql: str, tree: exp.Expr, columns: Iterable[
     if function:
         return not_available(function.group(1))
     message = " ".join(re.split(r"\n\s*\nLINE \d+:", text)[0].split())
-    return SqlError(f"SQL: {message}")
+    return SqlError(f"SQL: {message}", _condition(error))
+
+
+def _condition(error: duckdb.Error) -> Condition | None:
+    import duckdb
+
+    if isinstance(error, duckdb.ConversionException):
+        return CAST_INVALID_INPUT
+    # The error of a macro has no class of its own, only its text.
+    return DIVIDE_BY_ZERO if DIVISION_BY_ZERO in str(error) else None
 
 
 def _describe(

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lakerun.errors import LakerunError
+from lakerun.sql.errors import WriteRefusedError, condition_of
 from lakerun.sql.parameters import Parameter
 from lakerun.sql.query import Interrupt, query
 from lakerun.tables.storage import Storage
@@ -220,28 +221,14 @@ class Statements:
         return shown
 
 
-# How Databricks calls a problem, by what the engine says of it: error class and SQLSTATE.
-_CLASSES = (
-    (r"Unknown table ", "TABLE_OR_VIEW_NOT_FOUND", "42P01"),
-    (r"Unknown column ", "UNRESOLVED_COLUMN.WITH_SUGGESTION", "42703"),
-    (r"SQL syntax", "PARSE_SYNTAX_ERROR", "42601"),
-    (r"The parameter ':", "UNBOUND_SQL_PARAMETER", "42P02"),
-    (r".*division by zero", "DIVIDE_BY_ZERO", "22012"),
-    (r"SQL: Conversion Error", "CAST_INVALID_INPUT", "22018"),
-    (r"The function '", "UNRESOLVED_ROUTINE", "42883"),
-)
-
-
 def error_of(error: LakerunError) -> tuple[Document, str | None]:
     """A statement's `error`, and its SQLSTATE where Databricks has one for it."""
-    message = str(error)
-    if re.search(r" is refused: only SELECT", message):
-        message = f"{message} {WRITES}"
-    for pattern, name, sql_state in _CLASSES:
-        if re.match(pattern, message):
-            text = f"[{name}] {message} SQLSTATE: {sql_state}"
-            return {"error_code": "BAD_REQUEST", "message": text}, sql_state
-    return {"error_code": "BAD_REQUEST", "message": message}, None
+    message = f"{error} {WRITES}" if isinstance(error, WriteRefusedError) else str(error)
+    condition = condition_of(error)
+    if condition is None:
+        return {"error_code": "BAD_REQUEST", "message": message}, None
+    text = f"[{condition.name}] {message} SQLSTATE: {condition.sql_state}"
+    return {"error_code": "BAD_REQUEST", "message": text}, condition.sql_state
 
 
 def _manifest(result: _Result) -> Document:

@@ -1,0 +1,71 @@
+"""Why Spark failed: `root_cause`, by the classes that Spark gives its errors, not by their text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakerun.errors import first_line, typed_first_line
+
+# These only say where it happened.
+WRAPPERS = ("STREAM_FAILED", "FOREACH_BATCH_USER_FUNCTION_ERROR", "FOREACH_USER_FUNCTION_ERROR")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """An error's innermost cause in one line; `condition` and `parameters` as Spark documents them.
+
+    Both are empty where the cause is not an error of Spark.
+    """
+
+    message: str
+    condition: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def root_cause(error: BaseException) -> Cause:
+    """The innermost of the errors that led to this one."""
+    found = list(_java_errors(error))
+    if not found:
+        return Cause(typed_first_line(error)[:500])
+    known = [cause for cause in map(_spark_cause, found) if cause and cause.condition not in WRAPPERS]
+    return known[-1] if known else Cause(_first(found[-1].getMessage() or found[-1].toString()))
+
+
+def _java_errors(error: BaseException) -> Iterator[Any]:
+    """The Java exception behind a Python one, and what caused it."""
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+    from pyspark.errors.exceptions.captured import CapturedException
+
+    java = None
+    if isinstance(error, Py4JJavaError):
+        java = error.java_exception
+    elif isinstance(error, CapturedException):
+        java = error._origin
+    while java is not None:
+        yield java
+        java = java.getCause()
+
+
+def _spark_cause(java: Any) -> Cause | None:
+    """None for an exception that has no error class."""
+    from py4j.java_gateway import is_instance_of  # type: ignore[import-untyped]
+    from pyspark import SparkContext
+
+    if not is_instance_of(SparkContext._gateway, java, "org.apache.spark.SparkThrowable"):
+        return None
+    condition = java.getCondition()
+    if not condition:
+        return None
+    parameters = {str(key): str(value) for key, value in java.getMessageParameters().items()}
+    if condition == "PYTHON_EXCEPTION":  # its message is a traceback, which ends with the error
+        text = parameters["traceback"].strip().splitlines()[-1]
+    else:
+        text = _first(java.getMessage()).removeprefix(f"[{condition}] ")
+        text = text.removesuffix(f" SQLSTATE: {java.getSqlState()}")
+    return Cause(text[:500], condition, parameters)
+
+
+def _first(text: str) -> str:
+    return first_line(Exception(text), at_most=500)

@@ -1,0 +1,56 @@
+"""What a run says of a flow that fails: the innermost cause, in one line."""
+
+from __future__ import annotations
+
+from integration.lab import Lab
+
+SOURCE = """
+@F.udf("int")
+def broken(id):
+    raise ValueError("the function says [NO]")
+
+@dp.table(name="raw")
+def raw():
+    return spark.readStream.schema("id INT, price STRING").format("json").load("{folder}")
+
+@dp.table(name="typed")
+def typed():
+    return spark.readStream.table("raw").select(F.col("price").cast("int").alias("price"))
+
+@dp.table(name="computed")
+def computed():
+    return spark.readStream.table("raw").select(broken("id").alias("id"))
+
+@dp.table(name="strict")
+def strict():
+    stream = spark.readStream.schema("id INT").format("csv").option("mode", "FAILFAST")
+    return stream.load("{broken_files}")
+
+@dp.materialized_view(name="ratio")
+def ratio():
+    return spark.read.table("raw").select((F.col("id") / F.lit(0)).alias("ratio"))
+
+@dp.materialized_view(name="refused")
+def refused():
+    problem = F.raise_error(F.lit("[BAD] is\\nno reason")).cast("string")
+    return spark.read.table("raw").select(problem.alias("id"))
+"""
+
+
+def test_a_failed_flow_names_its_innermost_cause(lab: Lab) -> None:
+    folder = lab.arrive("raw", [{"id": 1, "price": "abc"}])
+    broken_files = lab.home / "csv"
+    broken_files.mkdir()
+    (broken_files / "a.csv").write_text("x,y\n")
+    result = lab.run(SOURCE.format(folder=folder, broken_files=broken_files))
+    notes = {item.name.rpartition(".")[2]: item.note for item in result.datasets}
+    assert notes.pop("raw") == ""
+    cast = 'The value \'abc\' of the type "STRING" cannot be cast to "INT" because it is malformed.'
+    assert notes.pop("typed").startswith(f"Flow 'typed' failed: {cast} Correct the value")
+    assert notes.pop("ratio").startswith("Flow 'ratio' failed: Division by zero. Use `try_divide`")
+    assert notes == {
+        "computed": "Flow 'computed' failed: ValueError: the function says [NO]",
+        "strict": "Flow 'strict' failed: Malformed CSV record: x,y",
+        "refused": "Flow 'refused' failed: [BAD] is",
+    }
+    assert not any("SQLSTATE" in note for note in notes.values())
