@@ -173,7 +173,7 @@ def test_a_second_run_on_the_same_folder_is_exit_code_3(project: Path, home: Pat
         (("nightly", "--full-refresh-all"), "--full-refresh-all is for a pipeline"),
         (("nightly", "--validate-only"), "--validate-only is for a pipeline"),
         (("counting", "--param", "a=1"), "--param is for a job, and 'counting' is a pipeline."),
-        (("nightly", "--param", "a"), "'a' is no parameter: write --param name=value."),
+        (("nightly", "--param", "a"), "'a' is not a parameter: write --param name=value."),
         (("nightly", "--param", "env=dev"), "Unknown job parameter 'env'."),
         (("nightly", "--env", "production"), "Unknown environment 'production'."),
     ],

@@ -74,7 +74,7 @@ _current: ContextVar[Console] = ContextVar("console", default=PROCESS)
 class _Stream(io.TextIOBase):
     """Stands for a stream of the process: writes to the thread's console, else to what it replaced.
 
-    It works when it is no longer in place too: `print` in another thread may still hold it.
+    It also works after it was taken away: `print` in another thread may still hold it.
     """
 
     encoding = "utf-8"

@@ -1,7 +1,7 @@
 """Files that are written whole or not at all: `write_file`, `replacing`.
 
 Three things look alike and are not: the workspace's token is linked, so that the first of two that start at
-once wins; a wheel's folder is renamed; an upload is streamed to a draft whose size decides.
+once wins; a wheel's folder is renamed; an upload is streamed, with a limit of its size.
 """
 
 from __future__ import annotations

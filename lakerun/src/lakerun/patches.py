@@ -1,7 +1,7 @@
 """Every change that the runtime makes to the interpreter or to a library, and why: `PATCHES`, `patched`.
 
-Code written for Databricks finds there what open-source Spark and a plain Python process lack. The runtime
-puts it in place of an attribute of theirs, for as long as something needs it.
+Code written for Databricks uses what open-source Spark and a plain Python process lack. The runtime adds it
+by replacing their attributes, for as long as something needs it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ ACTIVE_SESSION = Patch(
     "pyspark.sql:SparkSession",
     "getActiveSession",
     "PySpark keeps one active session for the process; tasks and flows side by side have sessions of their "
-    "own. A task's first question starts Spark.",
+    "own. Spark starts when a task first asks for one.",
     permanent=True,
 )
 SESSION_BUILDER = Patch(
@@ -120,8 +120,8 @@ def patched(replacements: Mapping[Patch, Replace]) -> Iterator[None]:
     """Within, the attributes are replaced.
 
     Threads may enter it side by side and leave it in any order: the first one replaces an attribute, the last
-    one puts it back. What is put in place must therefore ask for whom it works, by a ContextVar. Where
-    something else has replaced the attribute since, that is what the next to enter replaces.
+    one puts it back. A replacement must therefore find out by a ContextVar for whom it works. If something
+    else has replaced the attribute meanwhile, the next to enter replaces that.
     """
     with ExitStack() as stack:
         for patch, replace in replacements.items():
@@ -155,7 +155,7 @@ def importable(folder: Path | None) -> Iterator[None]:
 
 @dataclass
 class _Applied:
-    """How many need a patch, and each value that it put in place, with what was there."""
+    """How many use a patch, and each value that it has set, with the value before."""
 
     users: int = 0
     values: list[tuple[Any, Any]] = field(default_factory=list)

@@ -169,7 +169,7 @@ def test_a_sound_dashboard_has_no_problem(
         (
             lambda c: c["pages"][0]["layout"][1]["position"].update(x=2),
             '"position": {',
-            "widget 'right': lies over widget 'left'",
+            "widget 'right': overlaps widget 'left'",
         ),
         (
             lambda c: c["pages"][0]["layout"][1]["position"].update(x=4),

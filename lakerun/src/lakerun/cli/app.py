@@ -119,7 +119,7 @@ def fail(message: str, code: int, hint: str | None = None) -> int:
 
 
 def _usage_error() -> type[Exception]:
-    """The parser's own error class, which typer shows only as the base of its public one."""
+    """The parser's own error class, which typer exposes only as the base of its public one."""
     return typer.BadParameter.__mro__[1]
 
 

@@ -52,7 +52,7 @@ def command(
 
 
 def _remove_empty(storage: Storage) -> None:
-    """The data folder itself, unless someone keeps other files in it."""
+    """The data folder itself, unless it has other files too."""
     from lakerun.tables.storage import GITIGNORE
 
     for name in ("lock", "lock.txt", GITIGNORE):

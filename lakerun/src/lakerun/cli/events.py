@@ -30,7 +30,7 @@ def command(
     ] = None,
     kind: Annotated[str | None, typer.Option("--type", help="One event type, such as flow_progress.")] = None,
     update: Annotated[str | None, typer.Option("--update", help="One update's id, or: latest.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Newest events at most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many, the newest.")] = 50,
     env: EnvironmentOption = None,
     target: TargetOption = None,
     as_json: JsonOption = False,
@@ -83,7 +83,7 @@ def _events(pipeline: str, env: str | None, target: str | None) -> list[dict[str
 
 
 def _sequence(value: object) -> int:
-    """The sequence number in the struct, whichever of its fields has it."""
+    """The sequence number, from the field of the struct that has it."""
     if isinstance(value, dict):
         return max((_sequence(item) for item in value.values()), default=0)
     return value if isinstance(value, int) else 0

@@ -39,7 +39,7 @@ STYLES = {
 
 
 class Progress(Protocol):
-    """Is told what happens during a run, from any thread."""
+    """Receives what happens during a run, from any thread."""
 
     def on_event(self, event: Event) -> None: ...
 

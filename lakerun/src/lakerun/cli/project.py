@@ -31,7 +31,7 @@ def project_root() -> Path:
 
 
 def project_plugin() -> Plugin | None:
-    """The plugin of the bundle here; outside of any bundle that of the only project installed."""
+    """The plugin of the bundle here; outside of a bundle, the only one that is installed."""
     loaded = loaded_plugins()
     if not loaded.plugins:
         return None

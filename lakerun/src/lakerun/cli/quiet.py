@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def output_to(log: Path) -> Iterator[None]:
-    """Let whatever Python code prints or warns within go to the end of a log file.
+    """Append what Python code prints or warns within to a log file.
 
     A console that was made before keeps writing to the terminal.
     """

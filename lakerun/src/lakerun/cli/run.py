@@ -111,7 +111,7 @@ def _parameters(spec: JobSpec | PipelineSpec, given: list[str]) -> dict[str, str
     for pair in given:
         key, separator, value = pair.partition("=")
         if not separator or not key:
-            raise typer.BadParameter(f"'{pair}' is no parameter: write --param name=value.")
+            raise typer.BadParameter(f"'{pair}' is not a parameter: write --param name=value.")
         if isinstance(spec, JobSpec) and key not in spec.parameters:
             raise UnknownNameError("job parameter", key, spec.parameters)
         parameters[key] = value

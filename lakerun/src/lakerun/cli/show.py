@@ -20,7 +20,9 @@ def command(
     table: Annotated[
         str, typer.Argument(help="Table name of one, two or three parts.", autocompletion=complete_table)
     ],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows, or versions, at most.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=0, help="At most this many rows or versions.")
+    ] = 20,
     columns: Annotated[str, typer.Option("--columns", "-c", help="Columns, separated by commas.")] = "",
     schema: Annotated[bool, typer.Option("--schema", help="Show the columns' names and types.")] = False,
     history: Annotated[bool, typer.Option("--history", help="Show the table's versions.")] = False,

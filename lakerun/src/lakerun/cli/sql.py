@@ -40,7 +40,8 @@ def command(
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="File that holds the statement.")] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=0, help="Rows at most; 100 in a table, else all.")
+        int | None,
+        typer.Option("--limit", "-n", min=0, help="At most this many rows: 100 in a table, else all."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = Format.TABLE,
     spark: Annotated[

@@ -53,7 +53,7 @@ def start(
     ] = None,
     host: Annotated[
         str,
-        typer.Option("--host", help="Address to listen on; others than this machine's own are warned of."),
+        typer.Option("--host", help="Address to listen on; any but this machine's own gives a warning."),
     ] = "127.0.0.1",
     foreground: Annotated[
         bool,
@@ -120,7 +120,7 @@ def status(as_json: JsonOption = False) -> None:
 
 @app.command("stop")
 def stop() -> None:
-    """Stop the workspace. What is deployed stays; a run that is going on is ended."""
+    """Stop the workspace. What is deployed stays; runs in progress are ended."""
     from lakerun.tables.storage import Storage
     from lakerun.workspace import server
 
@@ -193,8 +193,8 @@ def _warn_of_others(info: ServerInfo) -> None:
 
     if not is_loopback(info.host):
         typer.echo(
-            f"Warning: it listens on {info.host}. Whoever reaches this machine and has the token can run "
-            "code on it, and the token travels unencrypted.",
+            f"Warning: it listens on {info.host}. Anyone who can reach this machine and has the token can "
+            "run code on it, and the token travels unencrypted.",
             err=True,
         )
 

@@ -1,5 +1,4 @@
-"""The session that code finds: the current thread's (`activate`), or one that starts at the first question
-(`session_on_demand`)."""
+"""The session that code gets: its thread's (`activate`), or one started on demand (`session_on_demand`)."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ def activate(session: SparkSession) -> None:
 def session_on_demand(start: Callable[[], object]) -> Iterator[None]:
     """Within, `SparkSession.builder.getOrCreate`, `active` and `getActiveSession` call `start` first, once.
 
-    A task that computes without Spark then does not wait for it.
+    A task that does not use Spark does not wait for it.
     """
     patch_permanently({ACTIVE_SESSION: _of_thread})
     with patched({SESSION_BUILDER: _started}):

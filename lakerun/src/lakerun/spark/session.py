@@ -32,7 +32,7 @@ SMALL_LAKEHOUSE_BYTES = 64 * 2**20
 def get_session(log_file: Path | None = None, *, typical: bool = False) -> SparkSession:
     """The process's Spark session, started at the first call.
 
-    `typical` says that this process does what most do, so that its loaded classes are worth archiving for
+    `typical` says that this process does usual work, so that the classes it loads are worth archiving for
     later starts. Raises LakerunError in one line if Java or the jars are missing and cannot be installed.
     """
     from pyspark.sql import SparkSession
@@ -58,7 +58,7 @@ def get_session(log_file: Path | None = None, *, typical: bool = False) -> Spark
 
 @contextmanager
 def session_with(configuration: Mapping[str, str]) -> Iterator[SparkSession]:
-    """A session of its own with a pipeline's configuration, the active one within."""
+    """A session of its own with a pipeline's configuration; within, it is the active one."""
     base = get_session()
     session = base.newSession()
     for key, value in configuration.items():
@@ -89,7 +89,7 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         "spark.driver.extraClassPath": os.pathsep.join(str(jar) for jar in jars),
         # The default for this heap is 64 MB, and each small aggregation and sort would clear that much.
         "spark.buffer.pageSize": "1m",
-        # Otherwise each column sends its place in the code to the JVM, in three calls.
+        # Otherwise each column tells the JVM its place in the code, in three calls.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -102,7 +102,7 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(max(2, cores)),
         "spark.default.parallelism": str(max(2, cores)),
         "spark.databricks.delta.snapshotPartitions": "1",
-        # VACUUM lists a table's folder in this many tasks: 10,000 by default, half a minute for each table.
+        # VACUUM lists a table's folder in this many tasks: 10,000 by default, which takes half a minute.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(2, cores)),
         # Parquet keeps no statistics for the older encoding.
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",

@@ -1,8 +1,8 @@
 """Lets a task's code name the lakehouse's tables as on Databricks: `lakehouse_tables`.
 
 Locally a table is a Delta directory that Spark's catalog does not know. Within a task `spark.table`,
-`spark.read.table` and `spark.sql` find it by its three-part name, and `SHOW TABLES IN` lists a schema's. A
-plugin's union is found in the same way.
+`spark.read.table` and `spark.sql` find it by its three-part name, and `SHOW TABLES IN` lists a schema's
+tables. A plugin's union is found in the same way.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PART = r"(?:`[\w-]+`|[^\W\d]\w*+)"
 DESCRIBE = re.compile(
     rf"\s*DESC(?:RIBE)?\s+(?:TABLE\s+)?(?:EXTENDED\s+)?({_PART}\.{_PART}\.{_PART})\s*;?\s*", re.IGNORECASE
 )
-# A name of three parts; or what must be skipped, since it may hold what looks like one.
+# A name of three parts; or text and comments, to skip because they may contain what looks like one.
 NAME_OR_OTHER = re.compile(
     rf"""(?<![\w.`])(?P<name>{_PART}\.{_PART}\.{_PART})(?![\w.`(])"""
     r"""|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/""",
@@ -52,7 +52,7 @@ def lakehouse_tables(storage: Storage) -> Iterator[None]:
 
 
 class _Tables:
-    """Answers reads by name; what is no table of the lakehouse is Spark's to find."""
+    """Answers reads by name; Spark looks for what is not a table of the lakehouse."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -76,9 +76,9 @@ class _Tables:
 
 
 def with_paths(statement: str, storage: Storage) -> str:
-    """A statement with the lakehouse's tables, named in three parts, as paths; the rest as it is written.
+    """The statement with paths for the lakehouse's tables of three-part names; the rest is unchanged.
 
-    It need not be parsed for that, which no parser but Spark's can do for OPTIMIZE, VACUUM and the like.
+    It is not parsed for that: only Spark's parser knows OPTIMIZE, VACUUM and the like.
     """
 
     def place(found: re.Match[str]) -> str:

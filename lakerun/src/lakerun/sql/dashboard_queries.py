@@ -33,7 +33,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True)
 class Analysed:
-    """The names of a query's columns, None where they cannot be told; `(line of the query, problem)`."""
+    """The names of a query's columns, None if they cannot be determined; `(line of the query, problem)`."""
 
     columns: list[str] | None
     problems: list[tuple[int, str]]

@@ -96,7 +96,7 @@ class _FileCheck:
             self._positions(page, at)
 
     def _columns(self, dataset: Mapping[str, Any], at: JsonPath) -> list[str] | None:
-        """What widgets can show of a dataset; None where that cannot be told."""
+        """What widgets can show of a dataset; None if that cannot be determined."""
         if "queryLines" not in dataset and "query" not in dataset:
             return None  # a metric view
         lines: JsonPath = (*at, "queryLines" if "queryLines" in dataset else "query")
@@ -142,7 +142,7 @@ class _FileCheck:
         for (_, one), (number, other) in combinations(enumerate(layout), 2):
             if _overlap(_edges(one), _edges(other)):
                 below, above = one["widget"]["name"], other["widget"]["name"]
-                self._note((*at, number, "position"), f"widget '{above}': lies over widget '{below}'")
+                self._note((*at, number, "position"), f"widget '{above}': overlaps widget '{below}'")
 
 
 def _expression_problems(expression: str, known: Collection[str]) -> Iterator[str]:

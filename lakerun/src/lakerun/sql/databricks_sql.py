@@ -44,7 +44,7 @@ def parse_statement(sql: str) -> exp.Expr:
 
 
 def stored_tables(tree: exp.Expr) -> list[exp.Table]:
-    """Every reference to a table; a name that a WITH defines is none."""
+    """Every reference to a table; a name that a WITH defines is not one."""
     try:
         scopes = traverse_scope(tree)
     except SqlglotError as error:
@@ -65,7 +65,7 @@ def table_name(node: exp.Table) -> str:
 
 
 def position(sql: str, node: exp.Expr) -> str:
-    """`line 1, column 8`, where in `sql` a name stands; empty where the parser did not note it."""
+    """The place of a name in `sql`, `line 1, column 8`; empty if the parser did not keep it."""
     start = node.meta.get("start")
     if start is None:
         return ""

@@ -1,4 +1,4 @@
-"""Queries in local Spark, for what the quick way of `query` does not know: `query_in_spark`."""
+"""Queries in local Spark, for statements that `query` cannot answer: `query_in_spark`."""
 
 from __future__ import annotations
 

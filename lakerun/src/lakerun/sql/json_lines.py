@@ -1,4 +1,4 @@
-"""Where a value of a JSON file is written: `lines_of`."""
+"""The line of each value in a JSON file: `lines_of`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JsonPath = tuple[str | int, ...]
 def lines_of(text: str) -> Callable[[JsonPath, int], int]:
     """A function that gives the line, from 1, of the value at a path.
 
-    Its second argument is how many lines of text to go on within a list of lines, such as a query's.
+    Its second argument counts lines on from there, within a value that is a list of lines, such as a query.
     """
     compose = cache(lambda: _compose(text))  # a file without a mistake is not read again
 

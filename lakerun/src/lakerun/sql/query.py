@@ -213,7 +213,7 @@ def _expand_unions(tree: exp.Expr, storage: Storage, default: tuple[str | None, 
 
 
 def _union(node: exp.Table, storage: Storage, default: tuple[str | None, str | None]) -> FoundUnion | None:
-    """The union that a name means; None where it is a table's, a function's or nobody's."""
+    """The union of that name; None where it is a table's or a function's, or unknown."""
     if not isinstance(node.this, exp.Identifier):
         return None
     try:
@@ -256,7 +256,7 @@ def _version(node: exp.Table) -> int | str | None:
 
 
 def _rename(tree: exp.Expr, references: list[_Reference]) -> None:
-    """Point each reference at the name under which its rows are registered; its old name is the alias."""
+    """Point each reference to the name under which its rows are registered; its old name is the alias."""
     stored = {(r.name.schema.lower(), r.name.table.lower()) for r in references}
     for column in tree.find_all(exp.Column):
         if (column.text("db").lower(), column.table.lower()) in stored:  # schema.table.column
@@ -283,7 +283,7 @@ def _session_values(tree: exp.Expr, catalog: str | None, schema: str | None) -> 
 
 
 def _name_columns(tree: exp.Expr) -> None:
-    """Call an unnamed column of the result what it computes, as Spark does."""
+    """Name an unnamed column of the result after what it computes, as Spark does."""
     if isinstance(tree, exp.Select):
         for column in tree.selects:
             if not isinstance(

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
     from pyspark.sql.types import DataType, StructField, StructType
 
-# A list of more files costs more to hand to Spark than its Delta needs to find them.
+# Handing Spark a longer list of files takes longer than its Delta needs to find them.
 MOST_FILES = 500
-# Spark would read such a name of a file as a pattern.
+# Spark reads a file name with one of these as a pattern.
 PATTERN = re.compile(r"[*?{}\[\]\\]")
 READABLE = {"deletionVectors", "timestampNtz", "variantType"}
-# What delta-rs commits to. The last three are found by what a table uses of them.
+# Features of tables that delta-rs can commit to. Whether a table uses one of the last three is seen in its
+# settings and columns.
 WRITABLE = {
     "appendOnly",
     "changeDataFeed",
@@ -45,13 +46,13 @@ WRITABLE = {
     "columnMapping",
     "generatedColumns",
 }
-IDENTITY_COLUMNS = 6  # the protocol's version that brought them, which delta-rs refuses
+IDENTITY_COLUMNS = 6  # the version of the protocol that introduced them; delta-rs refuses it
 SPECIAL_COLUMNS = ("delta.", "__CHAR_VARCHAR", "CURRENT_DEFAULT", "EXISTS_DEFAULT")
 SPECIAL_TYPES = ("void", "interval")
 
 
 def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
-    """The newest rows of the Delta table at `path`; a `reader` with options reads as they say."""
+    """The newest rows of the Delta table at `path`, or what the options of `reader` ask for."""
     table = Table(path).delta
     columns = _schema(table)
     if not _has_options(reader) and _is_plain(table, columns, READABLE, table.protocol().reader_features):
@@ -59,7 +60,7 @@ def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
         few = len(files) <= MOST_FILES and not any(PATTERN.search(file) for file in files)
         if few and not _has_deletion_vectors(table):
             rows = _read_files(reader._spark, columns, files)
-            # Spark leaves out a file that is not there; its Delta fails, and says which.
+            # Spark skips a file that is not there; its Delta fails and names it.
             if len(rows.inputFiles()) == len(files):
                 return rows
     return reader.format("delta").load(str(path))
@@ -81,10 +82,10 @@ def write_table(
     *,
     transaction: tuple[str, int] | None = None,
 ) -> None:
-    """Add the rows to the Delta table at `path`, or put them in place of its own, in one commit.
+    """Append the rows to the Delta table at `path`, or overwrite it with them, in one commit.
 
-    The table takes columns that it lacks; when overwritten, it has the rows' columns alone. A `transaction`,
-    an application's id and version, that the table already has changes nothing. A NULL in a column declared
+    The table gets the columns that it lacks; an overwrite leaves only the rows' columns. Nothing is written
+    if the table already has the `transaction`, an application's id and version. A NULL in a column declared
     NOT NULL fails the write.
     """
     own: StructType | None = None
@@ -126,8 +127,8 @@ def _commit(
         sum(action.size for action in added),
     )
     if mode == "overwrite" and table.newest != table.version:
-        # What it would take away is no longer all there is.
-        raise LakerunError(f"Another process has changed {path} while it was computed. Run it again.")
+        # The overwrite would not remove the files that the other process has added.
+        raise LakerunError(f"Another process has changed {path} during the computation. Run it again.")
     table.delta.create_write_transaction(
         list(added),
         mode,
@@ -137,7 +138,7 @@ def _commit(
             app_transactions=[Transaction(*transaction)] if transaction else None,
         ),
     )
-    # delta-rs may have written a checkpoint, and a pointer to it; Hadoop's checksum is of the pointer before.
+    # delta-rs may have written a checkpoint and a pointer to it; Hadoop's checksum is of the old pointer.
     (path / "_delta_log" / "._last_checkpoint.crc").unlink(missing_ok=True)
 
 
@@ -170,7 +171,7 @@ def _takes(table: DeltaTable, columns: StructType, rows: StructType, mode: str) 
 
 
 def _is_plain(table: DeltaTable, columns: StructType, known: set[str], features: list[str] | None) -> bool:
-    """Whether a table has nothing but files and columns, as far as reading, or writing, goes."""
+    """Whether a reader, or a writer, of the table has to know only its files and columns."""
     metadata = table.metadata()
     settings = metadata.configuration
     return (
@@ -183,7 +184,7 @@ def _is_plain(table: DeltaTable, columns: StructType, known: set[str], features:
 
 
 def _is_special(field: StructField) -> bool:
-    """Whether a column is more than its type, or has parts that are NOT NULL, which files forget."""
+    """Whether a column is more than its type, or has parts that are NOT NULL, which files do not keep."""
     return any(name.startswith(SPECIAL_COLUMNS) for name in field.metadata) or _requires(field.dataType)
 
 

@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Commit:
-    """What a commit says of itself: its version, operation and metrics (numbers as Delta names them)."""
+    """What a commit records: its version, operation and metrics (numbers, by Delta's names)."""
 
     version: int
     operation: str
@@ -42,7 +42,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class TableFigures:
-    """`rows` counts what a reader sees; `size_bytes` are the files of the version."""
+    """How large a table is: `rows` as a reader sees them, `size_bytes` of the version's files."""
 
     rows: int
     size_bytes: int
@@ -54,10 +54,9 @@ class TableFigures:
 class Table:
     """The Delta table in a folder, whether or not there is one yet.
 
-    What the log's folder tells (`newest`, `data_changed_since`, `commit`, `commit_of`) is read at each call.
-    For everything else the table is opened once, at the first question: as of `at` (a version's number, or a
-    time as ISO text) or of the newest version. A table that cannot be opened raises LakerunError in one
-    line.
+    `newest`, `data_changed_since`, `commit` and `commit_of` read the log's folder at each call. Everything
+    else opens the table once, at the first call: as of `at` (a version's number, or a time as ISO text) or of
+    the newest version. A table that cannot be opened raises LakerunError in one line.
     """
 
     def __init__(self, path: Path, *, at: int | str | None = None, name: str = "") -> None:
@@ -110,7 +109,7 @@ class Table:
         return None
 
     def last_modified(self, version: int) -> datetime:
-        """When a version was committed; when the folder changed where log cleanup has removed the commit."""
+        """When a version was committed; if log cleanup has removed the commit, when the folder changed."""
         log = self._commit_file(version)
         return datetime.fromtimestamp((log if log.exists() else self.path).stat().st_mtime, UTC)
 
@@ -118,7 +117,7 @@ class Table:
 
     @cached_property
     def delta(self) -> DeltaTable:
-        """The table as delta-rs has it, opened."""
+        """The table, opened by delta-rs."""
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 

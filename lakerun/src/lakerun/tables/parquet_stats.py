@@ -1,4 +1,4 @@
-"""What Delta's log says of a Parquet file's columns: `delta_stats`."""
+"""The statistics of a Parquet file for Delta's log: `delta_stats`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ GREATEST = "\U0010ffff"
 
 
 def delta_stats(metadata: FileMetaData) -> str:
-    """A file's rows, and its columns' smallest and greatest values and NULLs, as Delta's protocol has them.
+    """A file's rows, and its columns' smallest and greatest values and NULLs, as in Delta's protocol.
 
-    JSON with `numRecords`, `minValues`, `maxValues`, `nullCount`. A column has no bounds where Parquet knows
-    none, where they are not exact in JSON, and where it is nested, binary or boolean, as in Spark's Delta, or
-    of floating point: Parquet leaves NaN out, which Spark sorts last.
-    Text is cut to 32 characters; the upper bound of cut text ends in the greatest character there is, which
-    keeps it one. Times are cut to milliseconds: readers know, the protocol says so.
+    JSON with `numRecords`, `minValues`, `maxValues`, `nullCount`. A column has no bounds if Parquet has none,
+    if JSON cannot hold them exactly, if it is nested, binary or boolean, as in Spark's Delta, or if it is of
+    floating point: Parquet leaves out NaN, which Spark sorts last.
+    Text is cut to 32 characters; the upper bound of cut text ends in the greatest character there is, so that
+    it still is one. Times are cut to milliseconds, as the protocol says; readers allow for it.
     """
     low: dict[str, Any] = {}
     high: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def _bounds(statistics: list[Any]) -> tuple[Any, Any] | None:
         return None
     try:
         low, high = min(item.min for item in statistics), max(item.max for item in statistics)
-    except (OverflowError, ValueError):  # a date that Spark has and Python has not
+    except (OverflowError, ValueError):  # a date that Python cannot represent
         return None
     bounds = _lower(low), _upper(high)
     return None if None in bounds else bounds
@@ -67,7 +67,7 @@ def _upper(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it; None where it has not."""
+    """The value for JSON; None if JSON cannot hold it exactly."""
     match value:
         case bool():
             return None

@@ -37,7 +37,7 @@ class TableName:
 
     @property
     def quoted(self) -> str:
-        """The name in SQL, whatever characters it has."""
+        """The name in backticks for SQL."""
         return ".".join(quoted(part) for part in (self.catalog, self.schema, self.table))
 
 
@@ -100,7 +100,7 @@ class Storage:
         raise LakerunError(f"'{asked}' is ambiguous: {', '.join(map(str, found))}.")
 
     def make(self) -> None:
-        """Make the data folder. git ignores it, and so does a deployment of the project that it lies in."""
+        """Make the data folder. git ignores it, and so does a deployment of the project around it."""
         self.home.mkdir(parents=True, exist_ok=True)
         if not (ignored := self.home / GITIGNORE).exists():
             ignored.write_text("*\n", encoding="utf-8")
@@ -113,10 +113,10 @@ class Storage:
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
-        """Hold the data folder for one run; BusyError says who has it. A killed holder frees it."""
+        """Hold the data folder for one run; BusyError says who has it. A kill of the holder frees it."""
         self.make()
         holder = self.home / "lock.txt"
-        # One thread may take it and another give it back.
+        # One thread may acquire it and another release it.
         lock = FileLock(self.home / "lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
@@ -147,7 +147,7 @@ def name_parts(name: str) -> list[str]:
 
 
 def quoted(part: str) -> str:
-    """One part of a name in SQL, or a path after `delta.`."""
+    """One part of a name, or a path after `delta.`, in backticks for SQL."""
     return f"`{part.replace('`', '``')}`"
 
 

@@ -42,7 +42,7 @@ def find_union(
     schema: str | None = None,
     unions: Mapping[str, TableUnion] | None = None,
 ) -> FoundUnion | None:
-    """The union of that name, given by one, two or three parts in any case; None where no plugin has one.
+    """The union of that name, of one, two or three parts in any case; None where no plugin has one.
 
     A short name is first sought in the default schema, as a table's is. Raises LakerunError where no schema
     has a table for it, or several have and none is the default.
@@ -83,7 +83,7 @@ def union_names(storage: Storage) -> list[TableName]:
 
 
 def tables_by_schema(storage: Storage, union: TableUnion) -> dict[tuple[str, str], tuple[TableName, ...]]:
-    """The union's tables in each schema that has some, by catalog and schema."""
+    """The union's tables by catalog and schema, where there are any."""
     tables = [
         name
         for name in storage.tables()
@@ -94,7 +94,7 @@ def tables_by_schema(storage: Storage, union: TableUnion) -> dict[tuple[str, str
 
 
 def _has_columns(storage: Storage, name: TableName, union: TableUnion) -> bool:
-    """Not a table that only has such a name, nor one that cannot be read, which must not hide the others."""
+    """Whether a table has the union's columns. One that cannot be read must not hide the others."""
     try:
         columns = {column.name.lower() for column in Table.named(storage, name).columns}
     except LakerunError as error:
