@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lakerun.pipelines.state import FlowProgress, Refreshed, State
+from lakerun.pipelines.state import FlowProgress, Refreshed, Seen, State
 
 
 @pytest.fixture
@@ -47,33 +47,36 @@ def test_an_events_number_is_never_given_again(tmp_path: Path) -> None:
 
 
 def test_progress_comes_back_as_it_was_stored(state: State) -> None:
-    flow = FlowProgress("epoch", 7, {"/tables/orders": 3})
-    view = Refreshed("sql", {"/tables/orders": 3}, 12)
+    flow = FlowProgress("epoch", 7, {"main.shop.orders": Seen("id", 3)})
+    view = Refreshed("sql", {"main.shop.orders": Seen("id", 3)}, Seen("own", 12))
     state.record("u1", {}, flow=("orders", flow), dataset=("sales", view))
     assert (state.flow("orders"), state.dataset("sales")) == (flow, view)
-    # A completed run that read no table is not an unfinished one.
-    seen: list[dict[str, int] | None] = [{}, None]
-    for inputs in seen:
-        state.put_flow("orders", FlowProgress("epoch", 8, inputs))
-        assert state.flow("orders") == FlowProgress("epoch", 8, inputs)
+
+
+def test_versions_that_an_earlier_release_noted_tell_no_table(state: State) -> None:
+    state.put_flow("orders", FlowProgress("epoch", 8, {}))
+    state._db.execute("""UPDATE flows SET inputs = '{"main.shop.orders": 3}'""")
+    assert state.flow("orders") == FlowProgress("epoch", 8, {"main.shop.orders": Seen("", 3)})
+    state._db.execute("UPDATE flows SET inputs = NULL")
+    assert state.flow("orders") == FlowProgress("epoch", 8, {})
 
 
 def test_an_event_and_its_progress_are_stored_together_or_not_at_all(state: State) -> None:
-    before = FlowProgress("epoch", 1, None)
+    before = FlowProgress("epoch", 1, {})
     state.put_flow("orders", before)
     with pytest.raises(TypeError):  # the view cannot be stored, after event and flow already were
         state.record(
             "u1",
             {"message": "batch 2"},
-            flow=("orders", FlowProgress("epoch", 2, None)),
-            dataset=("sales", Refreshed("sql", {"/t": object()}, 1)),  # type: ignore[dict-item]
+            flow=("orders", FlowProgress("epoch", 2, {})),
+            dataset=("sales", Refreshed("sql", {"t": Seen(object(), 1)}, Seen("own", 1))),  # type: ignore[arg-type]
         )
     assert state.unpublished() == []
     assert state.flow("orders") == before
     # And the next one is not caught in a transaction left open.
-    state.record("u1", {"message": "again"}, flow=("orders", FlowProgress("epoch", 2, None)))
+    state.record("u1", {"message": "again"}, flow=("orders", FlowProgress("epoch", 2, {})))
     assert [body for _, body in state.unpublished()] == [{"message": "again"}]
-    assert state.flow("orders") == FlowProgress("epoch", 2, None)
+    assert state.flow("orders") == FlowProgress("epoch", 2, {})
 
 
 def test_what_was_recorded_survives_a_kill(tmp_path: Path) -> None:
@@ -82,14 +85,14 @@ import os, pathlib, signal
 from lakerun.pipelines.state import FlowProgress, State
 state = State(pathlib.Path({str(tmp_path / "state.db")!r}))
 state.begin_update("u1")
-state.record("u1", {{"message": "batch 0"}}, flow=("orders", FlowProgress("epoch", 0, None)))
+state.record("u1", {{"message": "batch 0"}}, flow=("orders", FlowProgress("epoch", 0, {{}})))
 state.request_reset({{"sales": []}})
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == -9
     state = State(tmp_path / "state.db")
     assert [body for _, body in state.unpublished()] == [{"message": "batch 0"}]
-    assert state.flow("orders") == FlowProgress("epoch", 0, None)
+    assert state.flow("orders") == FlowProgress("epoch", 0, {})
     assert state.unfinished_updates() == ["u1"]
     assert state.pending_resets() == ["sales"]
     state.close()
@@ -104,7 +107,7 @@ def test_an_update_is_unfinished_until_it_ends(state: State) -> None:
 
 
 def test_a_reset_forgets_the_progress_of_its_dataset_alone(state: State) -> None:
-    kept_flow, kept_view = FlowProgress("e", 5, None), Refreshed("sql", {}, 2)
+    kept_flow, kept_view = FlowProgress("e", 5, {}), Refreshed("sql", {}, Seen("own", 2))
     for name in ("orders", "orders_backfill", "customers"):
         state.put_flow(name, kept_flow)
     state.record("u1", {}, dataset=("daily", kept_view))
@@ -125,7 +128,7 @@ def test_a_reset_forgets_the_progress_of_its_dataset_alone(state: State) -> None
 def test_flows_that_end_at_the_same_time_lose_no_event(state: State) -> None:
     def flow(name: int) -> list[int]:
         return [
-            state.record("u1", {"flow": name}, flow=(str(name), FlowProgress("e", batch, None)))
+            state.record("u1", {"flow": name}, flow=(str(name), FlowProgress("e", batch, {})))
             for batch in range(20)
         ]
 
@@ -133,4 +136,4 @@ def test_flows_that_end_at_the_same_time_lose_no_event(state: State) -> None:
         numbers = [number for found in pool.map(flow, range(8)) for number in found]
     assert sorted(numbers) == [number for number, _ in state.unpublished()]
     assert len(set(numbers)) == 160
-    assert {state.flow(str(name)) for name in range(8)} == {FlowProgress("e", 19, None)}
+    assert [state.flow(str(name)) for name in range(8)] == [FlowProgress("e", 19, {})] * 8

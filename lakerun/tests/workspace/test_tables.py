@@ -11,7 +11,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import BadRequest, InvalidParameterValue, NotFound
 from databricks.sdk.service.catalog import ColumnTypeName, DataSourceFormat, TableType
 
-from lakerun.pipelines.state import FlowProgress, Refreshed, State
+from lakerun.pipelines.state import FlowProgress, Refreshed, Seen, State
 from lakerun.tables.storage import Storage
 from workspace.data_server import Workspace, serve, write_orders
 
@@ -125,8 +125,8 @@ def test_a_pipelines_tables_are_streaming_tables_and_materialized_views(tmp_path
     write_orders(tmp_path)
     state = State(tmp_path / "pipelines/sales/state.db")
     body = {"origin": {"update_id": "u"}}
-    state.record("u", body, flow=("shop.sales.orders", FlowProgress("e", 0, None)))
-    state.record("u", body, dataset=("shop.marts.customers", Refreshed("d", {}, 0)))
+    state.record("u", body, flow=("shop.sales.orders", FlowProgress("e", 0, {})))
+    state.record("u", body, dataset=("shop.marts.customers", Refreshed("d", {}, Seen("t", 0))))
     with serve(tmp_path) as workspace:  # while the pipeline has its state open
         client = workspace.client()
         kinds = {s.full_name: s.table_type for s in client.tables.list_summaries("shop")}

@@ -7,8 +7,6 @@ or type is found before anything runs.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,22 +17,23 @@ from lakerun.errors import GraphError, LakerunError, UnknownNameError, first_lin
 from lakerun.pipelines import expectations as ex
 from lakerun.pipelines.change_flows import change_target_schema, check_change_flows, sequence_column
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, FlowDefinition
+from lakerun.pipelines.fingerprint import Fingerprint, fingerprint, named
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.reads import reading_directly, reading_through
+from lakerun.tables.delta_files import has_options
 from lakerun.tables.storage import Storage, TableName
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructType
 
-# Bump to invalidate stored fingerprints.
-DEFINITION_FORMAT = "1"
-VOLATILE = re.compile(r"\b(current_timestamp|current_date|now|rand|randn|uuid)\(")
+
+RESET_ALLOWED = "pipelines.reset.allowed"
 
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow whose inputs are known."""
+    """A flow whose inputs are known. `reads_files`: it streams something else than tables, too."""
 
     definition: FlowDefinition
     reads: frozenset[TableName]
@@ -48,14 +47,17 @@ class Flow:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table of the graph: its declaration, flows, output schema, and the tables that it reads."""
+    """A table of the graph: its declaration, flows, output schema, and the tables that it reads.
+
+    `fingerprint` is a materialized view's.
+    """
 
     name: TableName
     definition: DatasetDefinition
     flows: tuple[Flow, ...]
     schema: StructType
     upstream: frozenset[TableName]
-    fingerprint: str | None
+    fingerprint: Fingerprint
 
     @property
     def is_materialized_view(self) -> bool:
@@ -80,15 +82,26 @@ class Graph:
             chosen.add(found[0])
         return chosen
 
+    @property
+    def protected(self) -> set[TableName]:
+        """The streaming tables whose rows a full refresh must keep."""
+        return {
+            name
+            for name, dataset in self.datasets.items()
+            if not dataset.is_materialized_view
+            and dataset.definition.table_properties.get(RESET_ALLOWED, "").lower() == "false"
+        }
+
     def streaming_consumers(self, tables: set[TableName]) -> set[TableName]:
-        """`tables` and every streaming table that streams from one of them, however far down."""
+        """`tables` and every streaming table that streams from one of them, down to a protected one."""
         found = set(tables)
         grown = True
         while grown:
+            emptied = found - self.protected
             more = {
                 name
                 for name, dataset in self.datasets.items()
-                if name not in found and any(flow.streams & found for flow in dataset.flows)
+                if name not in found and any(flow.streams & emptied for flow in dataset.flows)
             }
             found |= more
             grown = bool(more)
@@ -153,6 +166,7 @@ class QueryReader:
         self.reads: set[TableName] = set()
         self.streams: set[TableName] = set()
         self.reads_files = False
+        self.with_options = False
         self._names, self._session, self._leaf, self._apply = names, session, leaf, apply
         self._views_in_progress: list[str] = []
 
@@ -180,6 +194,7 @@ class QueryReader:
             return rows
         table = self._names.table(name)
         self.reads.add(table)
+        self.with_options |= has_options(reader)
         if streaming:
             self.streams.add(table)
         with reading_directly():
@@ -189,6 +204,10 @@ class QueryReader:
         """The query streams files."""
         self.reads_files = True
         return str(self._nothing) if self._nothing and not Path(path).is_dir() else path
+
+    def other_source(self) -> None:
+        """The query streams neither a table nor a folder."""
+        self.reads_files = True
 
     def _view(self, name: str) -> DataFrame:
         if name in self._views_in_progress:
@@ -209,13 +228,15 @@ def resolve(
     catalog: str,
     schema: str,
     *,
+    settings: Mapping[str, str] | None = None,
     elsewhere: Mapping[TableName, StructType] | None = None,
     report: Report | None = None,
 ) -> Graph:
     """The pipeline's graph. Raises GraphError, in one line with file and line, for what cannot run.
 
-    `elsewhere` has the schemas of tables that other pipelines will create. With `report`, it is called for
-    every problem of a dataset or an expectation, and the graph holds the datasets without one.
+    `settings` are the pipeline's configuration. `elsewhere` has the schemas of tables that other pipelines
+    will create. With `report`, it is called for every problem of a dataset or an expectation, and the graph
+    holds the datasets without one.
     """
     names = Names(definitions, catalog, schema)
     if not names.tables:
@@ -237,7 +258,9 @@ def resolve(
             raise GraphError(f"Datasets read each other: {' -> '.join(item.table for item in cycle)}.")
         in_progress.append(table)
         try:
-            done[table] = _resolve_dataset(table, names, session, leaf, nothing, report)
+            done[table] = _resolve_dataset(
+                table, names, session, leaf, nothing, report, storage, settings or {}
+            )
         except LakerunError as error:
             failed.add(table)
             if report is None:
@@ -251,11 +274,12 @@ def resolve(
 
     def leaf(table: TableName, reader: Any, streaming: bool) -> DataFrame:
         if table in names.tables:
-            return empty_rows(session, visit(table).schema, empty, streaming)
-        if elsewhere is not None and table in elsewhere:
-            return empty_rows(session, elsewhere[table], empty, streaming)
-        # Through Delta: the plan, and so the definition's fingerprint, must name the table.
-        return read_delta(storage, table, reader, [str(name) for name in names.tables] + [*names.views])
+            rows = empty_rows(session, visit(table).schema, empty, streaming)
+        elif elsewhere is not None and table in elsewhere:
+            rows = empty_rows(session, elsewhere[table], empty, streaming)
+        else:
+            rows = read_delta(storage, table, reader, [str(name) for name in names.tables] + [*names.views])
+        return rows if streaming else named(rows, table)
 
     for table in names.tables:
         with _reported_already(report):
@@ -296,11 +320,13 @@ def _resolve_dataset(
     leaf: Leaf,
     nothing: Path | None,
     report: Report | None,
+    storage: Storage,
+    settings: Mapping[str, str],
 ) -> Dataset:
     definition = names.tables[table]
     flows: list[Flow] = []
     schema: StructType | None = None
-    plans: list[str] = []
+    known = Fingerprint(None)
     expectations: list[tuple[str, str, str, str]] = []
     sequences: dict[str, DataType] = {}
 
@@ -342,14 +368,17 @@ def _resolve_dataset(
             found = change_target_schema(flow, found, sequence)
         schema = schema or found
         if definition.kind == "MATERIALIZED_VIEW":
-            plans.append(_plan_text(rows))
+            paths = frozenset(str(storage.table_path(read)) for read in reader.reads)
+            known = (
+                Fingerprint(None, "it reads a table with options")
+                if reader.with_options
+                else fingerprint(definition, rows, expectations, paths, settings)
+            )
     assert schema is not None
     if definition.schema:
         schema = declared_schema(definition.schema, session)
     upstream = frozenset(read for flow in flows for read in flow.reads if read in names.tables)
-    return Dataset(
-        table, definition, tuple(flows), schema, upstream, _fingerprint(definition, plans, expectations)
-    )
+    return Dataset(table, definition, tuple(flows), schema, upstream, known)
 
 
 CONSTRAINT = re.compile(
@@ -437,28 +466,3 @@ def _is_deterministic(asked: DataFrame) -> bool:
     """Whether the only expression in these rows is deterministic."""
     projection: Any = asked._jdf.queryExecution().analyzed()
     return bool(projection.expressions().head().deterministic())
-
-
-def _plan_text(rows: DataFrame) -> str:
-    """The analysed plan without the numbers that Spark generates each time."""
-    text = str(rows._jdf.queryExecution().analyzed().toString())
-    numbered = r"(#|Delta\[version=|plan_id=|\b[xyz]_)\d+L?"  # x_, y_, z_: the variables of lambdas
-    return re.sub(numbered, r"\1", text)
-
-
-def _fingerprint(
-    definition: DatasetDefinition, plans: list[str], expectations: list[tuple[str, str, str, str]]
-) -> str | None:
-    """A hash of everything that decides a materialized view's rows; None if the clock or chance does, too."""
-    if not plans or any(VOLATILE.search(plan) for plan in plans):
-        return None
-    parts: Mapping[str, Any] = {
-        "format": DEFINITION_FORMAT,
-        "plans": plans,
-        "expectations": expectations,
-        "schema": definition.schema,
-        "comment": definition.comment,
-        "properties": dict(definition.table_properties),
-        "layout": [definition.partition_cols, definition.cluster_by],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

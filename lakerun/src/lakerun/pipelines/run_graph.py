@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakerun.dag import DagRun
@@ -26,9 +25,18 @@ from lakerun.pipelines.executor import (
     StreamRun,
 )
 from lakerun.pipelines.expectations import ExpectationCounts, Observe
+from lakerun.pipelines.freshness import (
+    UNREAD,
+    check_sources,
+    compared,
+    nothing_new,
+    refreshed,
+    seen_now,
+    why_stale,
+)
 from lakerun.pipelines.graph import Dataset, Flow, Graph, QueryReader, read_delta
 from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level, SkipReason
-from lakerun.pipelines.state import FlowProgress, Refreshed, State, cdc_memory
+from lakerun.pipelines.state import FlowProgress, Refreshed, Seen, State, cdc_memory
 from lakerun.spark.active_session import activate
 from lakerun.spark.causes import root_cause
 from lakerun.tables.delta_table import Table
@@ -203,31 +211,19 @@ class GraphRun:
 
     def _refresh(self, dataset: Dataset, flow: Flow, tally: _Tally) -> bool:
         table = self._storage.table_path(dataset.name)
-        if self._is_fresh(dataset, flow, table):
-            self._flow_event(dataset.name, flow, "SKIPPED", message=UP_TO_DATE)
+        last = self._state.dataset(str(dataset.name))
+        why = why_stale(dataset, flow, last, self._storage)
+        if not why:
+            self._flow_event(dataset.name, flow, "SKIPPED", message=compared(flow, flow.reads))
             return False
-        self._flow_event(dataset.name, flow, "STARTING")
-        inputs = self._versions(flow.reads)
+        self._flow_event(dataset.name, flow, "STARTING", message=why)
+        inputs = seen_now(self._storage, flow.reads)
         report = self._executor.refresh(RefreshRun(dataset, flow, self._query(dataset, flow), table))
         tally.add(report)
         assert report.version is not None
-        refreshed = Refreshed(dataset.fingerprint or "", inputs, report.version)
-        self._flow_event(
-            dataset.name, flow, "COMPLETED", report=report, dataset=(str(dataset.name), refreshed)
-        )
+        done = refreshed(dataset, inputs, table, report.version)
+        self._flow_event(dataset.name, flow, "COMPLETED", report=report, dataset=(str(dataset.name), done))
         return True
-
-    def _is_fresh(self, dataset: Dataset, flow: Flow, table: Path) -> bool:
-        last = self._state.dataset(str(dataset.name))
-        if last is None or dataset.fingerprint is None or last.definition != dataset.fingerprint:
-            return False
-        if set(last.inputs) != {str(name) for name in flow.reads}:
-            return False
-        if Table(table).data_changed_since(last.version):
-            return False
-        return not any(
-            Table.named(self._storage, name).data_changed_since(last.inputs[str(name)]) for name in flow.reads
-        )
 
     # Streams --------------------------------------------------------------------------------------------
 
@@ -239,14 +235,17 @@ class GraphRun:
                 f"Table {dataset.name} is gone but its flow has progress: run again with "
                 f"--full-refresh {dataset.name.table}."
             )
-        if progress and self._nothing_new(flow, progress):
-            self._flow_event(dataset.name, flow, "SKIPPED", message=UP_TO_DATE)
+        if progress:
+            check_sources(dataset, flow, progress, self._storage)
+        if progress and nothing_new(flow, progress, self._storage):
+            self._flow_event(dataset.name, flow, "SKIPPED", message=compared(flow, flow.streams))
             return False
+        inputs = seen_now(self._storage, flow.streams)
+        unread = {name: Seen(seen.table_id, UNREAD) for name, seen in inputs.items()}
         if progress is None:
-            progress = FlowProgress(uuid.uuid4().hex, -1, None)
+            progress = FlowProgress(uuid.uuid4().hex, -1, unread)
             self._state.put_flow(flow.name, progress)
         self._flow_event(dataset.name, flow, "STARTING")
-        inputs = self._versions(flow.streams)
         current = progress
         batches = 0
 
@@ -254,7 +253,7 @@ class GraphRun:
             nonlocal current, batches
             batches += 1
             tally.add(report)
-            current = FlowProgress(progress.epoch, report.batch_id, None)
+            current = FlowProgress(progress.epoch, report.batch_id, unread)
             self._flow_event(dataset.name, flow, "RUNNING", report=report, flow_progress=current)
 
         root = self._storage.pipeline_path(self._pipeline)
@@ -285,21 +284,7 @@ class GraphRun:
         self._flow_event(dataset.name, flow, "COMPLETED" if batches else "SKIPPED", flow_progress=done)
         return batches > 0
 
-    def _nothing_new(self, flow: Flow, progress: FlowProgress) -> bool:
-        """Whether all that the flow streams are tables without new rows since it last completed."""
-        if progress.inputs is None or flow.reads_files or not flow.streams:
-            return False
-        return set(progress.inputs) == {str(name) for name in flow.streams} and not any(
-            Table.named(self._storage, name).data_changed_since(progress.inputs[str(name)])
-            for name in flow.streams
-        )
-
     # Shared ---------------------------------------------------------------------------------------------
-
-    def _versions(self, names: frozenset[TableName]) -> dict[str, int]:
-        """The versions of tables before a flow reads them: at least these it will have seen."""
-        found = {str(name): Table.named(self._storage, name).newest for name in names}
-        return {name: version for name, version in found.items() if version is not None}
 
     def _query(self, dataset: Dataset, flow: Flow) -> Query:
         metrics: dict[str, tuple[str, tuple[ex.Expectation, ...]]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,24 +49,32 @@ def cdc_memory(pipeline: Path, table: TableName) -> Path:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A table as a flow saw it: its Delta id, and its version, -1 before a run has read it to its end."""
+
+    table_id: str
+    version: int
+
+
+@dataclass(frozen=True)
 class FlowProgress:
     """A flow's progress: the event log has the batches of `epoch` up to `last_batch`.
 
-    `inputs` maps table paths to the versions that a completed run had seen; None after an unfinished one.
+    `inputs` has the tables that it streams, as the last completed run had seen them.
     """
 
     epoch: str
     last_batch: int
-    inputs: Mapping[str, int] | None
+    inputs: Mapping[str, Seen]
 
 
 @dataclass(frozen=True)
 class Refreshed:
-    """The last refresh of a materialized view: its definition and the table versions it read and wrote."""
+    """The last refresh of a materialized view: its definition, what it read and what it wrote."""
 
     definition: str
-    inputs: Mapping[str, int]
-    version: int
+    inputs: Mapping[str, Seen]
+    table: Seen
 
 
 class State:
@@ -79,6 +87,8 @@ class State:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
+        with suppress(sqlite3.OperationalError):  # it has the column
+            self._db.execute("ALTER TABLE datasets ADD COLUMN table_id TEXT")
 
     def close(self) -> None:
         with self._lock:
@@ -144,7 +154,7 @@ class State:
             row = self._db.execute(
                 "SELECT epoch, last_batch, inputs FROM flows WHERE name = ?", (name,)
             ).fetchone()
-        return FlowProgress(row[0], row[1], json.loads(row[2]) if row[2] else None) if row else None
+        return FlowProgress(row[0], row[1], _inputs(row[2])) if row else None
 
     def put_flow(self, name: str, progress: FlowProgress) -> None:
         with self._lock:
@@ -153,14 +163,17 @@ class State:
     def dataset(self, name: str) -> Refreshed | None:
         with self._lock:
             row = self._db.execute(
-                "SELECT definition, inputs, version FROM datasets WHERE name = ?", (name,)
+                "SELECT definition, inputs, version, table_id FROM datasets WHERE name = ?", (name,)
             ).fetchone()
-        return Refreshed(row[0], json.loads(row[1]), row[2]) if row else None
+        return Refreshed(row[0], _inputs(row[1]), Seen(row[3] or "", row[2])) if row else None
 
     # Full refresh -------------------------------------------------------------------------------------
 
-    def request_reset(self, datasets: Mapping[str, list[str]]) -> None:
-        """Forget the progress of `{dataset: flows}` and note that their tables are to be emptied."""
+    def request_reset(self, datasets: Mapping[str, list[str]], restarted: Sequence[str] = ()) -> None:
+        """Forget the progress of `{dataset: flows}` and note that their tables are to be emptied.
+
+        The flows in `restarted` begin again, too, and their tables keep their rows.
+        """
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             for dataset, flows in datasets.items():
@@ -168,6 +181,8 @@ class State:
                 self._db.execute("DELETE FROM datasets WHERE name = ?", (dataset,))
                 for flow in flows:
                     self._db.execute("DELETE FROM flows WHERE name = ?", (flow,))
+            for flow in restarted:
+                self._db.execute("DELETE FROM flows WHERE name = ?", (flow,))
             self._db.execute("COMMIT")
 
     def pending_resets(self) -> list[str]:
@@ -179,14 +194,30 @@ class State:
             self._db.execute("DELETE FROM resets WHERE dataset = ?", (dataset,))
 
     def _put_flow(self, name: str, progress: FlowProgress) -> None:
-        inputs = None if progress.inputs is None else json.dumps(dict(progress.inputs))
         self._db.execute(
             "INSERT OR REPLACE INTO flows VALUES (?, ?, ?, ?)",
-            (name, progress.epoch, progress.last_batch, inputs),
+            (name, progress.epoch, progress.last_batch, _text(progress.inputs)),
         )
 
     def _put_dataset(self, name: str, refreshed: Refreshed) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO datasets VALUES (?, ?, ?, ?)",
-            (name, refreshed.definition, json.dumps(dict(refreshed.inputs)), refreshed.version),
+            "INSERT OR REPLACE INTO datasets (name, definition, inputs, version, table_id) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (
+                name,
+                refreshed.definition,
+                _text(refreshed.inputs),
+                refreshed.table.version,
+                refreshed.table.table_id,
+            ),
         )
+
+
+def _text(inputs: Mapping[str, Seen]) -> str:
+    return json.dumps({name: [seen.table_id, seen.version] for name, seen in inputs.items()})
+
+
+def _inputs(text: str | None) -> dict[str, Seen]:
+    """What `_text` wrote. Earlier releases noted versions only, which do not tell tables apart."""
+    found = json.loads(text or "{}")
+    return {name: Seen(*seen) if isinstance(seen, list) else Seen("", seen) for name, seen in found.items()}

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakerun.bundles.model import PipelineSpec
-from lakerun.errors import first_line
+from lakerun.errors import LakerunError, first_line
 from lakerun.pipelines.definitions import Definitions, load_definitions
 from lakerun.pipelines.event_log import EventLog, error_of
-from lakerun.pipelines.graph import Dataset, Flow, Graph, resolve
+from lakerun.pipelines.graph import RESET_ALLOWED, Dataset, Flow, Graph, resolve
 from lakerun.pipelines.results import DatasetResult, Listener, UpdateResult, UpdateState
 from lakerun.pipelines.run_graph import GraphRun
 from lakerun.pipelines.state import State, cdc_memory
@@ -131,7 +131,14 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
     with session_with(sized_settings(update.storage) | spec.configuration) as session:
         definitions = load_definitions(spec.source_files, session, spec.root_path)
         _log_printed(update, definitions)
-        graph = resolve(definitions, session, update.storage, spec.catalog, spec.schema)
+        graph = resolve(
+            definitions,
+            session,
+            update.storage,
+            spec.catalog,
+            spec.schema,
+            settings=spec.configuration,
+        )
         chosen = _chosen(update, graph)
         _describe(update, graph)
         if update.stop.is_set():
@@ -182,6 +189,11 @@ def _close_killed_updates(update: _Update) -> None:
 def _chosen(update: _Update, graph: Graph) -> set[TableName]:
     """The tables that this update runs; UnknownNameError for an unknown name."""
     selection = update.selection
+    for name in sorted(graph.select(selection.full_refresh) & graph.protected, key=str):
+        raise LakerunError(
+            f"Table '{name.table}' cannot be refreshed fully: it has {RESET_ALLOWED}=false. Leave it out, or "
+            "take the property away."
+        )
     named = graph.select(selection.refresh) | graph.select(selection.full_refresh)
     if selection.full_refresh_all or not named:
         return set(graph.datasets)
@@ -191,23 +203,41 @@ def _chosen(update: _Update, graph: Graph) -> set[TableName]:
 def _reset(update: _Update, graph: Graph) -> None:
     """Empty the tables of a full refresh; after a kill the next update repeats it.
 
-    A table that streams from one of them must restart as well: its source is a new table now.
+    A table that streams from one of them must restart as well: its source is a new table now. A protected
+    one keeps its rows, and takes all rows of the new source as new.
     """
     selection = update.selection
-    asked = set(graph.datasets) if selection.full_refresh_all else graph.select(selection.full_refresh)
-    wanted = graph.streaming_consumers(asked)
-    if wanted:
+    protected = graph.protected
+    every = selection.full_refresh_all
+    asked = set(graph.datasets) - protected if every else graph.select(selection.full_refresh)
+    reached = graph.streaming_consumers(asked)
+    emptied = reached - protected
+    kept = protected & (reached | set(graph.datasets) if every else reached)
+    restarted = [flow.name for name in kept for flow in graph.datasets[name].flows if flow.streams & emptied]
+    for name in sorted(kept, key=str):
+        text = f"Table '{name.table}' keeps its rows: it has {RESET_ALLOWED}=false."
+        again = [flow.name for flow in graph.datasets[name].flows if flow.name in restarted]
+        if again:
+            text += " It streams from a table that is made again, all of whose rows are new to it."
+        update.log.emit(
+            "runtime_details",
+            text,
+            {"runtime_details": {"kept": str(name), "restarted_flows": again}},
+            level="WARN",
+            origin={"dataset_name": str(name)},
+        )
+    if emptied:
         update.state.request_reset(
-            {str(name): [flow.name for flow in graph.datasets[name].flows] for name in wanted}
+            {str(name): [flow.name for flow in graph.datasets[name].flows] for name in emptied}, restarted
         )
     root = update.storage.pipeline_path(update.spec.key)
-    for name in update.state.pending_resets():
-        table = graph.names.table(name)
+    for pending in update.state.pending_resets():
+        table = graph.names.table(pending)
         shutil.rmtree(update.storage.table_path(table), ignore_errors=True)
         shutil.rmtree(cdc_memory(root, table), ignore_errors=True)
         for flow in graph.datasets[table].flows if table in graph.datasets else ():
             shutil.rmtree(root / "checkpoints" / flow.name, ignore_errors=True)
-        update.state.reset_done(name)
+        update.state.reset_done(pending)
 
 
 def _log_printed(update: _Update, definitions: Definitions) -> None:

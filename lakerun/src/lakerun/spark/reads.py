@@ -28,6 +28,9 @@ class Reader(Protocol):
     def files(self, path: str) -> str:
         """The folder to stream files from, for a query that names `path`."""
 
+    def other_source(self) -> None:
+        """The query streams something that has no path, or has it in an option."""
+
 
 _reader: ContextVar[Reader | None] = ContextVar("reader", default=None)
 
@@ -72,7 +75,9 @@ def _session_table(original: Callable[..., Any]) -> Any:
 def _stream_of_files(original: Callable[..., Any]) -> Any:
     def read(self: Any, path: str | None = None, *args: Any, **options: Any) -> Any:
         reader = _reader.get()
-        if reader and path is not None:
+        if reader and path is None:
+            reader.other_source()
+        elif reader and path is not None:
             path = reader.files(path)
             if not Path(path).is_dir():
                 raise LakerunError(

@@ -74,6 +74,9 @@ class _Tables:
     def files(self, path: str) -> str:
         return path
 
+    def other_source(self) -> None:
+        """A task's code may stream what it likes."""
+
 
 def with_paths(statement: str, storage: Storage) -> str:
     """The statement with paths for the lakehouse's tables of three-part names; the rest is unchanged.

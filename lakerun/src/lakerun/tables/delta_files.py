@@ -55,7 +55,7 @@ def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
     """The newest rows of the Delta table at `path`, or what the options of `reader` ask for."""
     table = Table(path).delta
     columns = _schema(table)
-    if not _has_options(reader) and _is_plain(table, columns, READABLE, table.protocol().reader_features):
+    if not has_options(reader) and _is_plain(table, columns, READABLE, table.protocol().reader_features):
         files = [unquote(file) for file in table.file_uris()]
         few = len(files) <= MOST_FILES and not any(PATTERN.search(file) for file in files)
         if few and not _has_deletion_vectors(table):
@@ -208,7 +208,7 @@ def _has_deletion_vectors(table: DeltaTable) -> bool:
     )
 
 
-def _has_options(reader: Any) -> bool:
+def has_options(reader: Any) -> bool:
     return not reader._jreader.extraOptions().isEmpty()
 
 

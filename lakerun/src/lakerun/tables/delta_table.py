@@ -81,6 +81,18 @@ class Table:
     def exists(self) -> bool:
         return self.newest is not None
 
+    @property
+    def table_id(self) -> str | None:
+        """What tells this table from another one that had its place before; None where there is no table."""
+        commits = self._commits()
+        if not commits:
+            return None
+        with commits[min(commits)].open(encoding="utf-8") as lines:
+            for line in lines:
+                if '"metaData"' in line and (metadata := json.loads(line).get("metaData")):
+                    return str(metadata["id"])
+        return str(self.delta.metadata().id)  # log cleanup has removed the first commit
+
     def data_changed_since(self, version: int) -> bool:
         """Whether a commit after `version` added or removed data; OPTIMIZE and VACUUM do not.
 

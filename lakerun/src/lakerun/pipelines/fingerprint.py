@@ -1,0 +1,134 @@
+"""Whether what decides a materialized view's rows is known, and its hash: `fingerprint`.
+
+A view is only left as it is where its definition and the tables that it reads are known and unchanged. What
+cannot be known, such as files, a Python function or the clock, makes it computed at each update.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from lakerun.pipelines.definitions import DatasetDefinition
+    from lakerun.tables.storage import TableName
+
+# Bump to invalidate stored fingerprints.
+DEFINITION_FORMAT = "2"
+# Catalyst's tree patterns. CURRENT_LIKE: the clock, the user, the current catalog.
+UNKNOWN = {
+    "CURRENT_LIKE": "it asks for the current time or user",
+    "PYTHON_UDF": "it calls a Python function",
+    "EVAL_PYTHON_UDTF": "it calls a Python function",
+    "SCALA_UDF": "it calls a function of the JVM",
+    "PYTHON_DATA_SOURCE": "it reads a Python data source",
+}
+NO_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A hash of everything that decides a view's rows, but for the tables' rows; or why there is none."""
+
+    value: str | None
+    unknown: str = ""
+
+
+def fingerprint(
+    definition: DatasetDefinition,
+    rows: DataFrame,
+    expectations: Sequence[tuple[str, str, str, str]],
+    paths: frozenset[str],
+    settings: Mapping[str, str],
+) -> Fingerprint:
+    """The fingerprint of a view whose query gives `rows`; `paths` are the folders of the tables it reads."""
+    import pyspark
+
+    plan: Any = rows._jdf.queryExecution().analyzed()
+    if unknown := _unknown(rows, plan, paths):
+        return Fingerprint(None, unknown)
+    parts: Mapping[str, Any] = {
+        "format": DEFINITION_FORMAT,
+        "spark": pyspark.__version__,
+        "settings": dict(settings),
+        # Canonical: without the numbers that Spark generates each time, and without the columns' names.
+        "plan": str(plan.canonicalized().treeString(True, False, NO_LIMIT, False, False)),
+        "columns": rows.schema.json(),
+        "values": [str(leaf.data().toString()) for leaf in _leaves(plan) if _name(leaf) == "LocalRelation"],
+        "expectations": expectations,
+        "schema": definition.schema,
+        "comment": definition.comment,
+        "properties": dict(definition.table_properties),
+        "layout": [definition.partition_cols, definition.cluster_by],
+    }
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return Fingerprint(hashlib.sha256(text.encode()).hexdigest())
+
+
+def named(rows: DataFrame, table: TableName) -> DataFrame:
+    """The rows of a table with its name in their plan, which Spark's own canonical plan leaves out."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return rows.where(F.lit(f"table {table}").isNotNull())
+
+
+def _unknown(rows: DataFrame, plan: Any, paths: frozenset[str]) -> str:
+    """Why equal plans need not give equal rows; empty where they do."""
+    patterns: Any = rows.sparkSession._jvm.org.apache.spark.sql.catalyst.trees.TreePattern  # type: ignore[union-attr]
+    for pattern, why in UNKNOWN.items():
+        if plan.containsPattern(getattr(patterns, pattern)()):
+            return why
+    if not plan.deterministic() or _samples(plan):
+        return "it depends on chance, or on the order of rows"
+    for leaf in _leaves(plan):
+        if not _is_known(leaf, paths):
+            return f"it reads something else than tables ({_name(leaf)})"
+    return ""
+
+
+def _leaves(plan: Any) -> Iterator[Any]:
+    found = plan.collectLeaves()
+    for number in range(found.size()):
+        yield found.apply(number)
+    # Plans within expressions: IN, EXISTS and scalar subqueries.
+    inner = plan.subqueriesAll()
+    for number in range(inner.size()):
+        yield from _leaves(inner.apply(number))
+
+
+def _is_known(leaf: Any, paths: frozenset[str]) -> bool:
+    name = _name(leaf)
+    if name == "LogicalRelation":
+        try:
+            files: Any = leaf.relation().location()
+        except Py4JError:  # not of files: JDBC, for one
+            return False
+        # A table of the data folder at its newest version.
+        return (
+            _name(files) == "TahoeLogFileIndex"
+            and str(files.path().toUri().getPath()) in paths
+            and not files.isTimeTravelQuery()
+        )
+    return name in ("LocalRelation", "OneRowRelation", "Range")
+
+
+def _samples(plan: Any) -> bool:
+    return "Sample " in str(plan.toString()) and any(_name(node) == "Sample" for node in _nodes(plan))
+
+
+def _nodes(plan: Any) -> Iterator[Any]:
+    yield plan
+    children = plan.children()
+    for number in range(children.size()):
+        yield from _nodes(children.apply(number))
+
+
+def _name(node: Any) -> str:
+    return str(node.getClass().getSimpleName())
