@@ -50,7 +50,7 @@ def main() -> None:
 def _search_first(folders: list[str]) -> None:
     """Let code find the wheels before what is installed, here and in Python processes that it starts.
 
-    This package is imported by now, so that no wheel can shadow it.
+    They hold nothing that the runtime imports later: `Wheels` does not unpack it.
     """
     sys.path[:0] = folders
     others = [found] if (found := os.environ.get("PYTHONPATH")) else []

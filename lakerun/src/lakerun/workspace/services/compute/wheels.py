@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import threading
@@ -11,7 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from packaging.utils import canonicalize_name
+
 from lakerun.errors import LakerunError
+from lakerun.workspace.services.compute.owned_names import owned_names
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,10 @@ class Wheels:
         self._known: dict[tuple[str, int, int], str] = {}
 
     def unpack(self, files: Sequence[str | Path]) -> WheelSet:
-        """The wheels' contents, unpacked unless they are already; LakerunError for a file that is no wheel.
+        """The wheels' contents, unpacked once; LakerunError for a file that is not a wheel.
 
-        Every deployment builds the wheel anew under a version of its own: what counts is the code in it.
+        Every deployment builds a new wheel with a version of its own, so the code in it decides. What would
+        replace the runtime, its dependencies or Python's library is not unpacked; the log names it.
         """
         keys, folders, packages = [], [], []
         for file in map(Path, files):
@@ -59,6 +66,7 @@ class Wheels:
         known = (str(file), state.st_mtime_ns, state.st_size)
         if known not in self._known:
             self._known[known] = _content_key(file)
+            _log_left_out(file)
         return self._known[known]
 
 
@@ -67,13 +75,36 @@ def _content_key(file: Path) -> str:
     found = hashlib.sha256()
     try:
         with zipfile.ZipFile(file) as wheel:
-            for name in sorted(wheel.namelist()):
+            for name in sorted(_taken(file, wheel)):
                 folder = PurePosixPath(name).parts[0]
                 if not folder.endswith(".dist-info") or name.endswith("/entry_points.txt"):
                     found.update(_stable(name).encode() + b"\0" + wheel.read(name) + b"\0")
     except (zipfile.BadZipFile, OSError, IndexError):
-        raise LakerunError(f"{file.name} is no wheel: it cannot be read as a zip file.") from None
+        raise LakerunError(f"{file.name} is not a wheel: it cannot be read as a zip file.") from None
     return found.hexdigest()[:20]
+
+
+def _taken(file: Path, wheel: zipfile.ZipFile) -> list[str]:
+    """The members that can be unpacked without replacing something that the runtime needs."""
+    owned = owned_names()
+    is_dependency = canonicalize_name(file.name.split("-")[0]) in owned.distributions
+    return [
+        name
+        for name in wheel.namelist()
+        if not (is_dependency and PurePosixPath(name).parts[0].endswith(".dist-info"))
+        and owned.owner_of(name) is None
+    ]
+
+
+def _log_left_out(file: Path) -> None:
+    with zipfile.ZipFile(file) as wheel:
+        owners = {owner for name in wheel.namelist() if (owner := owned_names().owner_of(name))}
+    if owners:
+        verb = "are" if len(owners) > 1 else "is"
+        listed = ", ".join(sorted(owners))
+        logger.warning(
+            "%s: %s %s not taken from the wheel: the runtime needs its own.", file.name, listed, verb
+        )
 
 
 def _stable(name: str) -> str:
@@ -87,5 +118,5 @@ def _extract(file: Path, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     with zipfile.ZipFile(file) as wheel:
-        wheel.extractall(partial)
+        wheel.extractall(partial, _taken(file, wheel))
     partial.rename(folder)
