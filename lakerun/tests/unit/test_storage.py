@@ -162,3 +162,8 @@ def test_git_and_deployments_ignore_the_data_folder(storage: Storage) -> None:
 def test_a_name_is_written_with_or_without_backticks(name: str, parts: list[str]) -> None:
     assert name_parts(name) == parts
     assert name_parts(".".join(quoted(part) for part in parts)) == parts
+
+
+def test_an_empty_part_is_kept() -> None:
+    assert name_parts("main..orders") == ["main", "", "orders"]
+    assert name_parts("orders.") == ["orders", ""]

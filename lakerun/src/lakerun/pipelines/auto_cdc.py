@@ -35,13 +35,13 @@ from lakerun.pipelines.cdc_rows import (
     history,
     later,
     of_keys,
-    quoted,
     same,
 )
 from lakerun.pipelines.change_flows import END_AT, START_AT, output_columns, sequence_column
 from lakerun.pipelines.definitions import AutoCdc, FlowDefinition
 from lakerun.tables.delta_files import read_table, table_schema, write_table
 from lakerun.tables.delta_table import Table
+from lakerun.tables.storage import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -17,6 +17,7 @@ from pyspark.sql.types import DataType, MapType, StructType, VariantType
 
 from lakerun.pipelines.change_flows import END_AT, START_AT
 from lakerun.pipelines.definitions import AutoCdc
+from lakerun.tables.storage import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql.window import WindowSpec
@@ -89,10 +90,6 @@ def comparable(value: Column, kind: DataType) -> Column:
 def column(name: str) -> Column:
     """A column by its name, whatever letters it has."""
     return F.col(quoted(name))
-
-
-def quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def same(left: Sequence[Column], right: Sequence[Column]) -> Column:

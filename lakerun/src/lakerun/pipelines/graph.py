@@ -21,7 +21,7 @@ from lakerun.pipelines.fingerprint import Fingerprint, fingerprint, named
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.reads import reading_directly, reading_through
 from lakerun.tables.delta_files import has_options
-from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.storage import Storage, TableName, name_parts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -132,7 +132,7 @@ class Names:
 
     def table(self, name: str) -> TableName:
         """The full name of a table."""
-        parts = name.replace("`", "").split(".")
+        parts = name_parts(name)
         if len(parts) > 3 or not all(parts):
             raise GraphError(f"'{name}' is not a valid table name.")
         if parts[0] == "spark_catalog" and len(parts) == 3:

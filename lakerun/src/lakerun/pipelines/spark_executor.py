@@ -133,7 +133,7 @@ class SparkExecutor:
         builder.execute()
 
     def _alter(self, path: Path, properties: Mapping[str, str]) -> None:
-        current = DeltaTable(str(path)).metadata().configuration
+        current = Table(path).delta.metadata().configuration
         changed = {key: value for key, value in properties.items() if current.get(key) != value}
         if changed:
             pairs = ", ".join(f"'{_quoted(key)}' = '{_quoted(value)}'" for key, value in changed.items())
@@ -315,7 +315,7 @@ def _forget(log: Path, batch: int) -> None:
 
 
 def _is_empty(path: Path) -> bool:
-    return not DeltaTable(str(path)).file_uris()
+    return not Table(path).delta.file_uris()
 
 
 def _conformed(rows: DataFrame, dataset: Dataset) -> DataFrame:

@@ -20,7 +20,7 @@ from lakerun.pipelines.expectations import Expectation
 from lakerun.pipelines.graph import resolve
 from lakerun.plugins import Problem, RuleValidator
 from lakerun.spark.session import session_with
-from lakerun.tables.storage import Storage, TableName
+from lakerun.tables.storage import Storage, TableName, name_parts
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -166,7 +166,7 @@ def _with_logs(bundle: Bundle, schemas: Schemas) -> dict[str, StructType]:
 
 
 def _table_name(name: str, spec: PipelineSpec) -> TableName:
-    parts = name.replace("`", "").split(".")
+    parts = name_parts(name)
     return TableName(*([spec.catalog, spec.schema][: 3 - len(parts)] + parts))
 
 

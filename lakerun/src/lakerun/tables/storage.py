@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from lakerun.errors import BusyError, LakerunError, UnknownNameError
 
 GITIGNORE = ".gitignore"
-_PART = re.compile(r"`(?:[^`]|``)+`(?=\.|$)|[^.]+")
+_PART = re.compile(r"(?:^|\.)(`(?:[^`]|``)+`(?=\.|$)|[^.]*)")
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Storage:
 
 
 def name_parts(name: str) -> list[str]:
-    """The parts of a name as SQL writes it, each with or without backticks."""
+    """The parts of a name as SQL writes it, each with or without backticks; one may be empty."""
     return [
         part[1:-1].replace("``", "`") if len(part) > 2 and part[0] == part[-1] == "`" else part
         for part in _PART.findall(name)
