@@ -33,29 +33,21 @@ def orders(
 ) -> None:
     """Write batches of orders as JSON files into orders/landing; order_analytics_pipeline reads them."""
     from ecommerce_lakehouse.config import get_config
-    from ecommerce_lakehouse.generation.manifest import GenerationError
     from ecommerce_lakehouse.generation.order_batches import OrderGenerator, landing_folder, simulate
-    from lakerun.cli.app import fail
     from lakerun.cli.output import print_json
-    from lakerun.errors import USAGE
 
     config = get_config(env)
     written = []
-    try:
-        generator = OrderGenerator(
-            seed=seed, customers=config.rows_generated.customers, issue_rate=issue_rate
-        )
-        for batch in simulate(
-            generator,
-            landing_folder(config),
-            interval_minutes=interval,
-            end_minutes=end,
-            batch_size=batch_size,
-        ):
-            written.append({"file": str(batch.path), "orders": batch.orders, "issues": dict(batch.issues)})
-            if not as_json:
-                typer.echo(str(batch))
-    except GenerationError as error:
-        raise typer.Exit(fail(str(error), USAGE)) from None
+    generator = OrderGenerator(seed=seed, customers=config.rows_generated.customers, issue_rate=issue_rate)
+    for batch in simulate(
+        generator,
+        landing_folder(config),
+        interval_minutes=interval,
+        end_minutes=end,
+        batch_size=batch_size,
+    ):
+        written.append({"file": str(batch.path), "orders": batch.orders, "issues": dict(batch.issues)})
+        if not as_json:
+            typer.echo(str(batch))
     if as_json:
         print_json(written)

@@ -29,16 +29,12 @@ def command(
 
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.observability import health
-    from ecommerce_lakehouse.observability.health_checks import HealthError
-    from lakerun.cli.app import OK, fail
+    from lakerun.cli.app import OK
     from lakerun.cli.output import console, new_table, print_json
     from lakerun.errors import FAILED
 
-    try:
-        config = get_config(env)
-        found = health.current_health(config, days)
-    except HealthError as error:
-        raise typer.Exit(fail(str(error), FAILED)) from None
+    config = get_config(env)
+    found = health.current_health(config, days)
     if as_json:
         print_json(health.as_json(found))
     else:

@@ -130,10 +130,7 @@ def fix(
 ) -> None:
     """Correct refused rows, by hand or by SQL; 'quarantine replay' lets them arrive."""
     from ecommerce_lakehouse.config import get_config
-    from ecommerce_lakehouse.quality.replay import ReplayError
-    from lakerun.cli.app import fail
     from lakerun.cli.output import print_json
-    from lakerun.errors import USAGE
     from lakerun.formats import plural
 
     ids = rows or []
@@ -144,13 +141,10 @@ def fix(
     if not ids and not where:
         raise typer.BadParameter("Say which rows: their ids, or --where. All of them are --where true.")
     config = get_config(env)
-    try:
-        corrections = _corrections(config, target)
-        lines = _new_lines(config, target, ids, line, values or [], where or "true")
-        if not dry_run:
-            corrections.fix(lines, by=getpass.getuser(), reason=reason)
-    except ReplayError as error:
-        raise typer.Exit(fail(str(error), USAGE)) from None
+    corrections = _corrections(config, target)
+    lines = _new_lines(config, target, ids, line, values or [], where or "true")
+    if not dry_run:
+        corrections.fix(lines, by=getpass.getuser(), reason=reason)
     if as_json:
         print_json([{"row": row.row_id, "corrected": new} for row, new in lines.items()])
         return
@@ -168,24 +162,19 @@ def replay(
 ) -> None:
     """Let corrected rows arrive, each once; the pipeline's next run takes them in."""
     from ecommerce_lakehouse.config import get_config
-    from ecommerce_lakehouse.quality.replay import REPLAYABLE, ReplayError
-    from lakerun.cli.app import fail
+    from ecommerce_lakehouse.quality.replay import REPLAYABLE
     from lakerun.cli.output import print_json
-    from lakerun.errors import FAILED
     from lakerun.formats import plural
 
     config = get_config(env)
     written: list[dict[str, Any]] = []
-    try:
-        for name in [target] if target else REPLAYABLE:
-            corrections = _corrections(config, name)
-            for done in corrections.replay(by=getpass.getuser()):
-                file = str(corrections.arrival(done))
-                written.append(
-                    {"quarantine": name, "replay": done.replay_id, "rows": len(done.rows), "file": file}
-                )
-    except ReplayError as error:
-        raise typer.Exit(fail(str(error), FAILED)) from None
+    for name in [target] if target else REPLAYABLE:
+        corrections = _corrections(config, name)
+        for done in corrections.replay(by=getpass.getuser()):
+            file = str(corrections.arrival(done))
+            written.append(
+                {"quarantine": name, "replay": done.replay_id, "rows": len(done.rows), "file": file}
+            )
     if as_json:
         print_json(written)
         return

@@ -1,13 +1,20 @@
-"""Command-line arguments that choose an environment's settings, shared by the wheel's entry points."""
+"""What the wheel's entry points share: arguments that choose the settings, one-line errors, Spark."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from ecommerce_lakehouse.config.resolve import ENVIRONMENTS, get_config
 from ecommerce_lakehouse.config.settings import ConfigError, LakehouseConfig
+from ecommerce_lakehouse.errors import USAGE, ShopError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 PLACES = ("catalog", "schema", "volume")
 
@@ -31,6 +38,29 @@ def config_from(arguments: argparse.Namespace) -> LakehouseConfig:
     except ValidationError as error:
         problems = (f"{item['loc'][0]}: {item['msg']} (given: {item['input']!r})" for item in error.errors())
         raise ConfigError("; ".join(problems)) from None
+
+
+@contextmanager
+def usage_errors(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Let a ShopError end the process with exit code 2, after its line on standard error."""
+    try:
+        yield
+    except ShopError as error:
+        parser.exit(USAGE, f"{parser.prog}: {error}\n")
+
+
+def spark_session(job: str) -> SparkSession:
+    """The active Spark session, else a new one; ShopError, which names the `job` to run, if none starts."""
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.sql import SparkSession
+
+    try:
+        return SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ShopError(
+            f"Spark did not start: {reason} Try 'lakehouse run {job}', which brings Java."
+        ) from None
 
 
 def _text(value: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ecommerce_lakehouse.config.health import HealthTargets
+from ecommerce_lakehouse.errors import USAGE, ShopError
 
 Layer = Literal["bronze", "silver", "gold", "feature", "quarantine", "quality"]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=255)]
@@ -23,10 +24,11 @@ LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "feature", "quarantine"
 warnings.filterwarnings("ignore", message='Field name "schema" in "LakehouseConfig"', category=UserWarning)
 
 
-class ConfigError(ValueError):
+class ConfigError(ShopError):
     """A setting or an environment name is wrong; the message is one line that says what is valid."""
 
-    exit_code = 2
+    code = "INVALID_SETTINGS"
+    exit_code = USAGE
 
 
 class _Frozen(BaseModel):

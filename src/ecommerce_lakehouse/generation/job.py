@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
 
-from pyspark.errors import PySparkRuntimeError
-from pyspark.sql import SparkSession
-
-from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
-from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
-from ecommerce_lakehouse.generation.manifest import GenerationError, Manifest
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.arguments import (
+    add_config_arguments,
+    config_from,
+    spark_session,
+    usage_errors,
+)
+from ecommerce_lakehouse.generation.manifest import Manifest
 from ecommerce_lakehouse.generation.sample import generate_sample_data
 
 EXAMPLES = """examples:
@@ -31,11 +32,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
-    try:
+    with usage_errors(parser):
         config = config_from(arguments)
-        spark = _session()
         manifests = generate_sample_data(
-            spark,
+            spark_session("generate_sample_data"),
             config,
             seed=arguments.seed,
             orders=arguments.orders,
@@ -44,14 +44,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             issue_rate=arguments.issue_rate,
             batches=1 if arguments.batches is None else arguments.batches,
             on_progress=lambda line: print(line, flush=True),
-        )
-    except (ConfigError, GenerationError) as error:
-        _fail(parser, str(error))
-    except PySparkRuntimeError as error:
-        reason = str(error).splitlines()[0]
-        _fail(
-            parser,
-            f"Spark did not start: {reason} Try 'lakehouse run generate_sample_data', which brings Java.",
         )
     print(_summary(config, manifests))
 
@@ -79,12 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _session() -> SparkSession:
-    return (
-        SparkSession.getActiveSession() or SparkSession.builder.appName("generate_sample_data").getOrCreate()
-    )
-
-
 def _summary(config: LakehouseConfig, manifests: list[Manifest]) -> str:
     datasets = [dataset for manifest in manifests for dataset in manifest.datasets.values()]
     lines = sum(dataset.rows for dataset in datasets)
@@ -104,10 +90,6 @@ def _share(value: str) -> float | None:
         return float(value) if value else None
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{value}' is no number") from None
-
-
-def _fail(parser: argparse.ArgumentParser, message: str) -> NoReturn:
-    parser.exit(2, f"{parser.prog}: {message}\n")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ecommerce_lakehouse.errors import USAGE, ShopError
 
-class GenerationError(ValueError):
+
+class GenerationError(ShopError):
     """The batch cannot be generated; the message is one line that says what to do."""
+
+    code = "NOT_GENERATED"
+    exit_code = USAGE
 
 
 class _Frozen(BaseModel):

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
-from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from, usage_errors
 from ecommerce_lakehouse.config.files import write_whole
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES, ORDER_STATUSES
 from ecommerce_lakehouse.generation.catalogue import MIN_PRICE, catalogue
@@ -197,23 +197,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     given = {name: value for name, value in vars(arguments).items() if value not in (None, "")}
     try:
-        config = config_from(arguments)
-        generator = OrderGenerator(
-            seed=_number(int, given, "seed", DEFAULT_SEED),
-            customers=config.rows_generated.customers,
-            issue_rate=_number(float, given, "issue_rate", 0.0),
-        )
-        batches = simulate(
-            generator,
-            landing_folder(config),
-            interval_minutes=_number(float, given, "interval", 1.0),
-            end_minutes=_number(float, given, "end", 0.0),
-            batch_size=_number(int, given, "batch_size", DEFAULT_BATCH_SIZE),
-        )
-        for batch in batches:
-            print(batch, flush=True)
-    except (ConfigError, GenerationError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
+        with usage_errors(parser):
+            config = config_from(arguments)
+            generator = OrderGenerator(
+                seed=_number(int, given, "seed", DEFAULT_SEED),
+                customers=config.rows_generated.customers,
+                issue_rate=_number(float, given, "issue_rate", 0.0),
+            )
+            batches = simulate(
+                generator,
+                landing_folder(config),
+                interval_minutes=_number(float, given, "interval", 1.0),
+                end_minutes=_number(float, given, "end", 0.0),
+                batch_size=_number(int, given, "batch_size", DEFAULT_BATCH_SIZE),
+            )
+            for batch in batches:
+                print(batch, flush=True)
     except KeyboardInterrupt:
         parser.exit(130, "Stopped; every batch that was named is complete.\n")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from ecommerce_lakehouse.config import ConfigError
-from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
+from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from, usage_errors
 from ecommerce_lakehouse.observability.health_sql import EVENTS
 from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
 
@@ -24,10 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         allow_abbrev=False,
     )
     add_config_arguments(parser)
-    try:
+    with usage_errors(parser):
         config = config_from(parser.parse_args(argv))
-    except ConfigError as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
     logs = lakehouse_of(config).create_events()
     place = f"{config.catalog}.{config.schema}"
     print(f"{EVENTS} of {place}: {', '.join(logs)}" if logs else f"no event log in {place} yet")

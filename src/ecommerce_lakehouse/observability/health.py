@@ -7,11 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any
 
-from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
-from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
-from ecommerce_lakehouse.observability.health_checks import Check, Health, HealthError, check_health
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from, usage_errors
+from ecommerce_lakehouse.observability.health_checks import Check, Health, check_health
 from ecommerce_lakehouse.observability.health_sql import EVENTS
 from ecommerce_lakehouse.observability.lakehouse import SecretError, has_events, lakehouse_of, secret_of
 from ecommerce_lakehouse.observability.text_table import text_table
@@ -42,11 +42,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--days", type=_days, help="length of the period; default: the environment's")
     add_config_arguments(parser)
     arguments = parser.parse_args(argv)
-    try:
+    with usage_errors(parser):
         config = config_from(arguments)
         health = current_health(config, arguments.days)
-    except (ConfigError, HealthError) as error:
-        _fail(parser, str(error))
     if not arguments.report and (line := alert(health, config)):
         print(line, file=sys.stderr)
     if arguments.json:
@@ -140,10 +138,6 @@ def _days(value: str) -> int | None:
     if not value.isdigit() or not 1 <= int(value) <= 365:
         raise argparse.ArgumentTypeError(f"'{value}' is no number of days from 1 to 365")
     return int(value)
-
-
-def _fail(parser: argparse.ArgumentParser, message: str) -> NoReturn:
-    parser.exit(2, f"{parser.prog}: {message}\n")
 
 
 if __name__ == "__main__":

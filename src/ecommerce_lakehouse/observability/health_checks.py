@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.observability.health_sql import health_sql
 
 Row = Mapping[str, Any]
@@ -21,8 +22,10 @@ GB = 10**9
 LEAST_BYTES_JUDGED = 10**6
 
 
-class HealthError(Exception):
+class HealthError(ShopError):
     """Health cannot be checked; the message is one line that says what to do."""
+
+    code = "NO_EVENTS"
 
 
 @dataclass(frozen=True)

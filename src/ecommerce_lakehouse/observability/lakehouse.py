@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import SecretStr
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX, EVENTS, LOG_COLUMNS, events_sql
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ GROUP = "ecommerce_lakehouse.lakehouse"
 """Entry points of this group are functions of the settings that return a Lakehouse, or None elsewhere."""
 
 
-class SecretError(Exception):
+class SecretError(ShopError):
     """A secret cannot be read; the message names it in one line, and never holds it."""
+
+    code = "NO_SECRET"
 
 
 @dataclass(frozen=True)

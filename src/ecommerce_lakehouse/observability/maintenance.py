@@ -13,13 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from pyspark.errors import PySparkException, PySparkRuntimeError
+from pyspark.errors import PySparkException
 from pyspark.sql import Row, SparkSession
 
-from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
-from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.arguments import (
+    add_config_arguments,
+    config_from,
+    spark_session,
+    usage_errors,
+)
 from ecommerce_lakehouse.observability.health_sql import EVENTS
 from ecommerce_lakehouse.observability.lakehouse import StoredTable, lakehouse_of
 from ecommerce_lakehouse.observability.text_table import text_table
@@ -97,16 +102,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         allow_abbrev=False,
     )
     add_config_arguments(parser)
-    try:
+    with usage_errors(parser):
         config = config_from(parser.parse_args(argv))
-        spark = SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
-    except ConfigError as error:
-        _fail(parser, str(error))
-    except PySparkRuntimeError as error:
-        reason = str(error).splitlines()[0]
-        _fail(
-            parser, f"Spark did not start: {reason} Try 'lakehouse run maintenance_job', which brings Java."
-        )
+        spark = spark_session("maintenance_job")
     outcomes = maintain_tables(spark, config)
     print(_report(outcomes))
     failed = [outcome.table_name for outcome in outcomes if outcome.status == "FAILED"]
@@ -235,10 +233,6 @@ def _change(before: int | None, after: int | None) -> str:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:1000] if lines else type(error).__name__
-
-
-def _fail(parser: argparse.ArgumentParser, message: str) -> NoReturn:
-    parser.exit(2, f"{parser.prog}: {message}\n")
 
 
 if __name__ == "__main__":

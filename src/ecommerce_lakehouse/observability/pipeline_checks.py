@@ -9,12 +9,15 @@ from typing import Any
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES, Entity
+from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.observability.health_sql import EVENTS, health_sql
 from ecommerce_lakehouse.observability.trends import RunSql
 
 
-class PipelineCheckError(Exception):
+class PipelineCheckError(ShopError):
     """There is nothing to check; the message is one line that says what to do."""
+
+    code = "NO_EVENTS"
 
 
 @dataclass(frozen=True)

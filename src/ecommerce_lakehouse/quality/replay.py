@@ -29,13 +29,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.files import exclusive, write_whole
 from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES, Entity
+from ecommerce_lakehouse.errors import FAILED, USAGE, ShopError
 
 Model = TypeVar("Model", bound=BaseModel)
 REPLAYABLE = {entity.target: entity for entity in (*ENTITIES.values(), ORDER_BATCHES)}
 
 
-class ReplayError(ValueError):
-    """The correction or replay cannot be; the message is one line that says what to do."""
+class ReplayError(ShopError):
+    """A correction cannot be noted; the message is one line that says what to do."""
+
+    code = "INVALID_CORRECTION"
+    exit_code = USAGE
+
+
+class ReplayFailedError(ReplayError):
+    """A correction or replay cannot be done now, though it may be right."""
+
+    code = "NOT_REPLAYED"
+    exit_code = FAILED
 
 
 class QuarantinedRow(BaseModel):
@@ -125,7 +136,7 @@ class Corrections:
         Raises ReplayError, and notes nothing, where a line is not one JSON object, is what it was, or its
         row was replayed; and while another process replays or fixes rows of this quarantine.
         """
-        with self._alone():
+        with self._alone(ReplayError):
             return self._fix(lines, by, reason, now or datetime.now(UTC))
 
     def _fix(
@@ -164,13 +175,11 @@ class Corrections:
         Nothing waits, nothing arrives: calling it again changes nothing. Raises ReplayError while another
         process replays or fixes rows of this quarantine.
         """
-        with self._alone():
+        with self._alone(ReplayFailedError):
             return self._replay(by, now or datetime.now(UTC))
 
-    def _alone(self) -> AbstractContextManager[None]:
-        busy = ReplayError(
-            f"Another process corrects or replays rows of '{self._target}'; wait for it to end."
-        )
+    def _alone(self, error: type[ReplayError]) -> AbstractContextManager[None]:
+        busy = error(f"Another process corrects or replays rows of '{self._target}'; wait for it to end.")
         return exclusive(self._folder / ".lock", self._config, busy)
 
     def _replay(self, by: str, at: datetime) -> list[Replay]:
@@ -256,4 +265,4 @@ def _read(model: type[Model], file: Path) -> Model:
     try:
         return model.model_validate_json(file.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
-        raise ReplayError(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None
+        raise ReplayFailedError(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pyspark.sql import SparkSession
-
-from ecommerce_lakehouse.config import ConfigError
-from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
+from ecommerce_lakehouse.config.arguments import (
+    add_config_arguments,
+    config_from,
+    spark_session,
+    usage_errors,
+)
 from ecommerce_lakehouse.quality.replay import (
     REPLAYABLE,
     Corrections,
-    ReplayError,
     corrected_lines,
     correcting_query,
 )
@@ -37,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     correction = (arguments.field, arguments.expression, arguments.where)
     if any(correction) and not (all(correction) and arguments.quarantine):
         parser.exit(2, f"{parser.prog}: a correction needs quarantine, field, expression and where.\n")
-    try:
+    with usage_errors(parser):
         config = config_from(arguments)
-        spark = SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
+        spark = spark_session("replay_quarantine")
         user = str(spark.sql("SELECT current_user()").head()[0])  # type: ignore[index]
         for target in [arguments.quarantine] if arguments.quarantine else REPLAYABLE:
             corrections = Corrections(config, target)
@@ -55,8 +56,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f"{target}: {len(fresh):,} rows corrected, {len(lines) - len(fresh):,} replayed before")
             for done in corrections.replay(by=user):
                 print(f"{target}: {len(done.rows):,} rows in {corrections.arrival(done).name}")
-    except (ConfigError, ReplayError) as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
 
 
 if __name__ == "__main__":

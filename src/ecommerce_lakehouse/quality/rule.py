@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.quality.determinism import nondeterminism
 
 Severity = Literal["warn", "drop", "fail"]
@@ -18,8 +19,10 @@ Example = Mapping[str, str]
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class RuleError(ValueError):
-    """A dataset's rules cannot be used; the message is one line with file and line."""
+class RuleError(ShopError):
+    """A dataset's rules cannot be used; the message is one line, with file and line where they are known."""
+
+    code = "INVALID_RULE"
 
 
 @dataclass(frozen=True)

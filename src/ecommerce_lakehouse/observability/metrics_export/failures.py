@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import psycopg
 
+from ecommerce_lakehouse.errors import ShopError
+
 # libpq gives no code for an error while it connects, so that the server's words have to tell. What is not
 # known here is tried again until the budget is used up.
 _PERMANENT = (
@@ -21,8 +23,10 @@ _PERMANENT = (
 )
 
 
-class ExportError(Exception):
+class ExportError(ShopError):
     """Metrics could not be exported; the message is one line without secrets."""
+
+    code = "NOT_EXPORTED"
 
 
 def is_temporary(error: psycopg.Error) -> bool:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
-from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from
+from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from, usage_errors
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.observability.metrics_export.export import Exported
@@ -31,10 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         allow_abbrev=False,
     )
     add_config_arguments(parser)
-    try:
+    with usage_errors(parser):
         config = config_from(parser.parse_args(argv))
-    except ConfigError as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
     try:
         print(exported_line(config), flush=True)
     except Exception as error:

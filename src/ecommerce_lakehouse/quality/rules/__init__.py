@@ -66,7 +66,9 @@ def rules_for(dataset: str, config: LakehouseConfig) -> RuleSet:
         return rules
     if _tolerating.get():
         return _without([rule for rule, _ in found], rules)
-    raise RuleError("; ".join(f"{rule.location}: {problem}" for rule, problem in found))
+    (first, message), *others = found
+    messages = [message, *(f"{rule.location}: {problem}" for rule, problem in others)]
+    raise RuleError("; ".join(messages), location=first.location)
 
 
 def datasets_with_rules(config: LakehouseConfig) -> tuple[str, ...]:

@@ -1,0 +1,24 @@
+"""The root of the shop's errors: `ShopError`.
+
+A command line asks an error for four attributes, whatever its class is: `code`, a constant for programs;
+`location`, `file:line` or None; `hint`, a second line or None; and `exit_code`.
+"""
+
+from __future__ import annotations
+
+FAILED, USAGE = 1, 2
+
+
+class ShopError(Exception):
+    """A problem that a user can solve; its text is one line that says what to do.
+
+    `hint` adds detail on a second line. `location` says where the cause is written; the text starts with it,
+    `message` is the rest.
+    """
+
+    code = "FAILED"
+    exit_code = FAILED
+
+    def __init__(self, message: str, hint: str | None = None, *, location: str | None = None) -> None:
+        self.message, self.hint, self.location = message, hint, location
+        super().__init__(message if location is None else f"{location}: {message}")

@@ -1,0 +1,78 @@
+"""Every error of the shop derives from one root, which the command line knows by its attributes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import walk_packages
+
+import pytest
+from typer.testing import CliRunner
+
+import ecommerce_lakehouse
+from ecommerce_lakehouse.cli.main import command_line
+from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
+from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.generation import GenerationError
+from ecommerce_lakehouse.observability.health_checks import HealthError
+from ecommerce_lakehouse.observability.lakehouse import SecretError
+from ecommerce_lakehouse.observability.metrics_export.failures import ExportError
+from ecommerce_lakehouse.observability.pipeline_checks import PipelineCheckError
+from ecommerce_lakehouse.quality import rules
+from ecommerce_lakehouse.quality.replay import ReplayError, ReplayFailedError
+from ecommerce_lakehouse.quality.rule import Rule, RuleError, RuleSet
+
+EXIT_CODES = {
+    ShopError: 1,
+    ConfigError: 2,
+    GenerationError: 2,
+    RuleError: 1,
+    ReplayError: 2,
+    ReplayFailedError: 1,
+    HealthError: 1,
+    SecretError: 1,
+    PipelineCheckError: 1,
+    ExportError: 1,
+}
+
+
+def exception_classes() -> Iterator[type[BaseException]]:
+    """Every class of exception that a module of the shop defines."""
+    for module in walk_packages(ecommerce_lakehouse.__path__, "ecommerce_lakehouse."):
+        if not module.name.endswith("__main__"):
+            for _, item in inspect.getmembers(import_module(module.name), inspect.isclass):
+                if issubclass(item, BaseException) and item.__module__ == module.name:
+                    yield item
+
+
+def test_every_exception_has_the_root_and_a_known_exit_code() -> None:
+    found = set(exception_classes())
+    assert [item for item in found if not issubclass(item, ShopError)] == []
+    assert {item: item.exit_code for item in found if issubclass(item, ShopError)} == EXIT_CODES
+
+
+def test_an_error_has_what_a_command_line_asks_for() -> None:
+    error = RuleError("it is wrong", "look there", location="rules.py:7")
+    assert str(error) == "rules.py:7: it is wrong"
+    assert (error.message, error.code, error.exit_code) == ("it is wrong", "INVALID_RULE", 1)
+    assert (error.hint, error.location) == ("look there", "rules.py:7")
+    assert str(HealthError("nothing there")) == "nothing there"
+    assert HealthError("nothing there").location is None
+
+
+def test_the_command_line_shows_an_error_of_the_shop_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, home: object
+) -> None:
+    late = Rule("late", "at < now()", "warn", "A reason of some length", owner="us", location="shop.py:3")
+
+    def registry(config: LakehouseConfig) -> dict[str, RuleSet]:
+        return {"silver_shop": RuleSet((late, late))}
+
+    monkeypatch.setattr(rules, "_registry", registry)
+    result = CliRunner().invoke(command_line(), ["quality", "list", "silver_shop"])
+    assert result.exit_code == 1
+    problem = "dataset 'silver_shop', rule 'late': 'now()' depends on more than the row"
+    assert result.stderr.startswith(f"Error: shop.py:3: {problem}")
+    assert result.stderr.count("shop.py:3: ") == 3
+    assert result.stderr.count("\n") == 1
