@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 from integration.lab import Lab
+from lakerun.pipelines.results import Event
+from lakerun.pipelines.update import run_update
 
 SOURCE = """
 @F.udf("int")
@@ -54,3 +58,32 @@ def test_a_failed_flow_names_its_innermost_cause(lab: Lab) -> None:
         "refused": "Flow 'refused' failed: [BAD] is",
     }
     assert not any("SQLSTATE" in note for note in notes.values())
+
+
+def test_a_dataset_that_failed_before_the_run_was_stopped_has_failed(lab: Lab) -> None:
+    folder = lab.arrive("raw", [{"price": "abc"}])
+    source = f"""
+        dp.create_streaming_table("prices")
+
+        def prices():
+            stream = spark.readStream.schema("price STRING").format("json").load("{folder}")
+            return stream.select(F.col("price").cast("int").alias("price"))
+
+        dp.append_flow(target="prices", name="first")(prices)
+        dp.append_flow(target="prices", name="second")(prices)
+        """
+    stop = threading.Event()
+    statuses = []
+
+    def on_event(event: Event) -> None:
+        if progress := event.details.get("flow_progress"):
+            statuses.append((event.origin["flow_name"], progress["status"]))
+            if progress["status"] == "FAILED":
+                stop.set()
+
+    result = run_update(lab.spec(source), storage=lab.storage, on_event=on_event, stop=stop)
+    assert statuses[-2:] == [("first", "FAILED"), ("second", "STOPPED")]
+    (prices,) = result.datasets
+    assert prices.status == "FAILED"
+    assert prices.note.startswith("Flow 'first' failed: The value 'abc'")
+    assert result.state == "FAILED"

@@ -178,12 +178,14 @@ class GraphRun:
         for flow in dataset.flows:
             if self._stop.is_set():
                 self._flow_event(name, flow, "STOPPED", message=STOPPED)
-                status, note = "STOPPED", STOPPED
+                if status != "FAILED":  # a failure is what matters
+                    status, note = "STOPPED", STOPPED
                 continue
             try:
                 did_something |= self._run_flow(dataset, flow, tally)
             except _StoppedError:
-                status, note = "STOPPED", STOPPED
+                if status != "FAILED":
+                    status, note = "STOPPED", STOPPED
             except Exception as error:
                 status, note = "FAILED", self._failed(dataset, flow, tally, error)
         if not did_something and status == "COMPLETED":
