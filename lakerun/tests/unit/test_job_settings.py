@@ -127,7 +127,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "an outcome of what is no condition": (
         job(load(), load("b", depends_on=[{"task_key": "load", "outcome": "true"}])),
         "tasks[1].depends_on[0].outcome",
-        "task 'load' is no condition_task and has no outcome",
+        "task 'load' is not a condition_task and has no outcome",
     ),
     "an unknown run_if": (
         job(load(run_if="ALWAYS")),

@@ -221,7 +221,7 @@ def _check_graph(section: Section, job: JobSpec) -> None:
             if upstream not in keys:
                 raise entry.error("task_key", str(UnknownNameError("task", upstream, keys)))
             if upstream in task.outcomes and kinds[upstream] != "condition":
-                raise entry.error("outcome", f"task '{upstream}' is no condition_task and has no outcome")
+                raise entry.error("outcome", f"task '{upstream}' is not a condition_task and has no outcome")
     if cycle := find_cycle({task.key: task.depends_on for task in job.tasks}):
         raise section.error("tasks", f"tasks wait for each other in a circle: {' -> '.join(cycle)}")
 

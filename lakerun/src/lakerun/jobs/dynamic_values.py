@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,8 +84,3 @@ def input_values(item: object) -> dict[str, Any]:
     if isinstance(item, Mapping):
         values |= {f"input.{key}": value for key, value in item.items()}
     return values
-
-
-def names_within(value: Any) -> Iterable[str]:
-    """The names of all references in a value, as they are written."""
-    return REFERENCE.findall(json.dumps(value))
