@@ -29,7 +29,6 @@ from tests.integration.postgres_proxy import PostgresProxy, certificate_for
 from tests.integration.recorded_updates import Recorder, differences, gold
 
 LOG = "event_log_medallion_dlt_pipeline"
-UPDATES_KILLED = 20
 
 
 @pytest.fixture
@@ -111,13 +110,15 @@ def test_a_server_killed_and_restarted_in_the_middle_of_an_export_has_whole_upda
     assert database.rows("SELECT count(*) FROM business_daily_metrics") == [(10,)]
 
 
-def test_over_20_updates_with_the_server_killed_at_random_moments_the_database_ends_as_the_event_log(
+@pytest.mark.parametrize("updates", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_though_the_server_is_killed_at_random_moments_the_database_ends_as_the_event_log(
     recorder: Recorder,
     storage: Storage,
     database: Database,
     proxy: PostgresProxy,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    updates: int,
 ) -> None:
     chance = random.Random(20)
     struck = 0
@@ -130,7 +131,7 @@ def test_over_20_updates_with_the_server_killed_at_random_moments_the_database_e
 
     # So short that some exports give up: the ones after them have to make up for it.
     config = local(postgres_budget_seconds=1)
-    for number in range(UPDATES_KILLED):
+    for number in range(updates):
         killed = recorder.record(chance.choice(["COMPLETED", "FAILED", None]))
         if chance.random() < 0.5:
             recorder.close_killed(killed)
@@ -140,15 +141,17 @@ def test_over_20_updates_with_the_server_killed_at_random_moments_the_database_e
         for thread in threads:
             thread.join()
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == UPDATES_KILLED
-    assert struck >= UPDATES_KILLED // 2
+    assert len(lines) == updates
+    assert struck >= updates // 2
     assert any(line.startswith("WARNING: metrics not exported: ") for line in lines)
     assert any(line.startswith("exported ") for line in lines)
     proxy.after(10**9, strike)
     assert run_job(monkeypatch, local()) < 10
     assert differences(storage, database, LOG) == []
-    assert database.rows("SELECT count(*), count(DISTINCT update_id) FROM pipeline_updates") == [(20, 20)]
-    assert database.rows("SELECT count(*) FROM business_daily_metrics") == [(20,)]
+    assert database.rows("SELECT count(*), count(DISTINCT update_id) FROM pipeline_updates") == [
+        (updates, updates)
+    ]
+    assert database.rows("SELECT count(*) FROM business_daily_metrics") == [(updates,)]
 
 
 # Down, hanging, slow ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from databricks.sdk import WorkspaceClient
 
 from tests.workspace.cli_lab import TARGETS, WITHOUT_CLI, CliLab, databricks_cli, state
 
+SLOW = pytest.mark.slow
 pytestmark = pytest.mark.skipif(databricks_cli() is None, reason=WITHOUT_CLI)
 SCHEMA = {"dev": "juan_dev.dev_developer_data_eng", "staging": "staging.data_eng", "prod": "prod.data_eng"}
 SERVICE_PRINCIPAL = "00000000-0000-0000-0000-000000000000"
@@ -40,7 +41,9 @@ def plan(lab: CliLab, target: str) -> dict[str, str]:
     return {name: entry["action"] for name, entry in printed["plan"].items()}
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "target", [pytest.param(target, marks=SLOW if target == "staging" else ()) for target in TARGETS]
+)
 def test_a_target_goes_through_its_whole_life(lab: CliLab, target: str) -> None:
     validated = lab.bundle("validate", "--strict", "-t", target)
     assert validated.stdout.rstrip().endswith("Validation OK!")
@@ -127,7 +130,7 @@ def test_every_command_but_the_build_takes_less_than_three_seconds(lab: CliLab) 
     assert min(s for command, s in lab.seconds if command.startswith("validate")) < 3
 
 
-@pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
+@pytest.mark.parametrize("share", [pytest.param(0.1, marks=SLOW), 0.6, pytest.param(0.95, marks=SLOW)])
 def test_a_deployment_succeeds_after_the_server_was_killed_in_one(tmp_path: Path, share: float) -> None:
     lab = CliLab(tmp_path)
     lab.start()
