@@ -7,6 +7,7 @@ import pytest
 from integration.lab import Lab, dataset
 from lakerun.errors import GraphError, LakerunError, UnknownNameError
 from lakerun.pipelines.results import SkipReason
+from lakerun.pipelines.update import run_update
 
 CHAIN = """
     @dp.table(name="raw", comment="As it arrived", table_properties={{"quality": "bronze"}})
@@ -208,3 +209,34 @@ def test_what_cannot_run_is_refused_in_one_line_before_anything_runs(lab: Lab, c
     assert isinstance(caught.value, GraphError | UnknownNameError | LakerunError)
     assert not (lab.home / "tables" / "main" / "shop" / "a").exists()
     assert lab.rows("event_log_lab", "level").count(("ERROR",)) == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("# MAGIC %sql\n# MAGIC CREATE MATERIALIZED VIEW b AS SELECT 1", "lab.py:12: %sql cells are not run"),
+        ("# MAGIC %run ./other", "lab.py:12: %run cells are not run"),
+        ("# MAGIC %pip install x\n# MAGIC step = 2", "lab.py:13: Code below %pip is not run"),
+        ("# MAGIC %restart_python\nstep = 2", "lab.py:13: Code below %restart_python is not run"),
+    ],
+)
+def test_a_notebooks_cell_that_would_not_run_is_refused(lab: Lab, cell: str, said: str) -> None:
+    text = f"""
+@dp.materialized_view(name="a")
+def a(): return spark.range(1)
+
+# COMMAND ----------
+
+{cell}
+"""
+    spec = lab.spec(text)
+    (file,) = spec.source_files
+    file.write_text("# Databricks notebook source" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(GraphError) as refused:
+        run_update(spec, storage=lab.storage)
+    assert said in str(refused.value)
+    allowed = (
+        "# MAGIC %md\n# MAGIC step = 2\n\n# COMMAND ----------\n\n# MAGIC %pip install x\n# MAGIC # a comment"
+    )
+    file.write_text(file.read_text(encoding="utf-8").replace(cell, allowed), encoding="utf-8")
+    assert run_update(spec, storage=lab.storage).state == "COMPLETED"

@@ -293,6 +293,33 @@ def test_a_notebook_runs_cell_by_cell(lab: JobLab) -> None:
     assert (outcome.result, outcome.message) == ("8", "8")
 
 
+def test_code_below_an_installation_runs(lab: JobLab) -> None:
+    lab.write_notebook(
+        "shared", "# MAGIC %pip install numpy==1\n# MAGIC\n# MAGIC def double(x):\n# MAGIC     return 2 * x"
+    )
+    spec = lab.notebook(
+        "report",
+        "# MAGIC %pip install numpy==1\n# MAGIC %restart_python\n# MAGIC # It is there\n# MAGIC x = 4",
+        "# MAGIC %run ./shared",
+        "dbutils.notebook.exit(double(x))",
+    )
+    assert lab.run(lab.job(spec)).state == "SUCCESS"
+    assert lab.last("report").message == "8"
+    assert lab.logs("report").splitlines() == [
+        "%pip install numpy==1: ignored, the project's environment is used",
+        "%restart_python: ignored, the project's environment is used",
+        "%pip install numpy==1: ignored, the project's environment is used",
+    ]
+
+
+def test_a_fault_below_an_installation_is_at_its_line(lab: JobLab) -> None:
+    spec = lab.notebook("report", "x = 0", "# MAGIC %pip install numpy==1\n# MAGIC\n# MAGIC print(1 / x)")
+    lab.run(lab.job(spec))
+    source = (lab.folder / "report.py").read_text(encoding="utf-8").splitlines()
+    number = source.index("# MAGIC print(1 / x)") + 1
+    assert f'report.py", line {number}, in <module>' in lab.logs("report")
+
+
 def test_widgets_have_the_jobs_parameter_the_tasks_then_the_notebooks_default(lab: JobLab) -> None:
     cell = """
     for name in ("day", "size", "colour"):
@@ -359,12 +386,12 @@ def test_a_jupyter_notebook_runs_its_code_cells(lab: JobLab) -> None:
     (lab.folder / "book.ipynb").write_text(
         '{"cells": [{"cell_type": "markdown", "source": ["# 1 / 0"]},'
         '{"cell_type": "code", "source": ["x = 20\\n", "x += 1"]},'
-        '{"cell_type": "code", "source": "%pip install numpy"},'
+        '{"cell_type": "code", "source": "%pip install numpy\\nx *= 2\\n"},'
         '{"cell_type": "code", "source": "print(2 * x)"}], "nbformat": 4}',
         encoding="utf-8",
     )
     lab.run(lab.job(task("book", "notebook", {"notebook_path": str(lab.folder / "book")})))
-    assert lab.last("book").message == "42"
+    assert lab.last("book").message == "84"
 
 
 def test_secrets_and_files_of_volumes(lab: JobLab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,9 +64,9 @@ def read_notebook(file: Path) -> list[Cell]:
     start = 1
     for number in range(1, len(lines) + 1):
         if number == len(lines) or lines[number].strip() == f"{comment} COMMAND ----------":
-            cells.append(_source_cell(lines[start:number], start + 1, language, comment))
+            cells += _source_cells(lines[start:number], start + 1, language, comment)
             start = number + 1
-    return [cell for cell in cells if cell.text.strip() or cell.language == "run"]
+    return [cell for cell in cells if cell.text.strip() or cell.language in ("run", *INSTALLERS)]
 
 
 def run_notebook(
@@ -128,9 +128,8 @@ class _NotebookRun:
                 raise LakerunError(f"{file.name}:{cell.line}: %run with arguments is not supported here.")
             self.cells(notebook_file(path.strip("'\""), file.parent))
         elif cell.language in INSTALLERS:
-            print(
-                f"%{cell.language} {cell.text.strip()}: ignored, the project's environment is used".rstrip()
-            )
+            command = f"%{cell.language} {cell.text.strip()}".rstrip()
+            print(f"{command}: ignored, the project's environment is used")
         elif cell.language not in IGNORED:
             raise LakerunError(f"{file.name}:{cell.line}: %{cell.language} cells are not run here.")
 
@@ -180,19 +179,28 @@ def display(value: Any = None, *_: Any, **__: Any) -> None:
     print(value)
 
 
-def _source_cell(lines: list[str], line: int, language: str, comment: str) -> Cell:
+def _source_cells(lines: list[str], line: int, language: str, comment: str) -> list[Cell]:
     magic = f"{comment} MAGIC"
     first = next((text for text in lines if text.strip() and not text.startswith(f"{comment} DBTITLE")), "")
     if not first.startswith(magic):
         kept = [text if not text.startswith(f"{magic} %") else "" for text in lines]
-        return Cell(language, "\n".join(kept), line)
-    bare = [text[len(magic) :].removeprefix(" ") for text in lines if text.startswith(magic)]
-    return _magic_cell("\n".join(bare), line + lines.index(first), language)
+        return [Cell(language, "\n".join(kept), line)]
+    bare = [text[len(magic) :].removeprefix(" ") if text.startswith(magic) else text for text in lines]
+    start = lines.index(first)
+    return list(_magic_cells("\n".join(bare[start:]), line + start, language))
 
 
-def _magic_cell(text: str, line: int, language: str) -> Cell:
+def _magic_cells(text: str, line: int, language: str) -> Iterator[Cell]:
+    """A cell by its magic. `%pip` and its kind take their line; what stands below it is code."""
     found = MAGIC.match(text)
-    return Cell(found[1], found[2], line) if found else Cell(language, text, line)
+    if found and found[1] in INSTALLERS:
+        first, _, rest = found[2].partition("\n")
+        above = text[: found.start(2)].count("\n")
+        yield Cell(found[1], first, line + above)
+        if rest.strip():
+            yield from _magic_cells(rest, line + above + 1, language)
+    else:
+        yield Cell(found[1], found[2], line) if found else Cell(language, text, line)
 
 
 def _jupyter_cells(text: str, file: Path) -> Iterator[Cell]:
@@ -206,4 +214,4 @@ def _jupyter_cells(text: str, file: Path) -> Iterator[Cell]:
             source = cell.get("source", "")
             code = source if isinstance(source, str) else "".join(source)
             if code.strip():
-                yield _magic_cell(code, number, "python")
+                yield from _magic_cells(code, number, "python")

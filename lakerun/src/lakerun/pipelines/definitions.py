@@ -8,6 +8,7 @@ and all of `create_auto_cdc_flow`.
 from __future__ import annotations
 
 import io
+import re
 import runpy
 import sys
 import traceback
@@ -119,6 +120,7 @@ def load_definitions(
         graph_element_registration_context(registry),
     ):
         for file in source_files:
+            _check_cells(file)
             try:
                 runpy.run_path(str(file), init_globals={"spark": session}, run_name=file.stem)
             except LakerunError:
@@ -127,6 +129,32 @@ def load_definitions(
                 raise LakerunError(typed_first_line(error), location=_place(error, file)) from error
     definitions.printed = printed.getvalue().splitlines()
     return definitions
+
+
+# In a notebook's source format every cell but Python's is a comment, which would be left out without a word.
+MAGIC_CELL = re.compile(r"# MAGIC\s+%([\w-]+)")
+INSTALLERS, TEXT = ("pip", "restart_python"), ("md", "md-sandbox")
+
+
+def _check_cells(file: Path) -> None:
+    """Refuses what a notebook's cells hold and would not run."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    if not lines or lines[0].strip() != "# Databricks notebook source":
+        return
+    kind = ""
+    for number, line in enumerate(lines, 1):
+        location = f"{file.name}:{number}"
+        if line.startswith("# COMMAND ----------"):
+            kind = ""
+        elif found := MAGIC_CELL.match(line):
+            kind = found[1]
+            if kind not in (*INSTALLERS, *TEXT):
+                raise GraphError(f"%{kind} cells are not run in pipelines here.", location=location)
+        elif kind in INSTALLERS and line.removeprefix("# MAGIC").strip().partition("#")[0]:
+            raise GraphError(
+                f"Code below %{kind} is not run in pipelines here: give it a cell of its own.",
+                location=location,
+            )
 
 
 def _registry(definitions: Definitions) -> Any:
