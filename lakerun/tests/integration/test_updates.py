@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from integration.lab import Lab, dataset
+from lakerun.bundles.pipeline_specs import read_pipeline
+from lakerun.bundles.sections import Section
 from lakerun.errors import GraphError, LakerunError, UnknownNameError
 from lakerun.pipelines.results import SkipReason
 from lakerun.pipelines.update import run_update
@@ -240,3 +242,22 @@ def a(): return spark.range(1)
     )
     file.write_text(file.read_text(encoding="utf-8").replace(cell, allowed), encoding="utf-8")
     assert run_update(spec, storage=lab.storage).state == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("totals.sql", "CREATE MATERIALIZED VIEW t AS SELECT 1", "totals.sql: A SQL source file is not run"),
+        ("book.ipynb", "{}", "book.ipynb: A Jupyter notebook is not run"),
+        ("sales", "-- Databricks notebook source\nSELECT 1", "sales: A SQL source file is not run"),
+    ],
+)
+def test_a_source_file_that_cannot_run_is_refused(lab: Lab, name: str, text: str, said: str) -> None:
+    spec = lab.spec("@dp.materialized_view(name='a')\ndef a(): return spark.range(1)")
+    (lab.home / "src" / name).write_text(text, encoding="utf-8")
+    settings = {"catalog": "main", "schema": "shop", "libraries": [{"glob": {"include": "src/**"}}]}
+    found = read_pipeline(Section(settings), "lab", lambda _section, _key, path: lab.home / path)
+    assert [file.name for file in found.source_files] == sorted(["lab.py", name])
+    with pytest.raises(GraphError, match="is not run in pipelines here") as refused:
+        run_update(spec.model_copy(update={"source_files": found.source_files}), storage=lab.storage)
+    assert said in str(refused.value)

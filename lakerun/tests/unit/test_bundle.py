@@ -293,11 +293,11 @@ ERRORS = {
         "resources/all.yml:30: resources.jobs.nightly.tasks[0].pipeline_task.pipeline_id: "
         "Unknown pipeline 'order'. Did you mean 'orders'?",
     ),
-    "a missing file": ("path: ../src/single.py", "path: ../src/none.py", "there is no Python file at"),
+    "a missing file": ("path: ../src/single.py", "path: ../src/none.py", "there is no source file at"),
     "a folder without Python files": (
         "../src/more/**",
         "../src/none/**",
-        "there is no Python file at '../src/none/**'",
+        "there is no source file at '../src/none/**'",
     ),
     "a task of no type": ("          pipeline_task:\n", "          environment:\n", "needs exactly one type"),
     "an unknown upstream task": (

@@ -20,7 +20,7 @@ class _Frozen(BaseModel):
 
 
 class PipelineSpec(_Frozen):
-    """One pipeline. `source_files` are the Python files that its libraries name, sorted.
+    """One pipeline. `source_files` are the files that its libraries name, sorted.
 
     `configuration` is what the pipeline's code reads from Spark conf; `event_log` the table in which the
     event log is published, None where it is not.

@@ -9,18 +9,20 @@ from typing import Any
 
 from lakerun.bundles.job_specs import read_job
 from lakerun.bundles.model import JobSpec, PipelineSpec
+from lakerun.bundles.pipeline_specs import read_pipeline
 from lakerun.bundles.sections import Section
 from lakerun.bundles.yaml_tree import YamlMap
 from lakerun.dag import find_cycle
 from lakerun.errors import UnknownNameError
-from lakerun.tables.storage import TableName
 
 
 def pipeline_specs(resources: YamlMap, presets: YamlMap, in_development: bool) -> dict[str, PipelineSpec]:
     """Every pipeline by its key; a target in development mode makes them development pipelines."""
     development = Section(presets, "presets").flag("pipelines_development", in_development)
     found = Section(resources, "resources").section("pipelines")
-    return {key: _pipeline(key, found.section(key), development) for key in found.values}
+    return {
+        key: read_pipeline(found.section(key), key, _path, development=development) for key in found.values
+    }
 
 
 def job_specs(
@@ -40,60 +42,11 @@ def job_specs(
     return jobs
 
 
-def _pipeline(key: str, section: Section, development: bool) -> PipelineSpec:
-    catalog = section.text("catalog")
-    schema = section.text("schema")
-    root = section.values.get("root_path")
-    return PipelineSpec(
-        key=key,
-        name=section.text("name", key),
-        catalog=catalog,
-        schema=schema,
-        configuration=section.text_map("configuration"),
-        source_files=_source_files(section),
-        root_path=None if root is None else _path(section, "root_path"),
-        event_log=_event_log(section, catalog, schema),
-        serverless=section.flag("serverless", False),
-        development=development or section.flag("development", False),
-        continuous=section.flag("continuous", False),
-    )
-
-
-def _event_log(section: Section, catalog: str, schema: str) -> TableName | None:
-    log = section.section("event_log")
-    if not log.values:
-        return None
-    return TableName(log.text("catalog", catalog), log.text("schema", schema), log.text("name"))
-
-
-def _source_files(section: Section) -> tuple[Path, ...]:
-    """The Python files that the libraries name: a glob, a file, or a notebook each."""
-    files: set[Path] = set()
-    for library in section.sections("libraries"):
-        for kind, key in (("glob", "include"), ("file", "path"), ("notebook", "path")):
-            if kind not in library.values:
-                continue
-            inner = library.section(kind)
-            found = _python_files(_path(inner, key))
-            if not found:
-                raise inner.error(key, f"there is no Python file at '{inner.text(key)}'")
-            files |= found
-    return tuple(sorted(files))
-
-
-def _python_files(path: Path) -> set[Path]:
-    """The Python files at a path that may end in `/**`, or lack the `.py` of a notebook."""
-    if path.name == "**":
-        return {file for file in path.parent.rglob("*.py") if file.is_file()}
-    candidates = (path, path.with_name(f"{path.name}.py"))
-    return {file for file in candidates if file.suffix == ".py" and file.is_file()}
-
-
-def _path(section: Section, key: str) -> Path:
+def _path(section: Section, key: str, text: str) -> Path:
     """A path, relative ones from the folder of the file that has it."""
     mark = section.mark(key)
     assert mark is not None
-    return Path(os.path.normpath(mark.folder / section.text(key)))
+    return Path(os.path.normpath(mark.folder / text))
 
 
 def _check_references(

@@ -120,7 +120,8 @@ def load_definitions(
         graph_element_registration_context(registry),
     ):
         for file in source_files:
-            _check_cells(file)
+            _check_source(file)
+        for file in source_files:
             try:
                 runpy.run_path(str(file), init_globals={"spark": session}, run_name=file.stem)
             except LakerunError:
@@ -136,10 +137,18 @@ MAGIC_CELL = re.compile(r"# MAGIC\s+%([\w-]+)")
 INSTALLERS, TEXT = ("pip", "restart_python"), ("md", "md-sandbox")
 
 
-def _check_cells(file: Path) -> None:
-    """Refuses what a notebook's cells hold and would not run."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    if not lines or lines[0].strip() != "# Databricks notebook source":
+def _check_source(file: Path) -> None:
+    """Refuses a file that is not Python, and what a notebook's cells hold and would not run."""
+    if file.suffix == ".ipynb":
+        raise GraphError(
+            "A Jupyter notebook is not run in pipelines here: export it as a source file.", location=file.name
+        )
+    lines = file.read_text(encoding="utf-8").splitlines() or [""]
+    if file.suffix == ".sql" or lines[0].startswith("-- Databricks notebook source"):
+        raise GraphError("A SQL source file is not run in pipelines here.", location=file.name)
+    if lines[0].startswith("// Databricks notebook source"):
+        raise GraphError("A Scala notebook is not run in pipelines here.", location=file.name)
+    if lines[0].strip() != "# Databricks notebook source":
         return
     kind = ""
     for number, line in enumerate(lines, 1):

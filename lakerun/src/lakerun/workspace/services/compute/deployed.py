@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lakerun.bundles.model import PipelineSpec
-from lakerun.errors import LakerunError
-from lakerun.tables.storage import Storage, TableName
-
-NOTEBOOK_HEADER = b"# Databricks notebook source"
+from lakerun.bundles.pipeline_specs import read_pipeline
+from lakerun.bundles.sections import Section
+from lakerun.errors import LakerunError, SettingsError
+from lakerun.tables.storage import Storage
 
 
 class Deployed:
@@ -70,60 +70,18 @@ class Deployed:
     def pipeline(self, pipeline_id: str, spec: Mapping[str, Any]) -> PipelineSpec:
         """A pipeline's settings, as its deployment gave them, for the engine."""
         name = spec.get("name") or pipeline_id
-        catalog, schema = spec.get("catalog"), spec.get("schema") or spec.get("target")
-        if not catalog or not schema:
-            raise LakerunError(f"Pipeline {name} names no {'schema' if catalog else 'catalog'}.")
-        log = spec.get("event_log") or {}
-        root = spec.get("root_path")
-        return PipelineSpec(
-            key=pipeline_id,
-            name=name,
-            catalog=catalog,
-            schema=schema,
-            configuration={key: str(value) for key, value in (spec.get("configuration") or {}).items()},
-            source_files=self._sources(name, spec.get("libraries") or []),
-            root_path=self.path(root) if root else None,
-            event_log=TableName(log.get("catalog") or catalog, log.get("schema") or schema, log["name"])
-            if log.get("name")
-            else None,
-            serverless=bool(spec.get("serverless")),
-            development=bool(spec.get("development")),
-            continuous=bool(spec.get("continuous")),
-        )
+        try:
+            read = read_pipeline(Section(spec), pipeline_id, lambda _section, _key, path: self.path(path))
+        except SettingsError as error:
+            raise LakerunError(f"Pipeline {name}: {error}.") from None
+        if not read.source_files:
+            raise LakerunError(f"Pipeline {name} has no libraries.")
+        return read
 
     def pipeline_wheels(self, name: str, spec: Mapping[str, Any]) -> tuple[str, ...]:
         """The wheels of a pipeline's environment."""
         environment = spec.get("environment") or {}
         return self.wheels(environment.get("dependencies") or [], f"Pipeline {name}")
-
-    def _sources(self, name: str, libraries: Iterable[Mapping[str, Any]]) -> tuple[Path, ...]:
-        found: set[Path] = set()
-        for library in libraries:
-            if "glob" in library:
-                include = library["glob"]["include"]
-                folder = self.path(include.removesuffix("**").rstrip("/"))
-                files = {file for file in folder.rglob("*") if file.is_file() and _is_python(file)}
-                if not files:
-                    raise LakerunError(f"Pipeline {name}: there is no Python file at '{include}'.")
-                found |= files
-            elif "file" in library:
-                found.add(self.source(library["file"]["path"]))
-            elif "notebook" in library:
-                found.add(self.source(library["notebook"]["path"]))
-            else:
-                kind = ", ".join(library) or "nothing"
-                raise LakerunError(f"Pipeline {name}: a library of type {kind} is not run here.")
-        if not found:
-            raise LakerunError(f"Pipeline {name} has no libraries.")
-        return tuple(sorted(found))
-
-
-def _is_python(file: Path) -> bool:
-    """Whether a file holds Python; a notebook is stored without its ending and known by its first line."""
-    if file.suffix:
-        return file.suffix == ".py"
-    with file.open("rb") as lines:
-        return lines.readline().rstrip() == NOTEBOOK_HEADER
 
 
 def _not_installed(dependency: str) -> str | None:
