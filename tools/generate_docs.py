@@ -3,6 +3,7 @@
 docs/tables.md          every table that the pipelines declare
 docs/configuration.md   the table of environments, between its two markers
 docs/command_line.md    the table of commands, between its two markers
+docs/sql.md             the functions that need no Spark, between its two markers
 docs/decisions/index.md the decisions, by number
 
 A test holds each file to what this module would write.
@@ -38,6 +39,7 @@ def generated(spark: SparkSession) -> dict[Path, str]:
         DOCS / "tables.md": tables_page(spark),
         DOCS / "configuration.md": _with_part(DOCS / "configuration.md", "environments", environments()),
         DOCS / "command_line.md": _with_part(DOCS / "command_line.md", "commands", commands()),
+        DOCS / "sql.md": _with_part(DOCS / "sql.md", "functions", sql_functions()),
         DECISIONS / "index.md": _with_part(DECISIONS / "index.md", "decisions", decisions()),
     }
 
@@ -100,6 +102,24 @@ def commands() -> str:
             summary = " ".join((one.help or "").split("\n\n")[0].split())
             rows.append((f"`lakehouse {words}`", summary))
     return _table(("Command", "What it does"), rows)
+
+
+def sql_functions() -> str:
+    """The names of the functions that SQL has without Spark."""
+    from lakerun.sql.expressions import AGGREGATE_NAMES
+    from lakerun.sql.functions import CATALOGUE, WINDOWS, functions
+    from lakerun.sql.nodes import NODES
+    from lakerun.sql.registry import SCALARS
+
+    assert NODES  # its import registers the functions
+
+    kinds = {
+        "Of one row": {*functions(CATALOGUE), *SCALARS},
+        "Of a group, or with OVER": set(AGGREGATE_NAMES),
+        "Only with OVER": set(functions(WINDOWS)) - set(AGGREGATE_NAMES),
+    }
+    rows = [(kind, ", ".join(f"`{name}`" for name in sorted(names))) for kind, names in kinds.items()]
+    return _table(("Functions", "Names"), rows)
 
 
 def decisions() -> str:

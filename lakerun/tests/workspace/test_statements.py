@@ -22,7 +22,7 @@ from databricks.sdk.service.sql import (
 from lakerun.workspace.services.sql.warehouses import LOCAL_ID
 from workspace.data_server import Workspace, serve, write_orders
 
-SLOW = """WITH n AS (SELECT explode(sequence(1, 200000)) AS id)
+SLOW = """WITH n AS (SELECT explode(sequence(1L, 200000L)) AS id)
     SELECT count(*) FROM n AS a CROSS JOIN n AS b WHERE sqrt(a.id * b.id) < 0"""
 
 

@@ -45,12 +45,15 @@ def command(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = Format.TABLE,
     spark: Annotated[
-        bool, typer.Option("--spark", help="Run it in local Spark: the full dialect, some seconds slower.")
+        bool, typer.Option("--spark", help="Run it in local Spark in any case, some seconds slower.")
     ] = False,
     env: EnvironmentOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Query the tables in Databricks SQL: SELECT, WITH, SHOW TABLES, DESCRIBE. Times are in UTC."""
+    """Query the tables in Databricks SQL: SELECT, WITH, SHOW TABLES, DESCRIBE. Times are in UTC.
+
+    What is not known to mean the same without Spark is answered by Spark, which takes some seconds.
+    """
     from lakerun.cli.output import print_rows
     from lakerun.cli.project import default_names
     from lakerun.tables.arrow_rows import rows_of
@@ -62,15 +65,20 @@ def command(
         limit = ROWS_ON_SCREEN
     asked = None if limit is None else limit + 1
     storage, names = Storage.default(), default_names(env)
-    found = _in_spark(text, storage, names, asked) if spark else _query(text, storage, names, asked)
+    found = (_in_spark if spark else _query)(text, storage, names, asked)
     more = limit is not None and found.num_rows > limit
     print_rows(found.column_names, rows_of(found.slice(0, limit)), form.value, more)
 
 
 def _query(text: str, storage: Storage, names: Names, limit: int | None) -> pa.Table:
+    from lakerun.sql.errors import OnlyInSparkError
     from lakerun.sql.query import query
 
-    return query(text, storage, catalog=names[0], schema=names[1], limit=limit)
+    try:
+        return query(text, storage, catalog=names[0], schema=names[1], limit=limit)
+    except OnlyInSparkError as error:
+        typer.echo(f"{error.what}: only Spark knows this; asking it takes some seconds.", err=True)
+        return _in_spark(text, storage, names, limit)
 
 
 def _in_spark(text: str, storage: Storage, names: Names, limit: int | None) -> pa.Table:

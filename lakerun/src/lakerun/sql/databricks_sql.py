@@ -7,10 +7,9 @@ import re
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError, TokenError
-from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.errors import ParseError, TokenError
 
-from lakerun.sql.duckdb_dialect import DIALECT
+from lakerun.sql.dialect import Statements
 from lakerun.sql.errors import SYNTAX_ERROR, SqlError, WriteRefusedError
 from lakerun.tables.storage import quoted
 
@@ -20,7 +19,7 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns on the console
 def parse_statement(sql: str) -> exp.Expr:
     """The one read-only statement in `sql`: a query, SHOW TABLES or DESCRIBE. SqlError for anything else."""
     try:
-        statements = [tree for tree in sqlglot.parse(sql, read=DIALECT) if tree is not None]
+        statements = [tree for tree in sqlglot.parse(sql, read=Statements) if tree is not None]
     except ParseError as error:
         detail = error.errors[0]
         near = f" near '{detail['highlight']}'" if detail["highlight"] else ""
@@ -45,17 +44,24 @@ def parse_statement(sql: str) -> exp.Expr:
 
 def stored_tables(tree: exp.Expr) -> list[exp.Table]:
     """Every reference to a table; a name that a WITH defines is not one."""
-    try:
-        scopes = traverse_scope(tree)
-    except SqlglotError as error:
-        raise SqlError(f"SQL: {' '.join(str(error).split())}.") from None
-    defined = {
-        id(node)
-        for scope in scopes
-        for node, source in scope.selected_sources.values()
-        if isinstance(source, Scope)
-    }
-    return [node for node in tree.find_all(exp.Table) if id(node) not in defined]
+    return [node for node in tree.find_all(exp.Table) if not _is_defined(node)]
+
+
+def _is_defined(node: exp.Table) -> bool:
+    """Whether a query around the name defines it, before its place where that is a WITH too."""
+    if node.db or node.catalog:
+        return False
+    name, around = node.name.lower(), node.parent
+    child: exp.Expr = node
+    while around is not None:
+        clause = around.args.get("with_")
+        defined = clause.expressions if clause is not None and clause is not child else []
+        if isinstance(around, exp.With):
+            defined = around.expressions[: around.expressions.index(child)]
+        if any(each.alias.lower() == name for each in defined):
+            return True
+        child, around = around, around.parent
+    return False
 
 
 def table_name(node: exp.Table) -> str:

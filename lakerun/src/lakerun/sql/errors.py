@@ -54,6 +54,14 @@ class WriteRefusedError(SqlError):
     """A statement that does more than read."""
 
 
+class OnlyInSparkError(SqlError):
+    """A statement that the quick way does not know to mean the same in Spark; `what` of it, in short."""
+
+    def __init__(self, what: str, message: str, condition: Condition | None = None) -> None:
+        super().__init__(f"{message} {spark_hint()}", condition)
+        self.what = what
+
+
 def condition_of(error: LakerunError) -> Condition | None:
     """What Databricks calls it; None where it has no name for it, or many."""
     if isinstance(error, UnknownNameError):
@@ -61,10 +69,16 @@ def condition_of(error: LakerunError) -> Condition | None:
     return error.condition if isinstance(error, SqlError) else None
 
 
-def not_available(function: str, more: str = "") -> SqlError:
+def only_in_spark(what: str) -> OnlyInSparkError:
+    """The error for something other than a function that only Spark has."""
+    what = " ".join(what.split())
+    return OnlyInSparkError(what, f"{what}: not available here.")
+
+
+def not_available(function: str) -> OnlyInSparkError:
     """The error for a function that only Spark has."""
-    text = f"The function '{function}' is not available here.{more} {spark_hint()}"
-    return SqlError(text, UNKNOWN_FUNCTION)
+    text = f"The function '{function}' is not available here."
+    return OnlyInSparkError(function, text, UNKNOWN_FUNCTION)
 
 
 def spark_hint() -> str:

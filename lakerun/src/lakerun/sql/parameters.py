@@ -9,7 +9,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakerun.errors import closest_first
-from lakerun.sql.duckdb_dialect import DIALECT
+from lakerun.sql.dialect import DIALECT
 from lakerun.sql.errors import UNBOUND_PARAMETER, SqlError
 
 

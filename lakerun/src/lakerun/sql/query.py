@@ -10,7 +10,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,22 +18,26 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from lakerun.errors import LakerunError, UnknownNameError, closest_first
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.sql.databricks_sql import parse_statement, position, stored_tables, table_name
-from lakerun.sql.duckdb_dialect import DIALECT, MACROS, LocalDuckDB
 from lakerun.sql.errors import (
     CAST_INVALID_INPUT,
     DIVIDE_BY_ZERO,
     DIVISION_BY_ZERO,
     Condition,
+    OnlyInSparkError,
     SqlError,
     UnknownInSqlError,
-    not_available,
+    only_in_spark,
     spark_hint,
 )
+from lakerun.sql.macros import SPARK_ONLY, macros_in
 from lakerun.sql.names import detailed, detailed_union, show
 from lakerun.sql.parameters import Parameter, bind
 from lakerun.sql.rows import Rows
+from lakerun.sql.scopes import Stored
+from lakerun.sql.statements import Translated, translated
+from lakerun.sql.types import type_of
 from lakerun.tables.delta_table import Column, Table, columns_of
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.unions import FoundUnion, find_union
@@ -121,34 +125,74 @@ def _select(
     _expand_unions(tree, storage, default)
     references = [_resolve(node, sql, storage, default) for node in stored_tables(tree)]
     names = _mentioned_names(tree)
-    _name_columns(tree)
     _session_values(tree, *default)
-    original = tree.copy()
     tables = [Table.named(storage, reference.name, reference.version) for reference in references]
-    known = [[column.name for column in table.columns] for table in tables]
-    _rename(tree, references)
-    translated = tree.sql(dialect=LocalDuckDB)
-
+    pairs = list(zip(references, tables, strict=True))
+    stored = {
+        id(reference.node): _stored(number, reference, table, names)
+        for number, (reference, table) in enumerate(pairs)
+    }
+    translation = translated(tree, sql, stored)
     import duckdb
 
     try:
-        with _duckdb() as connection, interrupt.watching(connection):
-            for number, (table, columns) in enumerate(zip(tables, known, strict=True)):
-                wanted = [c for c in columns if names is None or c.lower() in names]
-                rows = Rows(partial(table.scan, wanted))
+        with _duckdb(translation.sql) as connection, interrupt.watching(connection):
+            for reference, table in pairs:
+                asked = stored[id(reference.node)]
+                rows = Rows(partial(_scanned, table, [name for name, _ in asked.columns]))
                 # A stream lets a query with a LIMIT stop early.
-                connection.register(f"t{number}", rows if len(references) == 1 else rows.whole())
-            return _run(connection, translated, limit)
+                connection.register(asked.registered, rows if len(references) == 1 else rows.whole())
+            return _run(connection, translation, limit)
     except duckdb.Error as error:
-        raise _explained(error, sql, original, [c for columns in known for c in columns]) from None
+        raise _explained(error) from None
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None) -> pa.Table:
+def _stored(number: int, reference: _Reference, table: Table, names: set[str] | None) -> Stored:
+    """The table's columns that matter, with their types."""
+    columns = table.columns
+    read = [column for column in columns if names is None or column.name.lower() in names]
+    name = reference.name
+    return Stored(
+        f"t{number}",
+        (name.catalog.lower(), name.schema.lower(), name.table.lower()),
+        tuple((column.name, type_of(column.type)) for column in read),
+        tuple(column.name for column in columns),
+    )
+
+
+def _scanned(table: Table, columns: list[str]) -> pa.RecordBatchReader:
+    """A table's rows, the instants in UTC without a zone: DuckDB's functions with zones are slower."""
     import pyarrow as pa
 
-    relation = connection.sql(sql)
+    reader = pa.RecordBatchReader.from_stream(table.scan(columns))
+    schema = pa.schema([field.with_type(_without_zone(field.type)) for field in reader.schema])
+    if schema.equals(reader.schema):
+        return reader
+    return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
+
+
+def _without_zone(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us")
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        field = kind.value_field
+        inner = field.with_type(_without_zone(field.type))
+        return pa.large_list(inner) if pa.types.is_large_list(kind) else pa.list_(inner)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_zone(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_without_zone(kind.key_type), _without_zone(kind.item_type))
+    return kind
+
+
+def _run(connection: duckdb.DuckDBPyConnection, translation: Translated, limit: int | None) -> pa.Table:
+    import pyarrow as pa
+
+    relation = connection.sql(translation.sql)
     if limit is None:
-        return _whole_numbers(relation.to_arrow_table())
+        return _typed(relation.to_arrow_table(), translation)
     reader = relation.to_arrow_reader(min(max(limit, 1), 100_000))
     batches, rows = [], 0
     while rows < limit:
@@ -158,23 +202,26 @@ def _run(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None) -> 
             break
         batches.append(batch.slice(0, limit - rows))
         rows += batches[-1].num_rows
-    return _whole_numbers(pa.Table.from_batches(batches, reader.schema))
+    return _typed(pa.Table.from_batches(batches, reader.schema), translation)
 
 
-def _whole_numbers(table: pa.Table) -> pa.Table:
-    """A sum of integers is BIGINT in Spark; DuckDB's is wider, and Arrow shows that as DECIMAL(38, 0)."""
+def _typed(table: pa.Table, translation: Translated) -> pa.Table:
+    """The columns by their names and with Spark's types."""
     import pyarrow as pa
 
-    for number, field in enumerate(table.schema):
-        if field.type == pa.decimal128(38, 0):
-            with suppress(pa.ArrowInvalid):  # too large for BIGINT
-                table = table.set_column(number, field.name, table.column(number).cast(pa.int64()))
-    return table
+    fields = [
+        pa.field(name, kind.arrow()) for name, kind in zip(translation.names, translation.types, strict=True)
+    ]
+    columns = [
+        pa.nulls(table.num_rows) if pa.types.is_null(field.type) else column.cast(field.type)
+        for column, field in zip(table.columns, fields, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
 @contextmanager
-def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that sees what is registered in it and nothing else."""
+def _duckdb(sql: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for a statement that sees what is registered in it and nothing else."""
     import duckdb
 
     connection = duckdb.connect(":memory:")
@@ -187,8 +234,8 @@ def _duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
             "enable_external_access = false",
         ):
             connection.execute(f"SET {setting}")
-        for name, definition in MACROS.items():
-            connection.execute(f"CREATE MACRO spark_{name}{definition}")
+        for macro in macros_in(sql):
+            connection.execute(macro)
         connection.execute("SET lock_configuration = true")
         yield connection
     finally:
@@ -230,7 +277,7 @@ def _resolve(
     if not isinstance(function, exp.Identifier):
         name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
         hint = " Query the pipeline's event log table." if name.lower() == "event_log" else ""
-        raise SqlError(f"The table function '{name.lower()}' is not available here.{hint} {spark_hint()}")
+        raise OnlyInSparkError(name, f"The table function '{name.lower()}' is not available here.{hint}")
     try:
         found = storage.find_table(table_name(node), *default)
     except UnknownNameError as error:
@@ -255,43 +302,13 @@ def _version(node: exp.Table) -> int | str | None:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat()
 
 
-def _rename(tree: exp.Expr, references: list[_Reference]) -> None:
-    """Point each reference to the name under which its rows are registered; its old name is the alias."""
-    stored = {(r.name.schema.lower(), r.name.table.lower()) for r in references}
-    for column in tree.find_all(exp.Column):
-        if (column.text("db").lower(), column.table.lower()) in stored:  # schema.table.column
-            column.set("db", None)
-            column.set("catalog", None)
-    for number, reference in enumerate(references):
-        node = reference.node
-        if not node.alias:
-            node.set("alias", exp.TableAlias(this=node.this.copy()))
-        for part in ("db", "catalog", "version"):
-            node.set(part, None)
-        node.set("this", exp.to_identifier(f"t{number}"))
-
-
 def _session_values(tree: exp.Expr, catalog: str | None, schema: str | None) -> None:
-    """DuckDB would answer these with names of its own."""
-    values = {exp.CurrentCatalog: catalog, exp.CurrentSchema: schema, exp.CurrentUser: None}
-    for node in list(tree.find_all(*values)):
-        value = values[type(node)]
-        if value is None:
-            name = node.sql(DIALECT).lower().removesuffix("()")
-            raise not_available(name)
-        node.replace(exp.Literal.string(value))
-
-
-def _name_columns(tree: exp.Expr) -> None:
-    """Name an unnamed column of the result after what it computes, as Spark does."""
-    if isinstance(tree, exp.Select):
-        for column in tree.selects:
-            if not isinstance(
-                column, exp.Alias | exp.Aliases | exp.Column | exp.Star | exp.Dot | exp.Posexplode
-            ):
-                text = column.sql("databricks", normalize_functions="lower")
-                text = "col" if isinstance(column, exp.Explode) else text
-                column.replace(exp.alias_(column.copy(), text, quoted=True))
+    """What the session knows, as literals."""
+    values = {"current_catalog": catalog, "current_database": schema, "current_schema": schema}
+    for node in list(tree.find_all(exp.Anonymous)):
+        value = values.get(node.name.lower())
+        if value is not None and not node.expressions:
+            node.replace(exp.Literal.string(value))
 
 
 def _mentioned_names(tree: exp.Expr) -> set[str] | None:
@@ -300,36 +317,34 @@ def _mentioned_names(tree: exp.Expr) -> set[str] | None:
         if isinstance(node, exp.Join):
             if node.method.upper() == "NATURAL":
                 return None
-        elif isinstance(node, exp.Pivot) or not isinstance(node.parent, exp.Count):
+        elif isinstance(node, exp.Pivot) or not _counts(node.parent):
             return None
     return {identifier.name.lower() for identifier in tree.find_all(exp.Identifier)}
 
 
-def _explained(error: duckdb.Error, sql: str, tree: exp.Expr, columns: Iterable[str]) -> LakerunError:
-    """DuckDB's message in one line, with the position in the statement as it was given."""
+def _counts(node: exp.Expr | None) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name.lower() == "count"
+
+
+def _explained(error: duckdb.Error) -> LakerunError:
+    """DuckDB's message in one line."""
     text = str(error)
-    unknown = re.search(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"', text)
-    if unknown:
-        name = (unknown.group(1) or unknown.group(2)).split(".")[-1]
-        nodes = (i for i in tree.find_all(exp.Identifier) if i.name.lower() == name.lower())
-        where = next((position(sql, node) for node in nodes), "")
-        valid = closest_first(name, sorted(set(columns)))
-        problem = UnknownNameError("column", name, valid)
-        return UnknownInSqlError(problem, where)
-    function = re.search(r"Function with name \"?(\w+)\"? does not exist", text)
-    if function:
-        return not_available(function.group(1))
+    if (found := re.search(rf"{SPARK_ONLY}: (.*)", text)) is not None:
+        return only_in_spark(found.group(1))
     message = " ".join(re.split(r"\n\s*\nLINE \d+:", text)[0].split())
-    return SqlError(f"SQL: {message}", _condition(error))
+    converted = message.replace(
+        "Invalid Input Error: Could not convert", "Conversion Error: Could not convert"
+    )
+    return SqlError(f"SQL: {converted}", _condition(converted, error))
 
 
-def _condition(error: duckdb.Error) -> Condition | None:
+def _condition(message: str, error: duckdb.Error) -> Condition | None:
     import duckdb
 
-    if isinstance(error, duckdb.ConversionException):
-        return CAST_INVALID_INPUT
     # The error of a macro has no class of its own, only its text.
-    return DIVIDE_BY_ZERO if DIVISION_BY_ZERO in str(error) else None
+    if isinstance(error, duckdb.ConversionException) or "Could not convert" in message:
+        return CAST_INVALID_INPUT
+    return DIVIDE_BY_ZERO if DIVISION_BY_ZERO in message else None
 
 
 def _describe(

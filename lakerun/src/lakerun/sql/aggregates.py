@@ -1,0 +1,92 @@
+"""Aggregates whose result takes more than a template: `AGGREGATES`, by Spark's name, and `count`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from lakerun.sql import arithmetic
+from lakerun.sql.errors import only_in_spark
+from lakerun.sql.types import BIGINT, DOUBLE, Type
+from lakerun.sql.values import Value
+
+if TYPE_CHECKING:
+    from lakerun.sql.expressions import Writer
+
+
+def count(writer: Writer, arguments: Sequence[exp.Expr], distinct: bool, after: str) -> Value:
+    """count(*), count(x), count(DISTINCT a, b): rows in which none of the arguments is NULL."""
+    if len(arguments) == 1 and isinstance(arguments[0], exp.Star) and not distinct:
+        return Value(f"count(*){after}", BIGINT)
+    values = [writer.write(argument) for argument in arguments]
+    if not values or any(value.type.holds("map") or (value.type.nested and distinct) for value in values):
+        raise only_in_spark("count of such values")
+    word = "DISTINCT " if distinct else ""
+    if len(values) == 1:
+        return Value(f"count({word}{values[0].sql}){after}", BIGINT)
+    there = " AND ".join(f"{value.sql} IS NOT NULL" for value in values)
+    row = f"row({', '.join(value.sql for value in values)})"
+    return Value(f"count({word}CASE WHEN {there} THEN {row} END){after}", BIGINT)
+
+
+def _sum(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
+    if len(values) != 1 or values[0].type.name != "decimal":
+        return None
+    kind = values[0].type
+    found = Type("decimal", precision=min(kind.precision + 10, 38), scale=kind.scale)
+    return Value(f"CAST(sum({distinct}{values[0].sql}){after} AS {found.duckdb})", found)
+
+
+def _avg(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
+    if len(values) != 1 or values[0].type.name != "decimal":
+        return None
+    kind, sql = values[0].type, values[0].sql
+    found = arithmetic.adjusted(kind.precision + 4, kind.scale + 4)
+    total = Type("decimal", precision=min(kind.precision + 10, 38), scale=kind.scale)
+    counted = f"count({distinct}{sql}){after}"
+    whole = Type("decimal", precision=20)
+    divided = arithmetic.quotient(f"sum({distinct}{sql}){after}", total, counted, whole, found)
+    return Value(f"(CASE WHEN {counted} > 0 THEN {divided} END)", found)
+
+
+def _percentile(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
+    if len(values) != 2 or distinct or not values[0].type.numeric or not values[1].type.numeric:
+        raise only_in_spark("percentile with such arguments")
+    share = _share(values[1])
+    return Value(f"quantile_cont({writer.to(values[0], DOUBLE)}, {share}){after}", DOUBLE)
+
+
+def _median(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
+    if len(values) != 1 or distinct or not values[0].type.numeric:
+        raise only_in_spark("median with such arguments")
+    return Value(f"quantile_cont({writer.to(values[0], DOUBLE)}, 0.5){after}", DOUBLE)
+
+
+def _approx_percentile(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
+    """Exact in Spark as long as its sketch holds every value."""
+    if len(values) != 2 or distinct or not values[0].type.numeric or values[0].type.name == "float":
+        raise only_in_spark("approx_percentile with such arguments")
+    sql, share = values[0].sql, _share(values[1])
+    exact = f"quantile_disc({sql}, {share}){after}"
+    many = f"count({sql}){after} > 10000 THEN spark_only('approx_percentile of more than 10000 values')"
+    return Value(f"(CASE WHEN {many} ELSE {exact} END)", values[0].type)
+
+
+def _share(value: Value) -> str:
+    if not isinstance(value.literal, int | float | Decimal) or not 0 <= value.literal <= 1:
+        raise only_in_spark("a percentage that is not a literal from 0 to 1")
+    return str(value.literal)
+
+
+AGGREGATES: dict[str, Callable[[Writer, Sequence[Value], str, str], Value | None]] = {
+    "sum": _sum,
+    "avg": _avg,
+    "mean": _avg,
+    "percentile": _percentile,
+    "median": _median,
+    "approx_percentile": _approx_percentile,
+    "percentile_approx": _approx_percentile,
+}
