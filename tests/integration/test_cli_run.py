@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner, Result
-from unit import cli_data
 
 from ecommerce_lakehouse.cli.main import command_line
 from lakerun.sql.query import query
 from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
+from tests.unit.shop_data import lakehouse_tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -250,8 +250,7 @@ def test_every_statement_answers_as_in_spark(spark: SparkSession, home: Path) ->
     from lakerun.sql.in_spark import query_in_spark
 
     storage = Storage(home)
-    cli_data.table(storage, "silver_orders", cli_data.orders())
-    cli_data.table(storage, "event_log_medallion_dlt_pipeline", cli_data.event_log())
+    lakehouse_tables(storage)
     different = []
     for sql in STATEMENTS:
         quick, in_spark = query(sql, storage), query_in_spark(sql, storage, spark)

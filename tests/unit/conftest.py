@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit import cli_data
 
 from lakerun.tables.storage import Storage
+from tests.unit.shop_data import lakehouse_tables
 
 BUNDLE = """
 bundle:
@@ -56,8 +56,7 @@ resources:
 def storage(home: Path) -> Storage:
     """A data folder with four orders and the events of two updates."""
     storage = Storage(home)
-    cli_data.table(storage, "silver_orders", cli_data.orders(), description="Valid orders")
-    cli_data.table(storage, "event_log_medallion_dlt_pipeline", cli_data.event_log())
+    lakehouse_tables(storage)
     return storage
 
 

@@ -10,6 +10,7 @@ import pytest
 from unit import cli_data
 
 from lakerun.tables.storage import Storage
+from tests.unit import shop_data
 from tests.unit.command_line import as_json, error_of, lakehouse
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def test_show_as_json_keeps_every_type(storage: Storage) -> None:
 def test_show_schema_and_history(storage: Storage) -> None:
     schema = {column["name"]: column["type"] for column in as_json("show", "silver_orders", "--schema")}
     assert schema["price"] == "decimal(10,2)"
-    cli_data.table(storage, "silver_orders", cli_data.orders(), mode="append")
+    shop_data.table(storage, "silver_orders", cli_data.orders(), mode="append")
     versions = as_json("show", "silver_orders", "--history")
     assert [(v["version"], v["operation"]) for v in versions] == [(1, "WRITE"), (0, "WRITE")]
     assert "num_added_rows 4" in lakehouse("show", "silver_orders", "--history").stdout
@@ -67,7 +68,7 @@ def test_an_unknown_table_or_column_names_the_closest(storage: Storage) -> None:
 
 
 def test_control_characters_in_raw_input_do_not_reach_the_terminal(storage: Storage) -> None:
-    cli_data.table(storage, "bronze_raw", pa.table({"raw_line": [b"\x1b[31mred\x07", b"[bold]x[/bold]"]}))
+    shop_data.table(storage, "bronze_raw", pa.table({"raw_line": [b"\x1b[31mred\x07", b"[bold]x[/bold]"]}))
     text = lakehouse("show", "bronze_raw").stdout
     assert "\x1b" not in text
     assert "\\x1b[31mred\\x07" in text
@@ -95,7 +96,7 @@ def test_sql_reads_a_file_or_stdin(storage: Storage, tmp_path: Path) -> None:
 
 
 def test_sql_without_a_limit_shows_a_hundred_rows_and_gives_scripts_all(storage: Storage) -> None:
-    cli_data.table(storage, "many", pa.table({"n": list(range(101))}))
+    shop_data.table(storage, "many", pa.table({"n": list(range(101))}))
     assert "100 rows, and there are more" in lakehouse("sql", "SELECT n FROM many").stdout
     assert len(as_json("sql", "SELECT n FROM many")) == 101
     assert len(as_json("sql", "SELECT n FROM many", "--limit", "7")) == 7

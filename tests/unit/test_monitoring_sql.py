@@ -11,6 +11,7 @@ from unit import cli_data
 from lakerun.sql.query import query
 from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
+from tests.unit.shop_data import lakehouse_tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,8 +20,7 @@ ROOT = Path(__file__).parents[2]
 def storage(tmp_path: Path) -> Storage:
     """A data folder with four orders and the events of two updates."""
     storage = Storage(tmp_path)
-    cli_data.table(storage, "silver_orders", cli_data.orders(), description="Valid orders")
-    cli_data.table(storage, "event_log_medallion_dlt_pipeline", cli_data.event_log())
+    lakehouse_tables(storage)
     return storage
 
 

@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 
 from lakerun.tables.storage import Storage, TableName
 
-CATALOG, SCHEMA = "main_dev", "data_eng"
+CATALOG, SCHEMA, PIPELINE = "main_dev", "sales", "orders_pipeline"
 START = datetime(2024, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 ORDERS = [
@@ -74,9 +74,9 @@ EVENT_LOG = pa.schema(
 )
 
 
-def table(storage: Storage, name: str, rows: pa.Table, **options: Any) -> Path:
+def table(storage: Storage, name: str, rows: pa.Table, *, schema: str = SCHEMA, **options: Any) -> Path:
     """Write a Delta table of the test catalog and give its folder."""
-    path = storage.table_path(TableName(CATALOG, SCHEMA, name))
+    path = storage.table_path(TableName(CATALOG, schema, name))
     write_deltalake(str(path), rows, **options)
     return path
 
@@ -100,7 +100,7 @@ def orders() -> pa.Table:
 
 def event(number: int, kind: str, details: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """One row of an event log, `number` seconds after the start."""
-    origin = {"pipeline_name": "medallion_dlt_pipeline", "update_id": "u1", **changes.pop("origin", {})}
+    origin = {"pipeline_name": PIPELINE, "update_id": "u1", **changes.pop("origin", {})}
     return {
         "id": f"e{number}",
         "sequence": {"control_plane_seq_no": number},
@@ -119,8 +119,8 @@ def expectation(name: str, passed: int, failed: int) -> dict[str, Any]:
     return {"name": name, "dataset": "silver_orders", "passed_records": passed, "failed_records": failed}
 
 
-def event_log() -> pa.Table:
-    """Two updates: u1 takes 150 s, completes, and counts two batches; u2 fails after 30 s."""
+def event_log(pipeline: str = PIPELINE) -> pa.Table:
+    """Two updates of a pipeline: u1 takes 150 s, completes, and counts two batches; u2 fails after 30 s."""
     silver = {"dataset_name": "silver_orders", "flow_name": "silver_orders"}
     u2 = {"update_id": "u2"}
     rows = [
@@ -167,4 +167,6 @@ def event_log() -> pa.Table:
         ),
         event(1030, "update_progress", {"state": "FAILED"}, origin=u2, level="ERROR"),
     ]
+    for row in rows:
+        row["origin"] |= {"pipeline_name": pipeline}
     return pa.Table.from_pylist(rows, EVENT_LOG)

@@ -27,7 +27,7 @@ def storage(tmp_path: Path) -> Storage:
     """A data folder with four orders and the events of two updates."""
     storage = Storage(tmp_path)
     cli_data.table(storage, "silver_orders", cli_data.orders(), description="Valid orders")
-    cli_data.table(storage, "event_log_medallion_dlt_pipeline", cli_data.event_log())
+    cli_data.table(storage, "event_log_orders_pipeline", cli_data.event_log())
     return storage
 
 
@@ -42,8 +42,8 @@ def rows(sql: str, storage: Storage, **options: Any) -> list[tuple[Any, ...]]:
     "name",
     [
         "silver_orders",
-        "data_eng.silver_orders",
-        "main_dev.data_eng.silver_orders",
+        "sales.silver_orders",
+        "main_dev.sales.silver_orders",
         "Silver_Orders",
         "`silver_orders`",
     ],
@@ -53,9 +53,9 @@ def test_a_table_is_found_by_one_two_or_three_parts_in_any_case(storage: Storage
 
 
 def test_a_short_name_that_exists_twice_is_sought_in_the_default_schema(storage: Storage) -> None:
-    path = storage.table_path(TableName("prod", "data_eng", "silver_orders"))
+    path = storage.table_path(TableName("prod", "sales", "silver_orders"))
     write_deltalake(str(path), pa.table({"order_id": ["p1"]}))
-    assert rows("SELECT order_id FROM silver_orders", storage, catalog="prod", schema="data_eng") == [("p1",)]
+    assert rows("SELECT order_id FROM silver_orders", storage, catalog="prod", schema="sales") == [("p1",)]
     with pytest.raises(LakerunError, match=r"ambiguous: main_dev.*, prod"):
         query("SELECT 1 FROM silver_orders", storage)
 
@@ -74,7 +74,7 @@ def test_a_with_query_may_carry_the_name_of_the_table_that_it_reads(storage: Sto
 
 
 def test_columns_may_be_qualified_by_schema_and_table(storage: Storage) -> None:
-    sql = "SELECT data_eng.silver_orders.price FROM main_dev.data_eng.silver_orders WHERE order_id = 'o1'"
+    sql = "SELECT sales.silver_orders.price FROM main_dev.sales.silver_orders WHERE order_id = 'o1'"
     assert rows(sql, storage) == [(Decimal("10.50"),)]
 
 
@@ -231,7 +231,7 @@ def test_lists_are_exploded_as_in_spark(storage: Storage, sql: str, expected: se
 def test_the_colon_reads_json_text(storage: Storage) -> None:
     sql = """
         SELECT details:flow_progress.metrics.num_output_rows::int AS n, details:flow_progress.status
-        FROM event_log_medallion_dlt_pipeline WHERE details:flow_progress.metrics IS NOT NULL ORDER BY n
+        FROM event_log_orders_pipeline WHERE details:flow_progress.metrics IS NOT NULL ORDER BY n
     """
     assert rows(sql, storage) == [(45, "RUNNING"), (90, "RUNNING")]
 
@@ -268,9 +268,9 @@ def test_instants_come_back_in_utc(storage: Storage) -> None:
 
 
 def test_show_tables_lists_a_schema(storage: Storage) -> None:
-    names = ["event_log_medallion_dlt_pipeline", "silver_orders"]
-    assert rows("SHOW TABLES", storage) == [("main_dev", "data_eng", name) for name in names]
-    assert rows("show tables in data_eng", storage) == rows("SHOW TABLES IN main_dev.data_eng", storage)
+    names = ["event_log_orders_pipeline", "silver_orders"]
+    assert rows("SHOW TABLES", storage) == [("main_dev", "sales", name) for name in names]
+    assert rows("show tables in sales", storage) == rows("SHOW TABLES IN main_dev.sales", storage)
     assert rows("SHOW TABLES IN elsewhere", storage) == []
 
 
