@@ -32,7 +32,7 @@ from ecommerce_lakehouse.domain.entities import CUSTOMER_PROFILES, ORDERS
 from ecommerce_lakehouse.generation.manifest import Manifest, read_manifests
 
 PROJECT = Path(__file__).resolve().parents[1]
-ENTITIES = (ORDERS, CUSTOMER_PROFILES)
+SAMPLED = (ORDERS, CUSTOMER_PROFILES)
 BATCH_OF: dict[Step, int | None] = {"first run": 0, "1 % more": 1, "nothing new": None}
 SAME, DIFFERENT, FAILED = 0, 1, 2
 EXAMPLES = """examples:
@@ -153,7 +153,7 @@ class _Benchmark:
             result = self._work("generate", source, "generate", "--orders", str(orders))[0]
             _say(f"{orders:,} orders: generated in {result.seconds:.0f} s")
         for manifest in _manifests(source):
-            rows = {entity.name: manifest.datasets[entity.name].rows for entity in ENTITIES}
+            rows = {entity.name: manifest.datasets[entity.name].rows for entity in SAMPLED}
             _say(f"{orders:,} orders: batch {manifest.batch} has {_counts(rows)}")
         return source
 
@@ -214,7 +214,7 @@ class _Benchmark:
 def _deliver(source: Path, home: Path, batch: int) -> None:
     """Put a generated batch's files into a contender's volume, as links where the disk has them."""
     (manifest,) = [manifest for manifest in _manifests(source) if manifest.batch == batch]
-    for entity in ENTITIES:
+    for entity in SAMPLED:
         origin, arrival = _arrivals(source, entity.name), _arrivals(home, entity.name)
         arrival.mkdir(parents=True, exist_ok=True)
         for name in manifest.datasets[entity.name].files:

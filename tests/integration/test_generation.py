@@ -18,9 +18,9 @@ from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.domain.entities import (
     CATEGORIES,
     DEVICE_TYPES,
-    ENTITIES,
     LOYALTY_TIERS,
     ORDER_STATUSES,
+    SAMPLED,
 )
 from ecommerce_lakehouse.generation import GenerationError, Manifest, generate_sample_data, plan
 from ecommerce_lakehouse.generation.issues import KINDS
@@ -89,9 +89,9 @@ def kind_of(entity: str, line: bytes) -> str | None:
             "unknown_status": record.get("loyalty_tier") not in LOYALTY_TIERS,
         },
     }[entity]
-    names = set(ENTITIES[entity].field_names)
-    faults["null_key"] = record.get(ENTITIES[entity].key) is None
-    faults["future_date"] = record[ENTITIES[entity].sequence_by].startswith("2999")
+    names = set(SAMPLED[entity].field_names)
+    faults["null_key"] = record.get(SAMPLED[entity].key) is None
+    faults["future_date"] = record[SAMPLED[entity].sequence_by].startswith("2999")
     faults["unexpected_column"] = bool(set(record) - names)
     found = [kind for kind, faulty in faults.items() if faulty]
     assert len(found) <= 1, f"{found} in one line: {line!r}"
@@ -126,7 +126,7 @@ def manifests_of(config: LakehouseConfig) -> list[Manifest]:
     return [Manifest.model_validate_json(path.read_text("utf-8")) for path in paths]
 
 
-@pytest.mark.parametrize("entity", ENTITIES)
+@pytest.mark.parametrize("entity", SAMPLED)
 def test_the_manifest_counts_the_issues_that_the_files_hold(dirty: Volume, entity: str) -> None:
     for batch, manifest in enumerate(dirty.manifests):
         dataset = manifest.datasets[entity]
@@ -139,9 +139,9 @@ def test_the_manifest_counts_the_issues_that_the_files_hold(dirty: Volume, entit
         assert max(dataset.issues.values()) - min(dataset.issues.values()) <= 1
 
 
-@pytest.mark.parametrize("entity", ENTITIES)
+@pytest.mark.parametrize("entity", SAMPLED)
 def test_every_line_is_silver_an_update_quarantined_or_a_duplicate(dirty: Volume, entity: str) -> None:
-    key, known = ENTITIES[entity].key, set()
+    key, known = SAMPLED[entity].key, set()
     for batch, manifest in enumerate(dirty.manifests):
         lines = dirty.lines(entity, batch)
         valid = [
@@ -197,7 +197,7 @@ def test_events_arrive_in_time_order_and_a_batch_is_its_days(dirty: Volume, enti
 
 
 def test_a_later_batch_is_a_days_share_with_new_customers_and_newer_profiles(dirty: Volume) -> None:
-    rows = [[m.datasets[entity].rows for entity in ENTITIES] for m in dirty.manifests]
+    rows = [[m.datasets[entity].rows for entity in SAMPLED] for m in dirty.manifests]
     # A ninetieth of the events; a nine-hundredth of new customers and a hundredth of updated ones.
     assert rows == [[9000, 900, 6000], [100, 10, 67], [100, 10, 67]]
     first = {r["customer_id"]: r for r in dirty.records("customer_profiles")}
@@ -284,7 +284,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_time_zone_and_any_split(
     assert again.manifests[0].datasets["orders"].files == tuple(
         f"orders_b000000_p0000{part}.json" for part in range(3)
     )
-    for entity in ENTITIES:
+    for entity in SAMPLED:
         assert again.lines(entity) == dirty.lines(entity)
 
 

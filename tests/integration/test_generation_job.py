@@ -56,7 +56,7 @@ def test_a_word_for_a_number_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as stopped:
         main(["--orders", "many"])
     assert stopped.value.code == 2
-    assert "argument --orders: 'many' is no whole number" in capsys.readouterr().err
+    assert "argument --orders: 'many' is not a whole number" in capsys.readouterr().err
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.domain.entities import ENTITIES
+from ecommerce_lakehouse.domain.entities import SAMPLED
 from ecommerce_lakehouse.generation.issues import CONSEQUENCES, DUPLICATE, KINDS, expected_outcome
 from ecommerce_lakehouse.generation.manifest import Parameters
 from ecommerce_lakehouse.generation.plan import BatchPlan
@@ -19,11 +19,11 @@ from ecommerce_lakehouse.quality.rules import rules_for
 from ecommerce_lakehouse.transforms.ingest import parse
 
 
-@pytest.mark.parametrize("name", ENTITIES)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_each_kind_of_issue_breaks_exactly_the_rules_that_the_manifest_names(
     spark: SparkSession, name: str
 ) -> None:
-    entity, config = ENTITIES[name], get_config("local")
+    entity, config = SAMPLED[name], get_config("local")
     rules = rules_for(f"silver_{entity.target}", config)
     parameters = Parameters(seed=3, orders=180, customer_activity=180, customers=180, days=90, issue_rate=0.5)
     lines = lines_of(spark, config, BatchPlan(parameters, 0), name)

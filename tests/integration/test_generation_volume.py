@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
-from ecommerce_lakehouse.domain.entities import ENTITIES
+from ecommerce_lakehouse.domain.entities import SAMPLED
 from ecommerce_lakehouse.generation import (
     DatasetManifest,
     Expected,
@@ -46,7 +46,7 @@ def contents(config: LakehouseConfig) -> dict[str, bytes]:
 def staged_batch(folder: BatchFolder) -> Manifest:
     """A batch of two files a dataset, as Spark would have left it in the staging folder."""
     datasets = {}
-    for entity in ENTITIES:
+    for entity in SAMPLED:
         staged = folder.staged(0, entity)
         staged.mkdir(parents=True)
         for part in range(2):
@@ -97,7 +97,7 @@ def test_a_batch_killed_between_any_two_renames_is_finished_or_gone_after_the_ne
     else:
         data = {
             f"{entity}_raw/{entity}_b000000_p0000{part}.json": f"{entity} {part}\n".encode()
-            for entity in ENTITIES
+            for entity in SAMPLED
             for part in range(2)
         }
         written = manifest.model_dump_json(indent=2) + "\n"
@@ -124,9 +124,9 @@ def test_a_call_killed_while_spark_writes_leaves_nothing_that_the_next_one_doubl
         (half / name).write_text('{"order_id":"half')
     (manifest,) = generate_sample_data(spark, config, **SIZES)
     found = contents(config)
-    files = [f"{entity}_raw/{entity}_b000000_p00000.json" for entity in ENTITIES]
+    files = [f"{entity}_raw/{entity}_b000000_p00000.json" for entity in SAMPLED]
     assert set(found) == {*files, "manifests/batch_000000.json"}
-    lines = {entity: found[file].count(b"\n") for entity, file in zip(ENTITIES, files, strict=True)}
+    lines = {entity: found[file].count(b"\n") for entity, file in zip(SAMPLED, files, strict=True)}
     assert lines == {entity: dataset.rows for entity, dataset in manifest.datasets.items()}
     assert lines == {"orders": 90, "customer_profiles": 20, "customer_activity": 90}
 

@@ -274,7 +274,7 @@ def test_a_tables_name_is_catalog_schema_layer_and_entity() -> None:
     ):
         config.get_table_name("platinum", "orders")  # type: ignore[arg-type]
     for entity in ("", "Daily Sales", "sales;", "1st", "a.b"):
-        with pytest.raises(ConfigError, match="is no entity name"):
+        with pytest.raises(ConfigError, match="is not a valid entity name"):
             config.get_table_name("gold", entity)
 
 
@@ -326,6 +326,7 @@ def test_on_databricks_auto_loader_reads_the_volume_with_both_limits(monkeypatch
     assert config.orders_source_path == "/Volumes/prod/data_eng/data/orders_raw"
     assert config.stream_format == "cloudFiles"
     assert config.get_streaming_options() == {
+        "cloudFiles.format": "text",
         "cloudFiles.maxFilesPerTrigger": "1000",
         "cloudFiles.maxBytesPerTrigger": "1g",
         "cloudFiles.schemaEvolutionMode": "none",

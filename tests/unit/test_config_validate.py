@@ -49,7 +49,7 @@ def test_every_problem_is_told_with_its_field_and_file(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is no JSON: Expecting property name"), ("[1]", "must hold one JSON object")],
+    [("{", "is not JSON: Expecting property name"), ("[1]", "must hold one JSON object")],
 )
 def test_a_file_that_is_no_object_is_one_problem(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, message: str

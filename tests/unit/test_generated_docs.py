@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecommerce_lakehouse.config import ENVIRONMENTS, get_config
-from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES
+from ecommerce_lakehouse.domain.entities import ENTITIES
 from ecommerce_lakehouse.quality.rules import (
     datasets_with_rules,
     pipeline_rules,
@@ -78,7 +78,7 @@ def test_the_picture_shows_exactly_the_tables_of_the_tables_page() -> None:
     assert tables.keys() == TABLES.keys()
     assert all(name in (text, f"{name.partition('_')[0]}_{text}") for name, text in tables.items())
     folders = {shown[name] for name in shown.keys() - tables.keys()}
-    assert folders == {entity.folder for entity in (*ENTITIES.values(), ORDER_BATCHES)}
+    assert folders == {entity.folder for entity in ENTITIES.values()}
 
 
 def test_the_example_output_names_tables_and_expectations_that_exist() -> None:

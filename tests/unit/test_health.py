@@ -284,8 +284,8 @@ def test_the_module_checks_without_a_jvm(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--days", "0"], "'0' is no number of days from 1 to 365"),
-        (["--days", "week"], "'week' is no number of days"),
+        (["--days", "0"], "'0' is not a number of days from 1 to 365"),
+        (["--days", "week"], "'week' is not a number of days"),
         (["--environment", "production"], "Unknown environment 'production'"),
         (["--environment", "local"], "There is no event log in local.data_eng yet"),
     ],

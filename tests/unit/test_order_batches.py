@@ -119,7 +119,7 @@ def test_a_reader_finds_whole_files_only(tmp_path: Path) -> None:
         (["--batch-size", "0"], "batch-size must be at least 1, not 0."),
         (["--interval", "0"], "interval must be above 0 minutes, not 0."),
         (["--issue-rate", "2"], "issue_rate must be from 0 to 1, not 2.0."),
-        (["--seed", "x"], "seed: 'x' is no number."),
+        (["--seed", "x"], "seed: 'x' is not a number."),
         (["--environment", "test"], "Valid environments: local, dev, staging, prod."),
     ],
 )

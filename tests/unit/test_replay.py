@@ -139,7 +139,7 @@ def test_a_row_that_was_replayed_is_not_fixed_again(corrections: Corrections) ->
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[1]", "one JSON object on one line"),
         ('{"a":\n1}', "one JSON object on one line"),
         (row(1).raw_text, "is what it was"),

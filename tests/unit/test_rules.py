@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
-from ecommerce_lakehouse.domain.entities import ENTITIES
+from ecommerce_lakehouse.domain.entities import SAMPLED
 from ecommerce_lakehouse.quality import rules as registry
 from ecommerce_lakehouse.quality.determinism import nondeterminism
 from ecommerce_lakehouse.quality.rule import DatasetRule, Rule, RuleError, RuleSet, Tolerance, Unique
@@ -308,9 +308,9 @@ def test_every_rule_of_silver_is_broken_by_what_it_is_for_and_by_nothing_else(sp
             f"{name} truncated": NO_RECORD[name] | {"valid_json"},
             f"{name} latin": {"valid_encoding"},
         }
-        rules = rules_for(f"silver_{ENTITIES[name].target}", CONFIG)
+        rules = rules_for(f"silver_{SAMPLED[name].target}", CONFIG)
         assert {rule.name for rule in rules.rules} == set().union(*(expected[line] for line in lines))
-        rows = judged(parse(bronze(spark, lines), ENTITIES[name]), rules)
+        rows = judged(parse(bronze(spark, lines), SAMPLED[name]), rules)
         tables.append(rows.select("source_file", "broken_rules"))
     found = reduce(DataFrame.union, tables).collect()
     assert {row.source_file: set(row.broken_rules) for row in found} == expected
@@ -330,7 +330,7 @@ def broken_by_limit(
 ) -> dict[str, list[str]]:
     """The rules of orders that each changed order breaks."""
     lines = {name: line("orders", **changes) for name, changes in cases.items()}
-    rows = judged(parse(bronze(spark, lines), ENTITIES["orders"]), rules_for("silver_orders", config))
+    rows = judged(parse(bronze(spark, lines), SAMPLED["orders"]), rules_for("silver_orders", config))
     return {row.source_file: row.broken_rules for row in rows.select("source_file", "broken_rules").collect()}
 
 

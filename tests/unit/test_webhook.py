@@ -168,7 +168,7 @@ def test_an_alert_that_nobody_heard_of_and_that_is_over_is_dropped(
     ("url", "problem"),
     [
         ("http://127.0.0.1:9/secret-token", "it cannot be reached (ConnectionRefusedError)"),
-        ("file:///etc/passwd", "its address is no http or https URL"),
+        ("file:///etc/passwd", "its address is not an http or https URL"),
         ("http://[secret-token", "it cannot be reached (ValueError)"),
     ],
 )

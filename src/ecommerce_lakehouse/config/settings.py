@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -168,27 +169,29 @@ class LakehouseConfig(_Frozen):
         if layer not in LAYERS:
             raise ConfigError(f"Unknown layer '{layer}'. Valid: {', '.join(LAYERS)}.")
         if not re.fullmatch(r"[a-z][a-z0-9_]*", entity):
-            raise ConfigError(f"'{entity}' is no entity name: lower-case letters, digits and underscores.")
+            raise ConfigError(
+                f"'{entity}' is not a valid entity name: lower-case letters, digits and underscores."
+            )
         return f"{self.catalog}.{self.schema}.{layer}_{entity}"
 
     # Table properties -------------------------------------------------------------------------------
 
-    def get_bronze_table_properties(self, cols: list[str] | None = None) -> dict[str, str]:
+    def get_bronze_table_properties(self, cols: Sequence[str] | None = None) -> dict[str, str]:
         """Delta properties of a bronze table, Z-ordered by `cols`; append-only."""
         return self._table_properties("bronze", cols) | {"delta.appendOnly": "true"}
 
-    def get_silver_table_properties(self, cols: list[str] | None = None) -> dict[str, str]:
+    def get_silver_table_properties(self, cols: Sequence[str] | None = None) -> dict[str, str]:
         """Delta properties of a silver table, Z-ordered by `cols`; with change data feed."""
         return self._table_properties("silver", cols) | {
             "delta.enableChangeDataFeed": "true",
             "delta.enableDeletionVectors": "true",
         }
 
-    def get_gold_table_properties(self, cols: list[str] | None = None) -> dict[str, str]:
+    def get_gold_table_properties(self, cols: Sequence[str] | None = None) -> dict[str, str]:
         """Delta properties of a gold or feature table, Z-ordered by `cols`."""
         return self._table_properties("gold", cols) | {"delta.enableDeletionVectors": "true"}
 
-    def _table_properties(self, quality: str, cols: list[str] | None) -> dict[str, str]:
+    def _table_properties(self, quality: str, cols: Sequence[str] | None) -> dict[str, str]:
         properties = {
             "quality": quality,
             "delta.autoOptimize.optimizeWrite": "true",
@@ -209,13 +212,14 @@ class LakehouseConfig(_Frozen):
         return "cloudFiles" if self.on_databricks else "text"
 
     def get_streaming_options(self) -> dict[str, str]:
-        """Reader options that bound one micro-batch: Auto Loader's on Databricks, OSS Spark's elsewhere.
+        """Reader options: the lines' format, and what bounds one micro-batch.
 
         OSS Spark takes a limit of files or of bytes, not both. It also skips files whose modification
         time lies more than `maxFileAge` behind the newest one; a century keeps late files.
         """
         if self.on_databricks:
             return {
+                "cloudFiles.format": "text",
                 "cloudFiles.maxFilesPerTrigger": str(self.max_files_per_trigger),
                 "cloudFiles.maxBytesPerTrigger": self.max_bytes_per_trigger,
                 "cloudFiles.schemaEvolutionMode": self.schema_evolution_mode,

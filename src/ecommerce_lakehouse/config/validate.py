@@ -27,7 +27,7 @@ def problems_of(environment: str) -> list[Problem]:
     except OSError as error:
         return [Problem(file.name, "file", f"cannot be read: {error.strerror}")]
     except ValueError as error:
-        return [Problem(file.name, "file", f"is no JSON: {error}")]
+        return [Problem(file.name, "file", f"is not JSON: {error}")]
     if not isinstance(values, dict):
         return [Problem(file.name, "file", "must hold one JSON object")]
     overridden = {field: key for key, field in OVERRIDES.items() if setting(key)}

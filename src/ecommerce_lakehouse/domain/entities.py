@@ -30,6 +30,7 @@ class Entity:
 
     `key` identifies a record; of several records with one key the greatest by `sequence_by` stays.
     `target` is the silver table's entity name; `folder` is where its files arrive, within the volume.
+    `derived` are columns that are computed from the fields: name and SQL expression.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Entity:
     key: str
     sequence_by: str
     landing: str | None = None
+    derived: tuple[tuple[str, str], ...] = ()
 
     @property
     def folder(self) -> str:
@@ -66,6 +68,10 @@ ORDERS = Entity(
     ),
     key="order_id",
     sequence_by="order_timestamp",
+    derived=(
+        ("total_order_value", "CAST(price * quantity AS DECIMAL(18,2))"),
+        ("order_date", "to_date(order_timestamp)"),
+    ),
 )
 
 CUSTOMER_PROFILES = Entity(
@@ -120,7 +126,9 @@ ORDER_BATCHES = Entity(
     key="order_id",
     sequence_by="order_timestamp",
     landing="orders/landing",
+    derived=(("order_value", "CAST(price * items_ordered AS DECIMAL(18,2))"),),
 )
 
-# What the sample data job generates.
-ENTITIES = {entity.name: entity for entity in (ORDERS, CUSTOMER_PROFILES, CUSTOMER_ACTIVITY)}
+# Those that the sample data job generates.
+SAMPLED = {entity.name: entity for entity in (ORDERS, CUSTOMER_PROFILES, CUSTOMER_ACTIVITY)}
+ENTITIES = SAMPLED | {ORDER_BATCHES.name: ORDER_BATCHES}

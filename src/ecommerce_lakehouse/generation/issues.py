@@ -32,7 +32,7 @@ class Consequence:
     warned: tuple[str, ...] = ()
 
 
-# By entity and kind. A line that is no JSON has no fields: it breaks every rule that reads one.
+# By entity and kind. A line that is not JSON has no fields: it breaks every rule that reads one.
 CONSEQUENCES: Mapping[str, Mapping[str, Consequence]] = {
     "orders": {
         "null_key": Consequence(("valid_order_id",)),

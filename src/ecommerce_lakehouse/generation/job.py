@@ -82,14 +82,14 @@ def _whole(value: str) -> int | None:
     try:
         return int(value) if value else None
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{value}' is no whole number") from None
+        raise argparse.ArgumentTypeError(f"'{value}' is not a whole number") from None
 
 
 def _share(value: str) -> float | None:
     try:
         return float(value) if value else None
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{value}' is no number") from None
+        raise argparse.ArgumentTypeError(f"'{value}' is not a number") from None
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ def _number(kind: Callable[[str], Any], given: Mapping[str, str], name: str, def
     try:
         return kind(given[name]) if name in given else default
     except ValueError:
-        raise GenerationError(f"{name.replace('_', '-')}: '{given[name]}' is no number.") from None
+        raise GenerationError(f"{name.replace('_', '-')}: '{given[name]}' is not a number.") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -27,7 +27,7 @@ class DatasetPlan:
 
     @property
     def partitions(self) -> int:
-        """Files, fixed by the lines alone: the same on any number of cores."""
+        """Files, fixed by the lines only: the same on any number of cores."""
         return -(-self.lines // LINES_PER_FILE)
 
 

@@ -47,7 +47,7 @@ PRICE_VARIATION = 0.04  # standard deviation of a price around the product's bas
 SESSION_MEAN, SESSION_DEVIATION, SESSION_MINIMUM = 480, 160, 10  # seconds
 
 _FAR_FUTURE = "'2999-01-01T00:00:00Z'"
-_BYTE = "cast(X'E9' AS STRING)"  # e acute in Latin-1, which is no UTF-8
+_BYTE = "cast(X'E9' AS STRING)"  # e acute in Latin-1, which is not UTF-8
 
 
 def lines_of(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan, entity: str) -> DataFrame:

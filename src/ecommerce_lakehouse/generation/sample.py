@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.domain.entities import ENTITIES
+from ecommerce_lakehouse.domain.entities import SAMPLED
 from ecommerce_lakehouse.generation.issues import KINDS, UNEXPECTED_COLUMN, expected_outcome
 from ecommerce_lakehouse.generation.manifest import (
     DatasetManifest,
@@ -47,9 +47,9 @@ def generate_sample_data(
     known ones. `orders`, `customer_activity` and `customers` are lines of the first batch; they, `issue_rate`
     (0 to 1) and `seed` default to those of the volume's first batch, before it to the settings and 42.
 
-    The files depend on the parameters, the batch number and the settings `max_price` and `max_quantity`
-    alone: two volumes with the same ones are equal byte for byte. A batch is there with its manifest or not
-    at all; what an interrupted call left is finished or wiped first. `on_progress` gets a line per dataset.
+    The files depend only on the parameters, the batch number and the settings `max_price` and `max_quantity`:
+    two volumes with the same ones are equal byte for byte. A batch is there with its manifest or not at all;
+    what an interrupted call left is finished or wiped first. `on_progress` gets a line per dataset.
 
     Raises GenerationError, in one line: a value out of range, parameters that differ from the volume's
     first batch, a batch that would reach beyond `now` (default: the clock), or a second call at a time.
@@ -84,7 +84,7 @@ def _parameters(config: LakehouseConfig, given: dict[str, int | float], done: li
             if value != getattr(first, name):
                 raise GenerationError(
                     f"{name} is {getattr(first, name)}, not {value}, in the data of {config.volume_path}. "
-                    f"Leave it out to add a batch, or remove the generated data to begin anew."
+                    f"Leave it out to add a batch, or remove the generated data to start again."
                 )
         return first
     defaults = {
@@ -107,7 +107,7 @@ def _refuse_future(plans: list[BatchPlan], now: datetime) -> None:
         if plan.ends_at > now:
             raise GenerationError(
                 f"Batch {plan.batch} would reach {plan.ends_at:%Y-%m-%d}, which is in the future; "
-                f"nothing was generated. Add fewer batches, or remove the generated data to begin anew."
+                f"nothing was generated. Add fewer batches, or remove the generated data to start again."
             )
 
 
@@ -121,9 +121,9 @@ def _generate(
     datasets = {}
     # One dataset is planned while another is written: for small ones, each takes as long as the other.
     # dbldatagen's parser is not thread-safe, so it is the planning that stays in this thread.
-    with ThreadPoolExecutor(max_workers=len(ENTITIES)) as pool:
+    with ThreadPoolExecutor(max_workers=len(SAMPLED)) as pool:
         writing = {}
-        for entity in ENTITIES:
+        for entity in SAMPLED:
             lines = lines_of(spark, config, plan, entity)
             writing[entity] = pool.submit(_write, lines, folder, plan, entity)
         for entity, written in writing.items():

@@ -136,7 +136,7 @@ def _days(value: str) -> int | None:
     if not value:
         return None
     if not value.isdigit() or not 1 <= int(value) <= 365:
-        raise argparse.ArgumentTypeError(f"'{value}' is no number of days from 1 to 365")
+        raise argparse.ArgumentTypeError(f"'{value}' is not a number of days from 1 to 365")
     return int(value)
 
 

@@ -34,7 +34,7 @@ class Check:
 
     `figure` and `previous` (the same over the period before) are in `unit`, None where there is no data.
     `passes_above` tells whether a healthy figure is above the target or below it. A figure that
-    is missing is no failure, save a dataset that has never been up to date.
+    is missing is not a failure, except for a dataset that has never been up to date.
     """
 
     name: str

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES, Entity
+from ecommerce_lakehouse.domain.entities import ENTITIES, Entity
 from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.observability.health_sql import EVENTS, health_sql
 from ecommerce_lakehouse.observability.trends import RunSql
@@ -76,7 +76,7 @@ def check_pipelines(
         return run(health_sql(name, events, start, start, now))
 
     checks: list[PipelineCheck] = []
-    for entity in (*ENTITIES.values(), ORDER_BATCHES):
+    for entity in ENTITIES.values():
         if f"bronze_{entity.name}" in tables:
             checks += _entity_checks(run, tables, entity)
     checks += [_update_check(row) for row in ask("newest_updates")]

@@ -109,7 +109,7 @@ def _post(message: dict[str, Any], url: SecretStr, pauses: Sequence[float]) -> s
         try:
             address = url.get_secret_value()
             if not address.startswith(("https://", "http://")):
-                return "its address is no http or https URL"
+                return "its address is not an http or https URL"
             request = urllib.request.Request(address, json.dumps(message).encode(), headers)
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
                 return ""
@@ -119,7 +119,7 @@ def _post(message: dict[str, Any], url: SecretStr, pauses: Sequence[float]) -> s
             if 400 <= error.code < 500 and error.code not in (408, 429):
                 return problem
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # The type alone: a message may hold the address, which often holds a token.
+            # Only the type: a message may hold the address, which often holds a token.
             reason = getattr(error, "reason", error)
             problem = f"it cannot be reached ({type(reason).__name__})"
         if pause is not None:

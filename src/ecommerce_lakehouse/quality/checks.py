@@ -138,7 +138,7 @@ def _repeated(keys: list[tuple[str, DatasetRule]], read: Read) -> DataFrame:
     for number, (dataset, rule) in enumerate(keys):
         assert isinstance(rule.check, Unique)
         table = read(dataset)
-        # A hash passes over NULL, so that alone (NULL, 1) and (1, NULL) were the same.
+        # A hash skips NULL: without the flags (NULL, 1) and (1, NULL) would be the same.
         values = [part for name in rule.check.columns for part in (F.col(name), F.col(name).isNull())]
         hashes = F.struct(F.xxhash64(*values).alias("long"), F.hash(*values).alias("short"))
         parts.append(table.select(F.lit(number).alias("number"), hashes.alias("key"), F.lit(1).alias("n")))

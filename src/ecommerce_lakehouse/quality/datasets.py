@@ -61,8 +61,6 @@ def declare_bronze(entity: Entity, config: LakehouseConfig) -> None:
     @expect_rules(rules_for(f"bronze_{entity.name}", config))
     def bronze() -> DataFrame:
         reader = SparkSession.active().readStream.format(config.stream_format).option("lineSep", "\n")
-        if config.on_databricks:
-            reader = reader.option("cloudFiles.format", "text")
         lines = reader.options(**config.get_streaming_options()).load(config.folder_path(entity.folder))
         return to_bronze(lines, config.environment)
 

@@ -1,4 +1,4 @@
-"""Whether a constraint depends on its row alone: `nondeterminism` names what in it does not.
+"""Whether a constraint depends only on its row: `nondeterminism` names what in it does not.
 
 Without Spark or a parser, so that a rule is refused wherever it is declared. `lakehouse validate` asks
 Spark's analyser as well.
@@ -33,7 +33,7 @@ WORD = re.compile(r"(\.\s*|(?<!\w))([A-Za-z_]\w*)\s*(\()?")
 
 
 def nondeterminism(constraint: str) -> list[str]:
-    """What in a SQL expression is not its row's alone, as written; empty for a steady one."""
+    """What in a SQL expression depends on more than its row, as written; empty where nothing does."""
     found = [match.group(0) for match in MOMENTS.finditer(constraint)]
     code = LITERAL.sub("''", constraint)
     code = QUOTED_FUNCTION.sub(r"\1(", COMMENT.sub(" ", code))

@@ -28,11 +28,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.files import exclusive, write_whole
-from ecommerce_lakehouse.domain.entities import ENTITIES, ORDER_BATCHES, Entity
+from ecommerce_lakehouse.domain.entities import ENTITIES, Entity
 from ecommerce_lakehouse.errors import FAILED, USAGE, ShopError
 
 Model = TypeVar("Model", bound=BaseModel)
-REPLAYABLE = {entity.target: entity for entity in (*ENTITIES.values(), ORDER_BATCHES)}
+REPLAYABLE = {entity.target: entity for entity in ENTITIES.values()}
 
 
 class ReplayError(ShopError):
@@ -240,7 +240,7 @@ def corrected_lines(rows: Iterable[Mapping[str, Any]], values: Iterable[str]) ->
             lines[row] = json.dumps(record(row.raw_text) | new, ensure_ascii=False)
         except ReplayError:
             raise ReplayError(
-                f"Row {row.row_id} is no JSON object, so that no field of it can be set; give its whole line."
+                f"Row {row.row_id} is not a JSON object, so it has no fields to set; give its whole line."
             ) from None
     return lines
 
@@ -250,7 +250,7 @@ def record(line: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except ValueError as error:
-        raise ReplayError(f"The line is no JSON: {error}.") from None
+        raise ReplayError(f"The line is not JSON: {error}.") from None
     if not isinstance(found, dict) or "\n" in line:
         raise ReplayError("A corrected row is one JSON object on one line.")
     return found

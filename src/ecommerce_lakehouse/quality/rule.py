@@ -178,7 +178,7 @@ class RuleSet:
         return tuple(rule for rule in self.rules if rule.tolerance is not None)
 
     def problems(self, dataset: str) -> Iterator[tuple[AnyRule, str]]:
-        """Rules that cannot be used, with what is wrong, as far as it can be told without Spark."""
+        """Rules that cannot be used, with what is wrong, as far as this can be found without Spark."""
         first: dict[str, AnyRule] = {}
         asked: list[AnyRule] = [*self.rules, *self.checks]
         for rule in asked:

@@ -64,7 +64,7 @@ def customer_segments(orders: DataFrame, customers: DataFrame, config: Lakehouse
       since the first order of any status;
     - `churn_risk_score` DOUBLE 0 to 1: min(1, inactive_days / `config.churn_high_risk_days`);
       `churn_risk`: High where inactive_days >= `config.churn_high_risk_days`, Medium where >=
-      `config.churn_medium_risk_days`, else Low. Source: this shop's rule, recency alone.
+      `config.churn_medium_risk_days`, else Low. Source: this shop's rule, by recency only.
     """
     totals = customer_totals(orders)
     people = _everyone(totals, customers).crossJoin(F.broadcast(_cuts(totals)))

@@ -46,7 +46,7 @@ def customer_engagement(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
     - `engagement_segment_28d`, `engagement_segment`: by their score `high` (>= 0.5), `medium` (>= 0.25),
       `low` (> 0), `inactive` (0).
 
-    A score depends on the customer's own events alone, never on other customers'.
+    A score depends only on the customer's own events, never on other customers'.
     """
     names = [name for name, _, _ in ENGAGEMENT_TERMS]
     sessions = events_at(activity, "session_timestamp", grid).select(

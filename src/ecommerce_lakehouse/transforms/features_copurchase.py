@@ -42,7 +42,7 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     bought = (
         events_at(purchases(orders), "order_timestamp", grid)
         .select("customer_id", "product_id", "snapshot")
-        # Said here, or the joins below imply it one by one and each shuffles the orders anew.
+        # Without this, each join below adds it by itself and shuffles the orders again.
         .where("customer_id IS NOT NULL AND product_id IS NOT NULL AND snapshot IS NOT NULL")
         .repartition("customer_id")
         .groupBy("customer_id", "product_id")

@@ -1,6 +1,6 @@
 """The grid of feature snapshots and what is known at each of its points: `SnapshotGrid`, `snapshots`.
 
-A feature row is (key, `as_of`): what could be known at `as_of`, from events before it alone. Snapshots lie on
+A feature row is (key, `as_of`): what could be known at `as_of`, only from events before it. Snapshots lie on
 a fixed grid, so no row depends on when a pipeline ran, and only closed ones exist: `as_of` is at most the
 newest event. An event that is not older than the newest so far therefore changes no earlier row.
 

@@ -8,13 +8,6 @@ from pyspark.sql import functions as F  # noqa: N812
 from ecommerce_lakehouse.domain.entities import Entity, SourceField
 
 PROVENANCE = ("source_file", "ingested_at", "environment")
-DERIVED = {
-    "orders": {
-        "total_order_value": "CAST(price * quantity AS DECIMAL(18,2))",
-        "order_date": "to_date(order_timestamp)",
-    },
-    "order_batches": {"order_value": "CAST(price * items_ordered AS DECIMAL(18,2))"},
-}
 CHECKS = ("is_utf8", "is_json", "unexpected_columns")
 
 
@@ -35,12 +28,12 @@ def to_bronze(lines: DataFrame, environment: str) -> DataFrame:
 def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
     """Every bronze line with the entity's fields, typed; a value that does not fit its type is NULL.
 
-    In: bronze columns. Out: the entity's fields and what DERIVED computes from them; `record_hash` BIGINT
+    In: bronze columns. Out: the entity's fields and its derived columns; `record_hash` BIGINT
     over the fields as delivered; `is_utf8`, `is_json` BOOLEAN; `unexpected_columns` `ARRAY<STRING>`, sorted;
     `raw_line` and the provenance columns.
     """
     text = F.make_valid_utf8(F.col("raw_line").cast("string"))
-    # Alone, the parser would ignore what follows a first object. Before an object of our own in an array,
+    # By itself, the parser would ignore what follows a first object. Before an object of our own in an array,
     # nothing but one object makes two elements.
     records = F.from_json(F.concat(F.lit("["), text, F.lit(",{}]")), "array<map<string,string>>")
     named = bronze.select(
@@ -63,8 +56,7 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
         "raw_line",
         *PROVENANCE,
     )
-    derived = DERIVED.get(entity.name, {})
-    return typed.withColumns({name: F.expr(formula) for name, formula in derived.items()})
+    return typed.withColumns({name: F.expr(formula) for name, formula in entity.derived})
 
 
 def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:

@@ -1,6 +1,6 @@
 """What the business reads of the order batches: figures per day, per customer and per item.
 
-An order whose status is in NON_REVENUE_STATUSES is no purchase: it earns nothing and is counted on its own.
+An order whose status is in NON_REVENUE_STATUSES is not a purchase: it earns nothing and is counted apart.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sales over time: per day, over rolling weeks, and in windows of a stream.
 
-An order whose status is in NON_REVENUE_STATUSES is no purchase: it earns nothing and is counted on its own.
+An order whose status is in NON_REVENUE_STATUSES is not a purchase: it earns nothing and is counted apart.
 Money stays decimal and counts stay whole until the last step, so the order of rows never shows in a result.
 """
 

@@ -13,7 +13,7 @@ from ecommerce_lakehouse.transforms import (
     features_purchases,
 )
 from ecommerce_lakehouse.transforms.features_grid import SnapshotGrid
-from ecommerce_lakehouse.transforms.features_schemas import feature_schema
+from ecommerce_lakehouse.transforms.features_schemas import FEATURE_KEYS, feature_schema
 
 spark = SparkSession.active()
 config = get_config()
@@ -27,7 +27,7 @@ ACTIVITY = config.get_table_name("silver", "customer_activity")
     name=config.get_table_name("feature", "customer_engagement"),
     comment="How much each customer uses the shop, at every snapshot",
     schema=feature_schema("customer_engagement"),
-    table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
+    table_properties=config.get_gold_table_properties(FEATURE_KEYS["customer_engagement"]),
 )
 @expect_rules(rules_for("feature_customer_engagement", config))
 def feature_customer_engagement() -> DataFrame:
@@ -38,7 +38,7 @@ def feature_customer_engagement() -> DataFrame:
     name=config.get_table_name("feature", "device_preference"),
     comment="Which devices each customer uses, at every snapshot",
     schema=feature_schema("device_preference"),
-    table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
+    table_properties=config.get_gold_table_properties(FEATURE_KEYS["device_preference"]),
 )
 @expect_rules(rules_for("feature_device_preference", config))
 def feature_device_preference() -> DataFrame:
@@ -49,7 +49,7 @@ def feature_device_preference() -> DataFrame:
     name=config.get_table_name("feature", "purchase_behaviour"),
     comment="What, how much and when each customer buys, at every snapshot",
     schema=feature_schema("purchase_behaviour"),
-    table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
+    table_properties=config.get_gold_table_properties(FEATURE_KEYS["purchase_behaviour"]),
 )
 @expect_rules(rules_for("feature_purchase_behaviour", config))
 def feature_purchase_behaviour() -> DataFrame:
@@ -60,7 +60,7 @@ def feature_purchase_behaviour() -> DataFrame:
     name=config.get_table_name("feature", "churn_risk"),
     comment="How long each customer has been silent and the risk of losing them, at every snapshot",
     schema=feature_schema("churn_risk"),
-    table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
+    table_properties=config.get_gold_table_properties(FEATURE_KEYS["churn_risk"]),
 )
 @expect_rules(rules_for("feature_churn_risk", config))
 def feature_churn_risk() -> DataFrame:
@@ -77,7 +77,7 @@ def feature_churn_risk() -> DataFrame:
     name=config.get_table_name("feature", "lifetime_value"),
     comment="What each customer has spent and may spend in a year, at every snapshot",
     schema=feature_schema("lifetime_value"),
-    table_properties=config.get_gold_table_properties(["customer_id", "as_of"]),
+    table_properties=config.get_gold_table_properties(FEATURE_KEYS["lifetime_value"]),
 )
 @expect_rules(rules_for("feature_lifetime_value", config))
 def feature_lifetime_value() -> DataFrame:
@@ -88,7 +88,7 @@ def feature_lifetime_value() -> DataFrame:
     name=config.get_table_name("feature", "product_copurchase"),
     comment="How many customers bought both of two products, at every snapshot that changed it",
     schema=feature_schema("product_copurchase"),
-    table_properties=config.get_gold_table_properties(["product_id", "other_product_id", "as_of"]),
+    table_properties=config.get_gold_table_properties(FEATURE_KEYS["product_copurchase"]),
 )
 @expect_rules(rules_for("feature_product_copurchase", config))
 def feature_product_copurchase() -> DataFrame:

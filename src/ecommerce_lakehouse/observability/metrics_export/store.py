@@ -36,7 +36,7 @@ def missing(connection: Connection, lakehouse: str, updates: Sequence[Extent]) -
 def write_updates(connection: Connection, metrics: Sequence[UpdateMetrics]) -> int:
     """Write updates with all that belongs to them, all or none; returns how many were not there yet.
 
-    One export writes at a time. An update of which another one has meanwhile written more is left alone.
+    One export writes at a time. An update of which another export has meanwhile written more stays as it is.
     """
     with connection.transaction():
         _one_at_a_time(connection)

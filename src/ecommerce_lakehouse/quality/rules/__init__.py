@@ -87,7 +87,7 @@ def pipeline_rules(pipeline: str, config: LakehouseConfig) -> dict[str, RuleSet]
 
 
 def registry_problems(config: LakehouseConfig) -> list[RuleProblem]:
-    """Everything that is wrong in the registry as far as it can be told without Spark."""
+    """Everything that is wrong in the registry as far as this can be found without Spark."""
     return [
         RuleProblem(rule.location, problem)
         for dataset, rules in _registry(config).items()

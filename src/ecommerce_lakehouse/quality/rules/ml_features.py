@@ -8,9 +8,9 @@ from ecommerce_lakehouse.quality.entity_rules import entity_rules
 from ecommerce_lakehouse.quality.owners import MACHINE_LEARNING, WEB
 from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Freshness, Rule, RuleSet, Unique
 from ecommerce_lakehouse.quality.rule_builders import DAY, dated, not_future, one_of, present, rule, warn
+from ecommerce_lakehouse.transforms.features_schemas import FEATURE_KEYS
 
 SHARES = "Shares of one whole sum to 1"
-CUSTOMER = ("customer_id",)
 
 
 def rules(config: LakehouseConfig) -> dict[str, RuleSet]:
@@ -61,7 +61,7 @@ def _features() -> dict[str, RuleSet]:
     """Rules of the feature tables."""
     return {
         "feature_customer_engagement": _table(
-            CUSTOMER,
+            FEATURE_KEYS["customer_engagement"],
             warn(
                 "score_in_range",
                 "engagement_score >= 0 AND engagement_score < 1 AND "
@@ -85,7 +85,7 @@ def _features() -> dict[str, RuleSet]:
             },
         ),
         "feature_device_preference": _table(
-            CUSTOMER,
+            FEATURE_KEYS["device_preference"],
             warn(
                 "shares_sum_to_one",
                 "abs(mobile_share + desktop_share + tablet_share - 1) < 1e-9",
@@ -106,7 +106,7 @@ def _features() -> dict[str, RuleSet]:
             },
         ),
         "feature_purchase_behaviour": _table(
-            CUSTOMER,
+            FEATURE_KEYS["purchase_behaviour"],
             warn("positive_spend", "spend > 0", "A customer with a purchase has spent", {"spend": "0.00"}),
             warn(
                 "diversity_in_range",
@@ -131,7 +131,7 @@ def _features() -> dict[str, RuleSet]:
             },
         ),
         "feature_churn_risk": _table(
-            CUSTOMER,
+            FEATURE_KEYS["churn_risk"],
             warn(
                 "score_in_range",
                 "churn_risk_score >= 0 AND churn_risk_score <= 1",
@@ -155,7 +155,7 @@ def _features() -> dict[str, RuleSet]:
             example={"churn_risk_score": "0.5", "activity_trend": "0.0", "days_since_last_activity": "1"},
         ),
         "feature_lifetime_value": _table(
-            CUSTOMER,
+            FEATURE_KEYS["lifetime_value"],
             warn(
                 "positive_value",
                 "historical_value > 0 AND predicted_value_365d > 0",
@@ -172,7 +172,7 @@ def _features() -> dict[str, RuleSet]:
             example={"historical_value": "10.00", "predicted_value_365d": "5.00", "tenure_days": "1"},
         ),
         "feature_product_copurchase": _table(
-            ("product_id", "other_product_id"),
+            FEATURE_KEYS["product_copurchase"],
             warn(
                 "ordered_pair",
                 "product_id < other_product_id",
@@ -198,8 +198,7 @@ def _features() -> dict[str, RuleSet]:
     }
 
 
-def _table(keys: tuple[str, ...], *rules: Rule, example: Example) -> RuleSet:
-    columns = (*keys, "as_of")
+def _table(columns: tuple[str, ...], *rules: Rule, example: Example) -> RuleSet:
     missing = [{column: f"CAST(NULL AS {_type(column)})"} for column in columns]
     present = rule(
         "valid_primary_key",
@@ -211,7 +210,8 @@ def _table(keys: tuple[str, ...], *rules: Rule, example: Example) -> RuleSet:
     key = DatasetRule(
         "one_row_per_key", Unique(columns), "fail", "A feature store finds one row for a key and a moment"
     )
-    keyed = {column: f"'K-{number}'" for number, column in enumerate(keys, 1)}  # in order: K-1, K-2
+    # In order: K-1, K-2.
+    keyed = {c: f"'K-{number}'" for number, c in enumerate(columns, 1) if _type(c) == "STRING"}
     return RuleSet(
         rules=(present, *rules),
         checks=(key,),
