@@ -229,10 +229,10 @@ ERRORS = {
         "bundle: [\n",
         "databricks.yml:4: YAML syntax error: while parsing a flow sequence",
     ),
-    "a key given twice": (
+    "a duplicate key": (
         "  name: shop",
         "  name: shop\n  name: two",
-        "databricks.yml:4: key 'name' is given twice",
+        "databricks.yml:4: duplicate key 'name'",
     ),
     "a bundle without a name": ("  name: shop", "  uuid: x", "bundle.name"),
     "a list for a mapping": (
@@ -271,16 +271,16 @@ ERRORS = {
         "catalogue: x",
         "databricks.yml:21: variables: ",
     ),
-    "a reference that leads nowhere": (
+    "an unresolvable reference": (
         "${resources.pipelines.orders.id}",
         "${resources.pipelines.order.id}",
-        "tasks[0].pipeline_task.pipeline_id: ${resources.pipelines.order.id} leads nowhere. "
+        "tasks[0].pipeline_task.pipeline_id: ${resources.pipelines.order.id} cannot be resolved. "
         "Unknown key 'order'. Did you mean 'orders'?",
     ),
-    "references in a circle": (
+    "a cycle of references": (
         "default: sales_${bundle.target}",
         "default: ${resources.pipelines.orders.schema}",
-        "references lead in a circle: var.schema -> resources.pipelines.orders.schema -> var.schema",
+        "references form a cycle: var.schema -> resources.pipelines.orders.schema -> var.schema",
     ),
     "a mapping within text": (
         "retries: ${var.tags.retries}",
@@ -308,12 +308,12 @@ ERRORS = {
     "tasks that wait for each other": (
         "- task_key: load\n          pipeline",
         "- task_key: load\n          depends_on: [{task_key: load}]\n          pipeline",
-        "resources.jobs.nightly.tasks: tasks wait for each other in a circle: load -> load",
+        "resources.jobs.nightly.tasks: tasks depend on each other in a cycle: load -> load",
     ),
     "a job that runs itself": (
         "pipeline_task:\n            pipeline_id: ${resources.pipelines.orders.id}",
         "run_job_task: {job_id: nightly}",
-        "jobs run each other in a circle: nightly -> nightly",
+        "jobs run each other in a cycle: nightly -> nightly",
     ),
     "an unknown parameter of the nested job": (
         "pipeline_task:\n            pipeline_id: ${resources.pipelines.orders.id}",

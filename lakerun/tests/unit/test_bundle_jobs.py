@@ -30,9 +30,9 @@ WRONG = {
         "task_key: task 'a' needs exactly one type, such as pipeline_task; "
         "it has spark_python_task, run_job_task",
     ),
-    "a type that is not run here": (
+    "an unsupported type": (
         "tasks:\n- task_key: a\n  dbt_task: {commands: []} #",
-        "dbt_task: task 'a' is of a type that is not run here.",
+        "dbt_task: task 'a' has a type that is not supported here.",
     ),
     "text for a number": (
         f"tasks:\n- task_key: a\n  {SCRIPT}\n  max_retries: often #",
@@ -40,20 +40,20 @@ WRONG = {
     ),
     "fewer retries than none": (
         f"tasks:\n- task_key: a\n  {SCRIPT}\n  max_retries: -2 #",
-        "max_retries: a whole number from -1 on is expected, not -2",
+        "max_retries: a whole number of at least -1 is expected, not -2",
     ),
     "a negative timeout": (
         "timeout_seconds: -1 #",
-        "timeout_seconds: a whole number from 0 on is expected, not -1",
+        "timeout_seconds: a whole number of at least 0 is expected, not -1",
     ),
     "too many runs at once": (
         "max_concurrent_runs: 1001 #",
-        "max_concurrent_runs: 1000 at most is expected",
+        "max_concurrent_runs: at most 1000 is expected",
     ),
     "too many iterations at once": (
         "tasks:\n- task_key: a\n  for_each_task:\n    inputs: '[1]'\n    concurrency: 101 #\n"
         f"    task:\n      task_key: b\n      {SCRIPT}",
-        "concurrency: 100 at most is expected",
+        "concurrency: at most 100 is expected",
     ),
     "a loop in a loop": (
         "tasks:\n- task_key: a\n  for_each_task:\n    inputs: '[1]'\n    task:\n      task_key: b\n"
@@ -77,9 +77,9 @@ WRONG = {
         f"tasks:\n- task_key: load\n  {SCRIPT}\n  depends_on:\n  - task_key: laod #",
         "task_key: Unknown task 'laod'. Did you mean 'load'?",
     ),
-    "tasks in a circle": (
+    "a cycle of tasks": (
         f"tasks: #\n- task_key: a\n  {SCRIPT}\n  depends_on: [{{task_key: a}}]",
-        "tasks: tasks wait for each other in a circle: a -> a",
+        "tasks: tasks depend on each other in a cycle: a -> a",
     ),
     "an unknown environment": (
         f"environments:\n- environment_key: default\ntasks:\n- task_key: a\n  {SCRIPT}\n"

@@ -108,10 +108,10 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "tasks[0].task_key",
         "task 'load' needs exactly one type, such as pipeline_task; it has spark_python_task, run_job_task",
     ),
-    "a type that is not run here": (
+    "an unsupported type": (
         job({"task_key": "a", "dbt_task": {"commands": []}}),
         "tasks[0].dbt_task",
-        "task 'a' is of a type that is not run here. Types: python_wheel_task, spark_python_task, "
+        "task 'a' has a type that is not supported here. Supported types: python_wheel_task, spark_python_task, "
         "notebook_task, pipeline_task, condition_task, run_job_task, for_each_task",
     ),
     "an unknown task": (
@@ -119,10 +119,10 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "tasks[1].depends_on[0].task_key",
         "Unknown task 'laod'. Did you mean 'load'? Valid: load, report.",
     ),
-    "a circle": (
+    "a cycle": (
         job(load("a", depends_on=[{"task_key": "b"}]), load("b", depends_on=[{"task_key": "a"}])),
         "tasks",
-        "tasks wait for each other in a circle: ",
+        "tasks depend on each other in a cycle: ",
     ),
     "an outcome of what is no condition": (
         job(load(), load("b", depends_on=[{"task_key": "load", "outcome": "true"}])),
@@ -143,7 +143,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a negative timeout": (
         job(load(timeout_seconds=-1)),
         "tasks[0].timeout_seconds",
-        "a whole number from 0 on is expected, not -1",
+        "a whole number of at least 0 is expected, not -1",
     ),
     "an object for a number": (
         job(load(timeout_seconds={})),

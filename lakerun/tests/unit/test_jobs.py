@@ -388,7 +388,7 @@ def test_canceling_a_job_cancels_the_job_that_it_runs(lab: JobLab) -> None:
 def test_jobs_that_run_each_other_are_refused(lab: JobLab) -> None:
     lab.job(nested("back", "outer"), key="inner")
     result = lab.run(lab.job(nested("in", "inner"), key="outer"))
-    assert error_of(result, "in") == "inner.back: Jobs run each other in a circle: outer -> inner -> outer."
+    assert error_of(result, "in") == "inner.back: Jobs run each other in a cycle: outer -> inner -> outer."
 
 
 @pytest.mark.parametrize(("depth", "state"), [(3, "SUCCESS"), (4, "FAILED")])

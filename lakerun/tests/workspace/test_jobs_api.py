@@ -135,7 +135,7 @@ def task(**fields: Any) -> dict[str, Any]:
             {"tasks": [task(depends_on=[{"task_key": "b"}])]},
             "tasks.0.depends_on.0.task_key: Unknown task 'b'",
         ),
-        ({"tasks": [task(depends_on=[{"task_key": "a"}])]}, "tasks: .* in a circle: a -> a"),
+        ({"tasks": [task(depends_on=[{"task_key": "a"}])]}, "tasks: .* in a cycle: a -> a"),
         (
             {
                 "tasks": [
@@ -143,7 +143,7 @@ def task(**fields: Any) -> dict[str, Any]:
                     task(task_key="b", depends_on=[{"task_key": "a"}]),
                 ]
             },
-            "tasks: tasks wait for each other in a circle: a -> b -> a",
+            "tasks: tasks depend on each other in a cycle: a -> b -> a",
         ),
         ({"tasks": [task(run_if="SOMETIMES")]}, "tasks.0.run_if"),
         ({"tasks": [task(max_retries=-2)]}, "tasks.0.max_retries"),
@@ -170,7 +170,7 @@ def task(**fields: Any) -> dict[str, Any]:
             "schedule.pause_status: one of PAUSED, UNPAUSED is expected, not 'ON'",
         ),
         ({"queue": {"enabled": None}}, "queue.enabled: it is missing"),
-        ({"max_concurrent_runs": 1001}, "max_concurrent_runs: 1000 at most is expected"),
+        ({"max_concurrent_runs": 1001}, "max_concurrent_runs: at most 1000 is expected"),
         (
             {"tasks": [{"task_key": "a", "run_job_task": {"job_id": "nightly"}}]},
             "tasks.0.run_job_task.job_id",

@@ -1,7 +1,7 @@
-"""File patterns as the Databricks CLI reads them, which are those of Go's `path/filepath`: `go_glob`.
+"""File patterns in the syntax of Go's `path/filepath`, which the Databricks CLI uses: `go_glob`.
 
-They differ from Python's: `**` is `*` and so one level deep, `[^a]` negates and `[!a]` does not, a backslash
-escapes, and a malformed pattern is an error. Source: https://pkg.go.dev/path/filepath#Match and `Glob`.
+They differ from Python's: `**` is the same as `*`, `[^a]` negates and `[!a]` does not, a
+backslash escapes, and a malformed pattern is an error. Source: https://pkg.go.dev/path/filepath#Match.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ SPECIAL = "*?["
 
 
 class BadPatternError(LakerunError):
-    """A pattern that Go refuses: a class without its end, or a backslash with nothing behind it."""
+    """A pattern that Go rejects: an unclosed class, or a backslash at the end."""
 
 
 def has_pattern(text: str) -> bool:
-    """Whether a path is a pattern, for which the CLI accepts that nothing matches."""
+    """Whether a path is a pattern. The CLI accepts a pattern that matches nothing."""
     return any(letter in text for letter in SPECIAL)
 
 
 def go_glob(root: Path, pattern: str) -> list[Path]:
     """The files and folders below `root` that a pattern names, sorted; raises BadPatternError.
 
-    `root` is taken as it is written, even where its own name holds special letters.
+    `root` is taken literally, even if it contains special characters.
     """
     parts = [part for part in os.path.normpath(pattern).split("/") if part]
     if pattern.startswith("/"):
         root = Path("/")
-    expressions = [_expression(part) for part in parts]  # all of them first: a bad one is always an error
+    expressions = [_expression(part) for part in parts]  # a bad part is always an error
     found = [root]
     for part, expression in zip(parts, expressions, strict=True):
         if expression is None:
@@ -53,7 +53,7 @@ def _names_in(folder: Path) -> list[str]:
 
 @cache
 def _expression(part: str) -> re.Pattern[str] | None:
-    """One level of a pattern as a regular expression; None where it has nothing special."""
+    """One level of a pattern as a regular expression; None if it is a plain name."""
     if not any(letter in part for letter in f"{SPECIAL}\\"):
         return None
     return re.compile("".join(_pieces(part)), re.DOTALL)
@@ -79,7 +79,7 @@ def _pieces(part: str) -> Iterator[str]:
 
 
 def _class(part: str, at: int) -> tuple[int, str]:
-    """The class whose `[` stands before `at`: where it ends, and its expression."""
+    """The class whose `[` is just before `at`: the index after its end, and its regular expression."""
     negated = part[at : at + 1] == "^"
     at += negated
     ranges: list[str] = []
@@ -96,7 +96,7 @@ def _class(part: str, at: int) -> tuple[int, str]:
         if low <= high:
             ranges.append(f"{re.escape(low)}-{re.escape(high)}")
         else:
-            empty = True  # Go accepts such a range; nothing is in it
+            empty = True  # Go accepts a reversed range, which matches nothing
     inner = "".join(ranges)
     if not inner:
         return at + 1, "." if negated else "(?!)"

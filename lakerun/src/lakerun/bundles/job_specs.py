@@ -1,4 +1,4 @@
-"""A job's settings, as the Jobs API 2.2 and the bundle have them: checked, and read as a `JobSpec`."""
+"""Checks a job's settings, from a bundle or a request to the Jobs API 2.2, and reads them as a `JobSpec`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPERATORS = (
     "GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL",
 )  # fmt: skip
 KINDS = ("python_wheel", "spark_python", "notebook", "pipeline", "condition", "run_job", "for_each")
-# Settings of a task whose value is the path of a file, relative to the file of the bundle that names it.
+# Settings of a task whose value is a path, relative to the bundle's file that contains it.
 PATHS = {"notebook": "notebook_path", "spark_python": "python_file"}
 MAX_CONCURRENT_RUNS = 1000
 MAX_CONCURRENT_ITERATIONS = 100
@@ -36,25 +36,25 @@ PARAMETER_NAME = re.compile(r"[\w.-]+")
 def job_from_settings(settings: Mapping[str, Any], key: str) -> JobSpec:
     """The job with these settings, a plain JSON mapping as `jobs/create` takes it; `key` is its id.
 
-    Raises SettingsError, which names the field, for a value of a wrong type, a task that has no type or one
-    that is not run here, a name that does not exist, or tasks that wait for each other in a circle.
+    Raises SettingsError, which names the field, for a value of the wrong type, a task without a type or of a
+    type that is not supported here, an unknown name, or tasks that depend on each other in a cycle.
     """
     return read_job(Section(settings), key, Section({}))
 
 
 def check_settings(settings: Mapping[str, Any], path: str = "") -> JobSpec:
-    """The job with these settings, as a request to the API has them below `path`, to be stored.
+    """The job with these settings, which are below `path` in a request to the API, for storing it.
 
-    Other than `job_from_settings` it takes no number for text, and tasks of every type: one that is not run
-    here can be stored. Raises SettingsError, which names the field.
+    Unlike `job_from_settings` it does not accept a number as text, and it accepts tasks of every type: a task
+    that cannot run here can still be stored. Raises SettingsError, which names the field.
     """
     return read_job(Section(settings, path, strict=True), UNNAMED, Section({}), any_type=True)
 
 
 def read_job(section: Section, key: str, presets: Section, *, any_type: bool = False) -> JobSpec:
-    """The job that a section of the bundle or of the API describes; `presets` are the target's.
+    """The job that a section of a bundle or a request describes; `presets` are the target's.
 
-    With `any_type` tasks may be of types that are not run here.
+    With `any_type`, tasks may have types that are not supported here.
     """
     environments = _environments(section)
     section.text_map("tags")
@@ -131,7 +131,9 @@ def _kind(section: Section, key: str, any_type: bool) -> str:
     kind = kinds[0].removesuffix("_task")
     if kind not in KINDS and not any_type:
         types = ", ".join(f"{name}_task" for name in KINDS)
-        raise section.error(kinds[0], f"task '{key}' is of a type that is not run here. Types: {types}")
+        raise section.error(
+            kinds[0], f"task '{key}' has a type that is not supported here. Supported types: {types}"
+        )
     return kind
 
 
@@ -151,7 +153,7 @@ def _payload(kind: str, section: Section) -> dict[str, Any]:
             section.flag("full_refresh", False)
             section.texts("refresh_selection"), section.texts("full_refresh_selection")
         case "run_job":
-            # An id is a number for the API; a bundle's job may be referred to by its key.
+            # The API's ids are numbers; a bundle may also refer to a job by its key.
             payload["job_id"] = str(section.number("job_id") if section.strict else section.text("job_id"))
             section.text_map("job_parameters")
         case "condition":
@@ -169,7 +171,7 @@ def _payload(kind: str, section: Section) -> dict[str, Any]:
 
 
 def _path(section: Section, key: str, path: str) -> str:
-    """A relative path in a bundle, from the folder of the file that has it."""
+    """A path in a bundle, resolved from the folder of the file that contains it."""
     mark = section.mark(key)
     if mark is None or path.startswith(("/", "{{")) or "://" in path:
         return path
@@ -202,7 +204,7 @@ def _wheels(section: Section, environments: Mapping[str, tuple[str, ...]]) -> tu
 
 
 def _files(section: Section, key: str, wheels: list[str]) -> tuple[str, ...]:
-    """Paths of wheels; in a bundle a pattern stands for the files there are, none before the first build."""
+    """Paths of wheels. In a bundle, a pattern gives the files that match: none before the first build."""
     mark = section.mark(key)
     if mark is None:
         return tuple(wheels)
@@ -223,7 +225,7 @@ def _check_graph(section: Section, job: JobSpec) -> None:
             if upstream in task.outcomes and kinds[upstream] != "condition":
                 raise entry.error("outcome", f"task '{upstream}' is not a condition_task and has no outcome")
     if cycle := find_cycle({task.key: task.depends_on for task in job.tasks}):
-        raise section.error("tasks", f"tasks wait for each other in a circle: {' -> '.join(cycle)}")
+        raise section.error("tasks", f"tasks depend on each other in a cycle: {' -> '.join(cycle)}")
 
 
 def _check_unique(kind: str, sections: list[Section], key: str) -> None:

@@ -35,13 +35,13 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
     Reads `databricks.yml` and its includes, merges the target's overrides, and resolves every reference in
     `resources`. A variable's value is the one in `variables`, else in the process environment as
     `BUNDLE_VAR_<name>`, else in `.databricks/bundle/<target>/variable-overrides.json`, else the target's,
-    else its default; a lookup stands for the name that it looks up.
+    else its default; a lookup gives the name that it looks up.
 
-    On a laptop nothing is deployed: names are as they are written, without the prefix of development mode;
-    `${resources.<type>.<key>.id}` is the resource's key; the workspace's user is the machine's and its
+    On a laptop nothing is deployed: names stay as written, without the prefix of development mode;
+    `${resources.<type>.<key>.id}` is the resource's key; the workspace's user is the machine's, and its
     paths are `root`.
 
-    Raises BundleError, in one line with file and key, for anything wrong in the files, and UnknownNameError
+    Raises BundleError, a single line with file and key, for any mistake in the files, and UnknownNameError
     for a target or a variable that does not exist.
     """
     root = root.absolute()
@@ -74,7 +74,7 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
 
 
 def bundle_targets(root: Path) -> list[str]:
-    """The names of the targets, which an included file may declare too."""
+    """The names of the targets, including those that included files declare."""
     return list(_mapping(_with_includes(root), "targets"))
 
 
@@ -124,7 +124,7 @@ def _included_files(tree: YamlMap, root: Path) -> list[Path]:
 
 
 def _resource_keys(tree: YamlMap) -> Iterator[tuple[str, Mark]]:
-    """Every resource's key; one bundle has each only once, whatever the type."""
+    """Every resource's key, which must be unique in the bundle across all types."""
     resources = _mapping(tree, "resources")
     for kind in resources:
         yield from _mapping(resources, kind, "resources").marks.items()
@@ -152,7 +152,7 @@ def _choose_target(targets: YamlMap, target: str | None) -> str:
 def _variables(
     tree: YamlMap, overrides: YamlMap, target: str, root: Path, given: Mapping[str, str]
 ) -> dict[str, tuple[Any, Mark]]:
-    """Each variable's value, not yet resolved, with the place it comes from."""
+    """Each variable's value, not yet resolved, with its location."""
     declared = _mapping(tree, "variables")
     of_target = _mapping(overrides, "variables", f"targets.{target}")
     file = root / ".databricks" / "bundle" / target / "variable-overrides.json"
@@ -216,7 +216,7 @@ def _check_resources(resources: YamlMap) -> None:
 
 
 def _mapping(parent: YamlMap, key: str, path: str = "") -> YamlMap:
-    """The mapping under `key`; an empty one where there is nothing."""
+    """The mapping under `key`; empty if there is none."""
     value = parent.get(key)
     if value is None:
         return YamlMap(parent.marks.get(key, parent.mark))

@@ -1,4 +1,4 @@
-"""What the laptop needs of a bundle: its pipelines and jobs, every name and reference resolved."""
+"""The parts of a bundle that a laptop runs: its pipelines and jobs, every name and reference resolved."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class _Frozen(BaseModel):
 class PipelineSpec(_Frozen):
     """One pipeline. `source_files` are the files that its libraries name, sorted.
 
-    `configuration` is what the pipeline's code reads from Spark conf; `event_log` the table in which the
-    event log is published, None where it is not.
+    The pipeline's code reads `configuration` from the Spark conf. `event_log` is the table in which the event
+    log is published, or None.
     """
 
     key: str
@@ -43,10 +43,10 @@ class TaskSpec(_Frozen):
     """One task of a job. `kind` is its type without `_task`: python_wheel, pipeline, run_job, ...
 
     `payload` holds the type's own settings, with `{{...}}` references as written; `pipeline_id` and
-    `job_id` in it are text: keys of the bundle, or ids in a workspace. `outcomes` are what the condition
-    tasks among `depends_on` have to come out as, "true" or "false". `max_retries` of -1 has no end; a
-    timeout of 0 is none. `wheels` are the wheel files of the task's environment and libraries. A for_each
-    task has in `each` the task that it repeats.
+    `job_id` in it are text: keys of the bundle, or ids in a workspace. `outcomes` are the results, "true" or
+    "false", that the task requires of the condition tasks in `depends_on`. `max_retries` of -1 means no
+    limit; a timeout of 0 means none. `wheels` are the wheel files of the task's environment and libraries. `each` is
+    the task that a for_each task repeats.
     """
 
     key: str
@@ -65,7 +65,7 @@ class TaskSpec(_Frozen):
 
 
 class JobSpec(_Frozen):
-    """One job. `parameters` are its job parameters with their defaults; tasks are as the file orders them.
+    """One job. `parameters` are its job parameters with their defaults; tasks are in the order of the file.
 
     `key` is its key in the bundle, or its id in a workspace.
     """
@@ -81,9 +81,9 @@ class JobSpec(_Frozen):
 
 
 class DashboardSpec(_Frozen):
-    """A dashboard's file, and where the bundle names it.
+    """A dashboard's file, and the place in the bundle that names it.
 
-    `schema_is_given` says that the deployment sets the schema of tables that its queries name without one.
+    With `schema_is_given`, the deployment sets the schema of tables that its queries name without one.
     """
 
     key: str
@@ -105,7 +105,7 @@ class Bundle(_Frozen):
     resources: dict[str, dict[str, dict[str, Any]]]
 
     def find(self, name: str) -> PipelineSpec | JobSpec:
-        """The pipeline or job with this key or name; UnknownNameError lists what there is."""
+        """The pipeline or job with this key or name; UnknownNameError lists the valid ones."""
         found: dict[str, PipelineSpec | JobSpec] = {**self.pipelines, **self.jobs}
         if name in found:
             return found[name]

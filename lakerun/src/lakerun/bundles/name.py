@@ -1,4 +1,4 @@
-"""A bundle's first file and its name, without what the rest of the bundle needs: `bundle_name`."""
+"""A bundle's root file and its name, without loading the rest of the bundle: `bundle_name`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from lakerun.bundles.yaml_tree import YamlMap
 
 ROOT_FILES = ("databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml")
-# As nearly every bundle writes it. Any other way is read as YAML, which takes ten times as long.
+# Matches nearly every bundle. Any other form is parsed as YAML, which takes ten times as long.
 PLAIN_NAME = re.compile(r"^bundle:[ ]*\n(?:[ ]*(?:#.*)?\n)*[ ]+name:[ ]+([A-Za-z][\w-]*)[ ]*$", re.MULTILINE)
 
 
 def bundle_name(root: Path) -> str:
-    """The name of the bundle in folder `root`; BundleError where it has none."""
+    """The name of the bundle in folder `root`; BundleError if it has none."""
     path = root_path(root)
     text = path.read_text(encoding="utf-8", errors="replace")
     if (plain := PLAIN_NAME.search(text)) and text.count("\nbundle:") + text.startswith("bundle:") == 1:
@@ -26,7 +26,7 @@ def bundle_name(root: Path) -> str:
 
 
 def root_path(root: Path) -> Path:
-    """The file that makes a folder a bundle; BundleError where there is none, or more than one."""
+    """The file that makes a folder a bundle; BundleError if there is none, or more than one."""
     found = root_names(root)
     if not found:
         raise BundleError(f"There is no {ROOT_FILES[0]} in {root}. Run this in the bundle's folder.")
@@ -36,7 +36,7 @@ def root_path(root: Path) -> Path:
 
 
 def root_names(folder: Path) -> list[str]:
-    """Which of the names of a bundle's first file a folder has."""
+    """The root files, of all possible names, that a folder has."""
     return [name for name in ROOT_FILES if (folder / name).is_file()]
 
 
@@ -48,7 +48,7 @@ def root_file(root: Path) -> YamlMap:
 
 
 def name_in(tree: YamlMap) -> str:
-    """The bundle's name in the content of its first file."""
+    """The bundle's name in the content of its root file."""
     bundle = tree.get("bundle")
     name = bundle.get("name") if isinstance(bundle, dict) else None
     if not isinstance(name, str) or not name:

@@ -1,4 +1,4 @@
-"""`${...}` references: `Resolver` replaces them by what they stand for on a laptop."""
+"""`${...}` references: `Resolver` replaces them with their values on a laptop."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ WORKSPACE_PATHS = ("root_path", "file_path", "artifact_path", "state_path", "res
 
 
 class Resolver:
-    """Resolves references in a merged bundle, on demand and as deep as they go.
+    """Resolves references in a merged bundle, on demand and recursively.
 
-    A reference that is the whole text keeps the type of what it stands for; within text it becomes text.
-    Raises BundleError with file and key for one that leads nowhere or back to itself.
+    A reference that is the whole text keeps its value's type; within other text it becomes text.
+    Raises BundleError with file and key for one that cannot be resolved or leads back to itself.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Resolver:
             return self._local[reference]
         if reference in self._open:
             cycle = " -> ".join([*self._open[self._open.index(reference) :], reference])
-            raise BundleError(f"{key}: references lead in a circle: {cycle}", location=mark)
+            raise BundleError(f"{key}: references form a cycle: {cycle}", location=mark)
         self._open.append(reference)
         try:
             return self._descend(reference, key, mark)
@@ -76,7 +76,7 @@ class Resolver:
 
     def _descend(self, reference: str, key: str, mark: Mark) -> Any:
         steps = re.findall(r"[^.\[\]]+", reference)
-        # Nothing is deployed: what stands for the id of a resource is its key.
+        # Nothing is deployed, so a resource's key serves as its id.
         identity = steps[2] if steps[0] == "resources" and len(steps) == 4 and steps[3] == "id" else None
         value: Any = self._tree
         where = self._tree.mark
@@ -98,19 +98,19 @@ class Resolver:
             else:
                 valid = value.keys() if isinstance(value, YamlMap) else ()
                 problem = UnknownNameError("key", step, valid)
-                raise BundleError(f"{key}: ${{{reference}}} leads nowhere. {problem}", location=mark)
+                raise BundleError(f"{key}: ${{{reference}}} cannot be resolved. {problem}", location=mark)
         return identity or self.resolve(value, reference, where)
 
 
 def as_text(value: object) -> str:
-    """A scalar as the bundle writes it."""
+    """A scalar in the bundle's notation."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
 
 
 def _local_values(target: str, root: Path) -> dict[str, str]:
-    """What the workspace and the deployment stand for where there is none."""
+    """Values of references to the workspace and the deployment, as there is neither."""
     user = _user()
     short_name = re.sub(r"\W", "_", user.split("@")[0])
     return {
@@ -130,5 +130,5 @@ def _local_values(target: str, root: Path) -> dict[str, str]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # no entry for the process's user id, as in some containers
+    except (KeyError, OSError):  # the process's user id has no entry, as in some containers
         return "local"

@@ -1,4 +1,4 @@
-"""Mappings that a user wrote, in YAML or as JSON: `Section` reads values of one type each."""
+"""Mappings that a user wrote, in YAML or JSON: `Section` reads a value and checks its type."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lakerun.errors import BundleError, LakerunError, SettingsError
 
 @dataclass(frozen=True)
 class Section:
-    """A mapping and the path under which it is written.
+    """A mapping and its path in the document.
 
-    What is wrong is a BundleError with file and line where the mapping is the bundle's YAML, else a
-    SettingsError that names the field. A value without a default has to be there. A `strict` section does not
-    take a number or a boolean for text, as JSON APIs do not.
+    A mistake raises BundleError with file and line if the mapping is from the bundle's YAML, else a
+    SettingsError that names the field. A value without a default is required. A `strict` section does not
+    accept a number or a boolean as text: JSON APIs do not either.
     """
 
     values: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Section:
         return text
 
     def flag(self, key: str, default: bool | None = None) -> bool:
-        """A boolean, or the words that a variable may give for one."""
+        """A boolean, or a text that a variable may give for one."""
         value = self.values.get(key)
         if value is None:
             if default is None:
@@ -59,13 +59,13 @@ class Section:
         except ValueError:
             raise self.error(key, f"a whole number is expected, not '{text}'") from None
         if number < least:
-            raise self.error(key, f"a whole number from {least} on is expected, not {number}")
+            raise self.error(key, f"a whole number of at least {least} is expected, not {number}")
         if most is not None and number > most:
-            raise self.error(key, f"{most} at most is expected")
+            raise self.error(key, f"at most {most} is expected")
         return number
 
     def section(self, key: str) -> Section:
-        """The mapping under `key`, empty where there is none."""
+        """The mapping under `key`, empty if there is none."""
         value = self.values.get(key)
         if value is None:
             empty = YamlMap(mark) if (mark := self.mark(key)) else {}
@@ -107,7 +107,7 @@ class Section:
         return f"{self.path}.{key}" if self.path else key
 
     def mark(self, key: str) -> Mark | None:
-        """Where the value under `key` is written; None outside of YAML."""
+        """The location of the value under `key`; None outside of YAML."""
         if not isinstance(self.values, YamlMap):
             return None
         return self.values.marks.get(key, self.values.mark)

@@ -1,4 +1,4 @@
-"""Pipelines and jobs out of resolved resources, with their references to each other checked."""
+"""Reads pipelines and jobs from resolved resources, and checks their references to each other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pipeline_specs(resources: YamlMap, presets: YamlMap, in_development: bool) -
 def job_specs(
     resources: YamlMap, presets: YamlMap, pipelines: Mapping[str, PipelineSpec]
 ) -> dict[str, JobSpec]:
-    """Every job by its key; BundleError where a task refers to what is not there or to itself."""
+    """Every job by its key; BundleError if a task refers to something unknown or to itself."""
     found = Section(resources, "resources").section("jobs")
     defaults = Section(presets, "presets")
     jobs = {key: read_job(found.section(key), key, defaults) for key in found.values}
@@ -38,12 +38,12 @@ def job_specs(
         key: {t.payload["job_id"] for t in job.tasks if t.kind == "run_job"} for key, job in jobs.items()
     }
     if cycle := find_cycle(calls):
-        raise found.error(cycle[0], f"jobs run each other in a circle: {' -> '.join(cycle)}")
+        raise found.error(cycle[0], f"jobs run each other in a cycle: {' -> '.join(cycle)}")
     return jobs
 
 
 def _path(section: Section, key: str, text: str) -> Path:
-    """A path, relative ones from the folder of the file that has it."""
+    """A path; a relative one is resolved from the folder of the file that contains it."""
     mark = section.mark(key)
     assert mark is not None
     return Path(os.path.normpath(mark.folder / text))

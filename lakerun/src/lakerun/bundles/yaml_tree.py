@@ -1,4 +1,4 @@
-"""The bundle's YAML as plain mappings and lists that remember the file and line of every value."""
+"""The bundle's YAML as mappings and lists that know the file and line of every value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MERGED_BY = {
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a value is written: `file` is relative to the bundle, `folder` what relative paths start from."""
+    """A value's location: `file` is relative to the bundle; relative paths are resolved from `folder`."""
 
     file: str
     line: int
@@ -34,7 +34,7 @@ class Mark:
 
 
 class YamlMap(dict[str, Any]):
-    """A mapping; `marks` says where each key is."""
+    """A mapping; `marks` has the location of each key."""
 
     def __init__(self, mark: Mark) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class YamlMap(dict[str, Any]):
 
 
 class YamlList(list[Any]):
-    """A list; `marks` says where each element is."""
+    """A list; `marks` has the location of each element."""
 
     def __init__(self, mark: Mark) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ def read_yaml(path: Path, root: Path) -> YamlMap:
     """The mapping in a YAML file of the bundle at `root`, read as the Databricks CLI reads it.
 
     `true` and `false` are the only booleans, dates stay text, an empty file is an empty mapping. Raises
-    BundleError with file and line for a file that cannot be read, a syntax error, a key given twice, or a
-    file that holds no mapping.
+    BundleError with file and line for a file that cannot be read, a syntax error, a duplicate key, or a
+    file that is not a mapping.
     """
     file = path.relative_to(root).as_posix()
     try:
@@ -182,7 +182,7 @@ class _Construction:
             key = str(key_node.value)
             if key in values:
                 first = values.marks[key].line
-                raise self._error(key_node, f"key '{key}' is given twice, first in line {first}")
+                raise self._error(key_node, f"duplicate key '{key}', first used in line {first}")
             values.put(key, self.value(value_node), self._mark(key_node))
         for other in inherited:
             for key in other.keys() - values.keys():
@@ -190,7 +190,7 @@ class _Construction:
         return values
 
     def _inherited(self, node: yaml.Node) -> list[YamlMap]:
-        """What `<<` brings in: mappings, those that win first."""
+        """The mappings that `<<` merges in, by descending precedence."""
         value = self.value(node)
         maps = list(reversed(value)) if isinstance(value, YamlList) else [value]
         if not all(isinstance(item, YamlMap) for item in maps):

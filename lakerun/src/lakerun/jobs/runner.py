@@ -80,7 +80,7 @@ def run_job(
         if name not in job.parameters:
             raise UnknownNameError("job parameter", name, job.parameters)
     if job.key in callers:
-        raise LakerunError(f"Jobs run each other in a circle: {' -> '.join([*callers, job.key])}.")
+        raise LakerunError(f"Jobs run each other in a cycle: {' -> '.join([*callers, job.key])}.")
     if len(callers) > MAX_DEPTH:
         raise LakerunError(f"Jobs nest more than {MAX_DEPTH} deep: {' -> '.join([*callers, job.key])}.")
     stop = threading.Event()
