@@ -111,8 +111,8 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unsupported type": (
         job({"task_key": "a", "dbt_task": {"commands": []}}),
         "tasks[0].dbt_task",
-        "task 'a' has a type that is not supported here. Supported types: python_wheel_task, spark_python_task, "
-        "notebook_task, pipeline_task, condition_task, run_job_task, for_each_task",
+        "task 'a' has a type that is not supported here. Supported types: python_wheel_task, "
+        "spark_python_task, notebook_task, pipeline_task, condition_task, run_job_task, for_each_task",
     ),
     "an unknown task": (
         job(load(), load("report", depends_on=[{"task_key": "laod"}])),

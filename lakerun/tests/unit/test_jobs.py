@@ -54,7 +54,7 @@ def test_a_task_starts_after_all_it_depends_on_and_only_if_they_succeeded(
     tasks = [lab.script(key, FAIL if key in failing else "", after=upstream[key]) for key in order]
     result = lab.run(lab.job(*tasks))
 
-    # Worked out from the graph alone: t0 depends on nothing, and each task on earlier ones.
+    # Worked out from the graph only: t0 depends on nothing, and each task on earlier ones.
     expected: dict[str, str] = {}
     for key in sorted(upstream):
         blocked = any(expected[other] != "SUCCESS" for other in upstream[key])
@@ -235,11 +235,11 @@ def test_a_condition_chooses_the_branch(lab: JobLab, left: str, op: str, right: 
 @pytest.mark.parametrize(
     ("left", "error"),
     [
-        ("many", "condition_task.left: GREATER_THAN compares numbers, and 'many' is none."),
-        ("nan", "condition_task.left: GREATER_THAN compares numbers, and 'nan' is none."),
+        ("many", "condition_task.left: GREATER_THAN compares numbers, and 'many' is not a number."),
+        ("nan", "condition_task.left: GREATER_THAN compares numbers, and 'nan' is not a number."),
         (
             "{{tasks.set.values.rows}}",
-            "{{tasks.set.values.rows}} is no number, text or boolean, and cannot be compared.",
+            "{{tasks.set.values.rows}} is not a number, text or boolean and cannot be compared.",
         ),
     ],
 )

@@ -133,7 +133,7 @@ def test_references_that_databricks_documents(lab: JobLab) -> None:
     date, year, second = lines[7].split()
     assert date.startswith(year)
     assert second == "0"
-    # Outside of the known namespaces it is no reference.
+    # Outside of the known namespaces it is not a reference.
     assert lines[8] == "{{elsewhere.name}} {{x}} {single}"
 
 
@@ -349,7 +349,7 @@ def test_a_notebook_that_raises_names_its_line(lab: JobLab) -> None:
     ("cells", "error"),
     [
         (["x = (", ""], "SyntaxError: '(' was never closed (n.py, line 2)"),
-        (["# MAGIC %scala\n# MAGIC val x = 1"], "n.py:2: %scala cells are not run here."),
+        (["# MAGIC %scala\n# MAGIC val x = 1"], "n.py:2: %scala cells are not supported here."),
         (["# MAGIC %run ./missing"], "Notebook './missing' does not exist."),
         (["# MAGIC %run ./n"], "Notebooks include each other more than 20 deep: n.py."),
         (["dbutils.widgets.get('day')"], "Unknown widget 'day'. There is none yet."),
@@ -358,8 +358,11 @@ def test_a_notebook_that_raises_names_its_line(lab: JobLab) -> None:
             ["dbutils.jobs.taskValues.get('load', 'rows')"],
             "Unknown task with values 'load'. There is none yet.",
         ),
-        (["dbutils.jobs.taskValues.set('rows', {1})"], "Task value 'rows' cannot be kept: JSON has no set."),
-        (["dbutils.fs.ls('/Volumes/../../x')"], "/Volumes/../../x leads out of the volumes."),
+        (
+            ["dbutils.jobs.taskValues.set('rows', {1})"],
+            "Task value 'rows' cannot be stored: a set is not valid in JSON.",
+        ),
+        (["dbutils.fs.ls('/Volumes/../../x')"], "/Volumes/../../x is outside of the volumes."),
     ],
 )
 def test_a_mistake_in_a_notebook_is_one_line(lab: JobLab, cells: list[str], error: str) -> None:
@@ -427,7 +430,7 @@ def test_dbutils_belongs_to_a_task() -> None:
     with dbutils_module():
         from pyspark.dbutils import DBUtils  # type: ignore[import-not-found]
 
-    with pytest.raises(LakerunError, match="only within a task"):
+    with pytest.raises(LakerunError, match="only in a task"):
         DBUtils()
 
 

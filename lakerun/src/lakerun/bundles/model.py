@@ -45,8 +45,8 @@ class TaskSpec(_Frozen):
     `payload` holds the type's own settings, with `{{...}}` references as written; `pipeline_id` and
     `job_id` in it are text: keys of the bundle, or ids in a workspace. `outcomes` are the results, "true" or
     "false", that the task requires of the condition tasks in `depends_on`. `max_retries` of -1 means no
-    limit; a timeout of 0 means none. `wheels` are the wheel files of the task's environment and libraries. `each` is
-    the task that a for_each task repeats.
+    limit; a timeout of 0 means none. `wheels` are the wheel files of the task's environment and libraries.
+    `each` is the task that a for_each task repeats.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""`dbutils` on a laptop: widgets, notebooks, task values, secrets and files of volumes: `DbUtils`."""
+"""`DbUtils`: `dbutils` on a laptop, with widgets, notebooks, task values, secrets and files of volumes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lakerun.patches import DBUTILS_MODULE, MISSING, patched
 from lakerun.tables.storage import Storage
 
 SecretProvider = Callable[[str, str], str | None]
-"""The secret with a scope and a key; None where there is none."""
+"""The secret with a scope and a key; None if there is none."""
 
 MAX_VALUE_BYTES = 48 * 1024  # of a task value, as Databricks limits it
 _missing: Any = object()
 
 
 class NotebookExit(BaseException):
-    """`dbutils.notebook.exit` was called; `except Exception` in a notebook must not keep it."""
+    """`dbutils.notebook.exit` was called. A notebook's `except Exception` must not catch it."""
 
     def __init__(self, value: str) -> None:
         super().__init__(value)
@@ -33,7 +33,7 @@ class NotebookExit(BaseException):
 
 
 def environment_secret(scope: str, key: str) -> str | None:
-    """A secret from the environment variable `<SCOPE>_<KEY>`, in capitals, anything but letters as _."""
+    """A secret from the environment variable `<SCOPE>_<KEY>`: in capitals, with `_` for other characters."""
     return os.environ.get(re.sub(r"\W", "_", f"{scope}_{key}").upper())
 
 
@@ -48,7 +48,7 @@ class FileInfo(NamedTuple):
 
 @dataclass
 class Widgets:
-    """`dbutils.widgets`: values that a job gave, else the defaults that the notebook declares."""
+    """`dbutils.widgets`: the job's values, else the defaults that the notebook declares."""
 
     given: Mapping[str, str]
     _defaults: dict[str, str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Widgets:
     multiselect = dropdown
 
     def get(self, name: str) -> str:
-        """The widget's value; UnknownNameError for one that is neither given nor declared."""
+        """The widget's value; UnknownNameError if it is neither given nor declared."""
         values = self.getAll()
         if name not in values:
             raise UnknownNameError("widget", name, values)
@@ -83,7 +83,7 @@ class Widgets:
 
 @dataclass
 class TaskValues:
-    """`dbutils.jobs.taskValues`: what tasks of one run tell later ones. `own` are those of this task."""
+    """`dbutils.jobs.taskValues`: values that tasks set for later tasks of the run. `own` are this task's."""
 
     others: Mapping[str, Mapping[str, Any]]
     own: dict[str, Any] = field(default_factory=dict)
@@ -94,10 +94,10 @@ class TaskValues:
             size = len(json.dumps(value).encode())
         except (TypeError, ValueError):
             raise LakerunError(
-                f"Task value '{key}' cannot be kept: JSON has no {type(value).__name__}."
+                f"Task value '{key}' cannot be stored: a {type(value).__name__} is not valid in JSON."
             ) from None
         if size > MAX_VALUE_BYTES:
-            raise LakerunError(f"Task value '{key}' has {size} bytes; {MAX_VALUE_BYTES} at most are kept.")
+            raise LakerunError(f"Task value '{key}' has {size} bytes; the limit is {MAX_VALUE_BYTES}.")
         self.own[key] = value
 
     def get(self, taskKey: str, key: str, default: Any = _missing, debugValue: Any = None) -> Any:  # noqa: N803
@@ -124,7 +124,7 @@ class _Notebook:
         raise NotebookExit(str(value))
 
     def run(self, path: str, timeout_seconds: int = 0, arguments: Mapping[str, Any] | None = None) -> str:
-        """Run another notebook and return what it exits with. The task's own time limit applies."""
+        """Run another notebook and return its exit value. The task's own time limit applies."""
         return self.run_notebook(path, {k: str(v) for k, v in (arguments or {}).items()}) or ""
 
 
@@ -169,9 +169,9 @@ class _Files:
         if bare.startswith(str(root)):
             local = Path(bare).resolve()
         elif not bare.startswith("/Volumes"):
-            raise LakerunError(f"{path} is in no volume: write /Volumes/<catalog>/<schema>/<volume>/...")
+            raise LakerunError(f"{path} is not in a volume: write /Volumes/<catalog>/<schema>/<volume>/...")
         if not local.is_relative_to(root):
-            raise LakerunError(f"{path} leads out of the volumes.")
+            raise LakerunError(f"{path} is outside of the volumes.")
         return local
 
     def _info(self, file: Path) -> FileInfo:
@@ -184,7 +184,7 @@ class _Files:
 
 
 class DbUtils:
-    """What a task may use of `dbutils`."""
+    """The parts of `dbutils` that a task can use."""
 
     def __init__(
         self,
@@ -207,7 +207,7 @@ current_dbutils: ContextVar[DbUtils | None] = ContextVar("dbutils", default=None
 
 @contextmanager
 def dbutils_module() -> Iterator[None]:
-    """Within, wheels and scripts can write `from pyspark.dbutils import DBUtils`."""
+    """In this context wheels and scripts can use `from pyspark.dbutils import DBUtils`."""
     with patched({DBUTILS_MODULE: lambda found: _module() if found is MISSING else found}):
         yield
 
@@ -217,10 +217,10 @@ def _module() -> types.ModuleType:
         """The task's own `dbutils`."""
         found = current_dbutils.get()
         if found is None:
-            raise LakerunError("There is a dbutils only within a task of a job.")
+            raise LakerunError("dbutils exists only in a task of a job.")
         return found
 
-    module = types.ModuleType("pyspark.dbutils", "Stands for Databricks' module within tasks on a laptop.")
+    module = types.ModuleType("pyspark.dbutils", "Replaces Databricks' module in tasks on a laptop.")
     module.DBUtils = DBUtils  # type: ignore[attr-defined]
     return module
 

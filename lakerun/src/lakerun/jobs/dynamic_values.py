@@ -1,7 +1,7 @@
 """Dynamic value references, `{{job.run_id}}` and the like, in the settings of a job's tasks.
 
-The names are those that Databricks documents ("What is a dynamic value reference?"). A name outside of the
-known namespaces is left as it is written; within them, one that does not exist is an error.
+Databricks documents the names ("What is a dynamic value reference?"). A name outside of the known namespaces
+stays as written; an unknown name within them is an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lakerun.errors import LakerunError, UnknownNameError
 
 REFERENCE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 NAMESPACES = ("job", "task", "tasks", "workspace", "input", "backfill")
-# References of older jobs, which Databricks still replaces.
+# References in older jobs, which Databricks still replaces.
 DEPRECATED = {
     "job_id": "job.id",
     "run_id": "task.run_id",
@@ -28,10 +28,10 @@ DEPRECATED = {
 
 
 def substitute(value: Any, values: Mapping[str, Any], *, scalars_only: bool = False) -> Any:
-    """`value` with every reference replaced by its text, in nested mappings and lists too.
+    """`value` with every reference replaced by its text, also in nested mappings and lists.
 
-    Raises UnknownNameError for a name that is not among `values`, and with `scalars_only` LakerunError
-    for a list or an object.
+    Raises UnknownNameError for a name that is not in `values`. With `scalars_only`, raises LakerunError for a
+    list or an object.
     """
     if isinstance(value, str):
 
@@ -44,7 +44,7 @@ def substitute(value: Any, values: Mapping[str, Any], *, scalars_only: bool = Fa
                     "dynamic value", f"{{{{{name}}}}}", (f"{{{{{key}}}}}" for key in values)
                 )
             if scalars_only and isinstance(values[name], (list, dict)):
-                raise LakerunError(f"{{{{{name}}}}} is no number, text or boolean, and cannot be compared.")
+                raise LakerunError(f"{{{{{name}}}}} is not a number, text or boolean and cannot be compared.")
             return reference_text(values[name])
 
         return REFERENCE.sub(replace, value)
@@ -56,12 +56,12 @@ def substitute(value: Any, values: Mapping[str, Any], *, scalars_only: bool = Fa
 
 
 def reference_text(value: object) -> str:
-    """What a value is within text: booleans as true and false, lists and objects as JSON."""
+    """A value as part of text: booleans as true and false, lists and objects as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def time_values(prefix: str, moment: datetime) -> dict[str, str]:
-    """The values that a moment has under `prefix`, in UTC."""
+    """The values of the references to a time, which begin with `prefix`, in UTC."""
     moment = moment.astimezone(UTC)
     return {
         f"{prefix}.iso_date": moment.strftime("%Y-%m-%d"),
@@ -79,7 +79,7 @@ def time_values(prefix: str, moment: datetime) -> dict[str, str]:
 
 
 def input_values(item: object) -> dict[str, Any]:
-    """What an iteration of a for-each task may refer to: `{{input}}`, and the fields of an object."""
+    """The references of an iteration of a for-each task: `{{input}}`, and the fields of an object."""
     values: dict[str, Any] = {"input": item}
     if isinstance(item, Mapping):
         values |= {f"input.{key}": value for key, value in item.items()}

@@ -35,32 +35,32 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())  # without a log file to go to, a trace must not reach the console
+logger.addHandler(logging.NullHandler())  # without a log file, a trace must not reach the console
 
 SessionProvider = Callable[[], "SparkSession | None"]
-"""Gives the process's Spark session, starting it at the first call; None where tasks run without Spark."""
+"""Gives the process's Spark session, which the first call starts; None if tasks run without Spark."""
 
 OutputListener = Callable[[TaskCall, str], None]
-"""Hears each line that a task prints, as it is printed."""
+"""Called with each line that a task prints, as it is printed."""
 
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
-# Updates share the import path and Spark's decorators while their files load, and all of Spark's cores.
+# Updates share the import path and Spark's decorators while their files load, and Spark's cores all the time.
 _one_update = threading.Lock()
 
 
 class TaskCanceled(BaseException):
-    """Raised within a task's code when it has to stop."""
+    """Raised in a task's code to stop it."""
 
 
 class LocalTaskRunner:
     """Runs attempts of tasks in threads of this process.
 
-    Tasks run side by side on one Spark session; updates of pipelines wait for each other. Each task has its
-    own output and arguments; the working directory, environment variables, `sys.path` and imported modules
-    are the process's. To stop a task its Spark jobs are canceled and TaskCanceled is raised in its code; code
-    that hears of neither, as in a long sleep, is left behind after `stop_seconds`. Updates stop by
-    themselves. `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first asks for it.
+    Tasks run in parallel on one Spark session; updates of pipelines run one at a time. Each task has its own
+    output and arguments; the working directory, environment variables, `sys.path` and imported modules are
+    the process's. A task is stopped by canceling its Spark jobs and raising TaskCanceled in its code; code
+    that notices neither, as in a long sleep, is abandoned after `stop_seconds`. Updates stop by themselves.
+    `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first uses it.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class LocalTaskRunner:
         return session
 
     def dbutils(self, call: TaskCall, folder: Path | None = None) -> DbUtils:
-        """What the task finds as `dbutils`."""
+        """The task's `dbutils`."""
         return DbUtils(
             self._storage,
             parameters=call.payload.get("base_parameters"),
@@ -111,7 +111,7 @@ class LocalTaskRunner:
 
 
 class _AttemptThread:
-    """One attempt: its code runs in a thread of its own, while this one waits and watches for a stop."""
+    """One attempt: its code runs in its own thread, while the calling thread waits and handles a stop."""
 
     def __init__(
         self,
@@ -138,9 +138,9 @@ class _AttemptThread:
             if not self._canceled.is_set() or self._call.kind == "pipeline":
                 continue
             if waited > stop_seconds:
-                logger.warning("task %s did not stop and is left behind", self._call.task_key)
+                logger.warning("task %s did not stop and was abandoned", self._call.task_key)
                 break
-            # Again and again: code may catch the exception, or start another Spark job.
+            # Repeated, as code may catch the exception, or start another Spark job.
             if round(waited / POLL_SECONDS) % 5 == 0:
                 self._interrupt(thread)
             waited += POLL_SECONDS
@@ -156,7 +156,7 @@ class _AttemptThread:
 
     def _interrupt(self, thread: threading.Thread) -> None:
         if self._spark is not None:
-            with suppress(Exception):  # a session that stops at this moment
+            with suppress(Exception):  # the session may be stopping
                 self._spark.sparkContext.cancelJobsWithTag(self._tag)
         if thread.ident is not None and not self._done.is_set():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
@@ -164,7 +164,7 @@ class _AttemptThread:
             )
 
     def _body(self) -> None:
-        # An interruption may arrive at any point, even after the task's end: what counts is the outcome.
+        # TaskCanceled may arrive at any point, even after the task's end. Only the outcome counts.
         with suppress(TaskCanceled):
             try:
                 token = current_dbutils.set(self._dbutils)
@@ -187,7 +187,7 @@ class _AttemptThread:
                     return self._notebook()
                 case "pipeline":
                     return self._pipeline()
-            raise LakerunError(f"A {self._call.kind}_task is not run here.")
+            raise LakerunError(f"A {self._call.kind}_task is not supported here.")
         except SystemExit as exit_:
             return self._ended(error=_exit_error(exit_, self._output.last_line))
         except TaskCanceled:
@@ -266,7 +266,7 @@ class _AttemptThread:
 
     @contextmanager
     def _in_spark(self, *, start: bool) -> Iterator[None]:
-        """Within, the task may use Spark; it starts when the task first asks for it."""
+        """In this context the task can use Spark, which starts when the task first uses it."""
         with dbutils_module(), self._leave:
             if start and self._runner.started:
                 self._start_spark()
@@ -275,7 +275,7 @@ class _AttemptThread:
             yield
 
     def _start_spark(self) -> SparkSession | None:
-        """From here on Spark's jobs carry the task's tag, and tables are those of the lakehouse."""
+        """From now on Spark's jobs have the task's tag, and table names resolve to the lakehouse's tables."""
         if self._spark is None and (session := self._runner.session()) is not None:
             self._spark = session
             session.sparkContext.addJobTag(self._tag)
@@ -294,7 +294,7 @@ class _AttemptThread:
 
 
 def add_wheels(wheels: tuple[str, ...]) -> None:
-    """Make wheels importable, after what is installed; LakerunError for one that does not exist."""
+    """Make wheels importable, after installed packages; LakerunError for one that does not exist."""
     for wheel in wheels:
         if not Path(wheel).is_file():
             raise LakerunError(f"Wheel '{wheel}' does not exist.")
@@ -304,7 +304,7 @@ def add_wheels(wheels: tuple[str, ...]) -> None:
 
 
 def entry_point(package: str, name: str) -> Callable[[], object]:
-    """What a wheel task runs: the package's entry point of that name, in any group, else its function."""
+    """The function of a wheel task: the package's entry point of that name, in any group, else a function."""
     try:
         found = metadata.distribution(package).entry_points
     except metadata.PackageNotFoundError:
@@ -330,7 +330,7 @@ def user_trace(error: BaseException) -> str:
 
 
 def _name_and_arguments(call: TaskCall) -> tuple[str, list[str]]:
-    """What the task's lines in the log start with, and its `sys.argv`."""
+    """The prefix of the task's lines in the log, and its `sys.argv`."""
     payload = call.payload
     given = [str(value) for value in payload.get("parameters") or []]
     if call.kind == "python_wheel":
@@ -343,7 +343,7 @@ def _name_and_arguments(call: TaskCall) -> tuple[str, list[str]]:
 
 
 def _exit_error(exit_: SystemExit, last_line: str) -> str | None:
-    """Why an exit is a failure; None for `sys.exit()` and `sys.exit(0)`."""
+    """The error of a failed exit; None for `sys.exit()` and `sys.exit(0)`."""
     if exit_.code is None or exit_.code == 0:
         return None
     if isinstance(exit_.code, str):

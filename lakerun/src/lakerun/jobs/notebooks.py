@@ -29,7 +29,7 @@ MAX_ROWS = 1000
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its language or magic, its text without magic, and the file's line at which it starts."""
+    """One cell: its language or magic, its text without magic, and its first line in the file."""
 
     language: str
     text: str
@@ -37,7 +37,7 @@ class Cell:
 
 
 def notebook_file(path: str, folder: Path | None = None) -> Path:
-    """The file of a notebook, whose path may lack the suffix; LakerunError where there is none."""
+    """The file of a notebook, whose path may leave out the suffix; LakerunError if there is none."""
     start = Path(path)
     if not start.is_absolute() and folder is not None:
         start = folder / start
@@ -50,7 +50,7 @@ def notebook_file(path: str, folder: Path | None = None) -> Path:
 def read_notebook(file: Path) -> list[Cell]:
     """The cells of a `.py` or `.sql` file in Databricks' source format, or of an `.ipynb` file.
 
-    A file without the header is one cell, as for a script. Raises LakerunError for what is no notebook.
+    A file without the header is one cell, like a script. Raises LakerunError if it is not a notebook.
     """
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".ipynb":
@@ -72,9 +72,10 @@ def read_notebook(file: Path) -> list[Cell]:
 def run_notebook(
     file: Path, dbutils: DbUtils, spark: Callable[[], SparkSession | None], depth: int = 0
 ) -> str | None:
-    """Run every cell; what the notebook exits with, None if it just ends. `spark` gives the session.
+    """Run every cell and return the notebook's exit value, None without one. `spark` gives the session.
 
-    What its code raises is raised. `%pip` installs nothing: the project's environment is what it runs in.
+    Exceptions of its code are not caught. `%pip` installs nothing: the notebook runs in the project's
+    environment.
     """
     run = _NotebookRun(dbutils, spark, depth)
     try:
@@ -85,7 +86,7 @@ def run_notebook(
 
 
 class _Namespace(dict[str, Any]):
-    """A notebook's names. Spark starts when `spark` is first used: not every notebook needs it."""
+    """A notebook's global names. Spark starts only when `spark` is first used."""
 
     def __init__(self, spark: Callable[[], SparkSession | None]) -> None:
         super().__init__()
@@ -108,7 +109,7 @@ class _NotebookRun:
         self._names.update(__name__="__main__", dbutils=dbutils, display=display, displayHTML=display)
 
     def cells(self, file: Path) -> None:
-        """Run a notebook's cells in these names: the notebook itself, and what it includes by `%run`."""
+        """Run the cells of a notebook, or of one that it includes by `%run`, with these global names."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise LakerunError(f"Notebooks include each other more than {MAX_DEPTH} deep: {file.name}.")
@@ -131,10 +132,10 @@ class _NotebookRun:
             command = f"%{cell.language} {cell.text.strip()}".rstrip()
             print(f"{command}: ignored, the project's environment is used")
         elif cell.language not in IGNORED:
-            raise LakerunError(f"{file.name}:{cell.line}: %{cell.language} cells are not run here.")
+            raise LakerunError(f"{file.name}:{cell.line}: %{cell.language} cells are not supported here.")
 
     def _python(self, cell: Cell, file: Path) -> None:
-        # Empty lines before it, so that a trace names the line of the file.
+        # Empty lines before it make a trace name the right line of the file.
         source = "\n" * (cell.line - 1) + cell.text
         name = str(file) if file.suffix == ".py" else f"{file}:{cell.line}"
         if file.suffix != ".py":
@@ -168,7 +169,7 @@ def display(value: Any = None, *_: Any, **__: Any) -> None:
     """Print rows as a table, at most 1000 of them, and anything else as text."""
     if hasattr(value, "toPandas") and hasattr(value, "limit"):
         if getattr(value, "isStreaming", False):
-            raise LakerunError("display of a stream does not end; write it to a table.")
+            raise LakerunError("display cannot show a stream, which does not end; write it to a table.")
         if not value.columns:
             return
         value = value.limit(MAX_ROWS).toPandas()
@@ -191,7 +192,7 @@ def _source_cells(lines: list[str], line: int, language: str, comment: str) -> l
 
 
 def _magic_cells(text: str, line: int, language: str) -> Iterator[Cell]:
-    """A cell by its magic. `%pip` and its kind take their line; what stands below it is code."""
+    """A cell by its magic. `%pip` and the like take only their own line; the lines below are code."""
     found = MAGIC.match(text)
     if found and found[1] in INSTALLERS:
         first, _, rest = found[2].partition("\n")
@@ -208,7 +209,7 @@ def _jupyter_cells(text: str, file: Path) -> Iterator[Cell]:
         content: Mapping[str, Any] = json.loads(text)
         cells = content["cells"]
     except (json.JSONDecodeError, KeyError, TypeError):
-        raise LakerunError(f"Notebook '{file.name}' is no Jupyter notebook.") from None
+        raise LakerunError(f"Notebook '{file.name}' is not a Jupyter notebook.") from None
     for number, cell in enumerate(cells, 1):
         if cell.get("cell_type") == "code":
             source = cell.get("source", "")

@@ -1,4 +1,4 @@
-"""What a task prints, kept apart from what other tasks print at the same time: `captured`."""
+"""Captures a task's output separately from that of other tasks that run at the same time: `captured`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ LIMIT_BYTES = 1_000_000
 
 
 class TaskOutput:
-    """Text that a task wrote: the last megabyte of it, and its last line that is not empty.
+    """Text that a task wrote: its last megabyte, and its last line that is not empty.
 
-    Each line also goes to the process's log, after `name`, and to `on_line`. Safe to write to from several
-    threads.
+    Each line also goes to `on_line` and, prefixed with `name`, to the process's log. Thread-safe.
     """
 
     def __init__(
@@ -47,14 +46,14 @@ class TaskOutput:
                 self._log(line)
 
     def finish(self) -> None:
-        """Log what does not end in a newline."""
+        """Log the rest, which does not end in a newline."""
         with self._lock:
             self._log(self._rest)
             self._rest = ""
 
     @property
     def text(self) -> str:
-        """What was written; only its end, after a line that says so, where it was long."""
+        """The text; if it was too long, only its end, after a line that says so."""
         with self._lock:
             self._trim()
             head = "... the beginning was cut off\n" if self._cut else ""
@@ -74,7 +73,7 @@ class TaskOutput:
         if not line.strip():
             return
         self.last_line = line.strip()
-        # A handler that a task put on the console would send the line back to here.
+        # A console handler that a task installed would send the line back here.
         with process_console():
             logger.info("%s: %s", self.name, line)
             self._on_line(line)
@@ -82,7 +81,7 @@ class TaskOutput:
 
 @contextmanager
 def captured(output: TaskOutput) -> Iterator[TaskOutput]:
-    """Within, what this thread and those that it starts print goes to `output`, and `sys.argv` is its own."""
+    """Send the output of this thread and of those that it starts to `output`, with its own `sys.argv`."""
     with console(Console(output, output, output.arguments)):
         try:
             yield output

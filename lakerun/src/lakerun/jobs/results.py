@@ -1,4 +1,4 @@
-"""What a run of a job reports: changes of its tasks while it goes on, its result when it ends."""
+"""The reports of a job's run: changes of its tasks while it runs, its result when it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lakerun.pipelines.results import UpdateResult
 TaskState = Literal[
     "PENDING",
     "RUNNING",
-    # How a task ends, as Databricks names it. EXCLUDED: its condition did not hold, which is no failure.
+    # A task's final states, as Databricks names them. EXCLUDED: its condition did not hold; not a failure.
     "SUCCESS",
     "FAILED",
     "TIMEDOUT",
@@ -22,16 +22,16 @@ TaskState = Literal[
     "DISABLED",
     "UPSTREAM_FAILED",
     "UPSTREAM_CANCELED",
-    # Of a job alone: tasks failed, but none that the graph ends with.
+    # Only for jobs: some tasks failed, but no leaf task.
     "SUCCESS_WITH_FAILURES",
 ]
 
 
 @dataclass(frozen=True)
 class TaskResult:
-    """How a task of a job ended; a pipeline task carries its update, a run-job task its job.
+    """The result of a task; a pipeline task's has its update, a run-job task's the result of the job.
 
-    `seconds` include all attempts and what lies between them.
+    `seconds` include all attempts and the waits between them.
     """
 
     key: str
@@ -45,7 +45,7 @@ class TaskResult:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a run of a job ended. `error` says why, where that is not in the tasks: canceled, timed out."""
+    """The result of a job's run. `error` has a cause that is not in the tasks: canceled, timed out."""
 
     job: str
     run_id: str
@@ -59,11 +59,10 @@ class JobResult:
 class TaskUpdate:
     """A task of a job changed its state.
 
-    `task_run_id` is the attempt's own; a retry has another one, and the next `attempt` (from 0). The update
-    that ends an attempt has `ended`, and its `outcome` where it ran; `will_retry` says that another attempt
-    follows. `payload` are the settings with references replaced, from RUNNING on. A run-job task's
-    `nested_run_id` is the run that it started. Iterations of a for-each task have its key in `parent` and
-    their number in `iteration`.
+    Every attempt has its own `task_run_id` and `attempt`, a number from 0. The update that ends an attempt
+    has `ended`, and `outcome` if the attempt ran; with `will_retry` another attempt follows. `payload` has
+    the settings with references replaced, from RUNNING on. `nested_run_id` is the run that a run-job task
+    started. Iterations of a for-each task have its key in `parent` and their number in `iteration`.
     """
 
     job: str

@@ -1,4 +1,4 @@
-"""Whether a task runs after what it depends on, how a job ends, and what a condition task comes out as.
+"""Decides whether a task runs after its dependencies, how a job ends, and a condition task's outcome.
 
 `run_if` and the states follow Databricks' documentation ("Configure task dependencies", "View job runs").
 """
@@ -20,12 +20,12 @@ CANCELLATIONS = ("CANCELED", "UPSTREAM_CANCELED")
 def state_before(
     task: TaskSpec, states: Mapping[str, TaskState], outcomes: Mapping[str, str]
 ) -> tuple[TaskState | None, str]:
-    """The state in which a task ends without running, with the reason; (None, "") if it runs.
+    """The state of a task that does not run, and the reason; (None, "") if it runs.
 
-    `states` are those in which the tasks of the run ended, `outcomes` those of its condition tasks. A
+    `states` are the final states of the run's tasks, `outcomes` the outcomes of its condition tasks. A
     dependency that is disabled, or was not chosen for this run, does not count. Canceled counts as failed.
-    A dependency on another outcome of a condition counts as excluded, and where every dependency is
-    excluded, so is the task, whatever its `run_if` says.
+    A dependency on the other outcome of a condition counts as excluded. If every dependency is excluded, so
+    is the task, whatever its `run_if` says.
     """
     found: dict[str, TaskState] = {}
     for key in task.depends_on:
@@ -57,7 +57,7 @@ def state_before(
 
 
 def job_state(leaves: Collection[TaskState], others: Collection[TaskState]) -> TaskState:
-    """The state of a job from those of its leaf tasks, on which no other depends, and of the other tasks."""
+    """The state of a job from the states of its leaf tasks, which no task depends on, and of the others."""
     failed = [state for state in leaves if state in FAILURES]
     if any(state not in CANCELLATIONS for state in failed):
         return "FAILED"
@@ -67,7 +67,7 @@ def job_state(leaves: Collection[TaskState], others: Collection[TaskState]) -> T
 
 
 def condition_holds(op: str, left: str, right: str) -> bool:
-    """What a condition task comes out as: EQUAL_TO and NOT_EQUAL compare text, the others numbers.
+    """The outcome of a condition task: EQUAL_TO and NOT_EQUAL compare text, the other operators numbers.
 
     Raises LakerunError for an operand of a comparison that is not a number.
     """
@@ -85,7 +85,7 @@ def _number(side: str, text: str, op: str) -> Decimal:
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite():
-        raise LakerunError(f"condition_task.{side}: {op} compares numbers, and '{text}' is none.")
+        raise LakerunError(f"condition_task.{side}: {op} compares numbers, and '{text}' is not a number.")
     return number
 
 

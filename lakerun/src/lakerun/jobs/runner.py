@@ -1,4 +1,4 @@
-"""Runs a job: its tasks in the graph's order, side by side where it allows: `run_job`."""
+"""Runs a job, its tasks in the order of the graph and independent ones in parallel: `run_job`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lakerun.jobs.tasks import TaskRunner
 from lakerun.pipelines.results import Listener
 
 logger = logging.getLogger(__name__)
-logger.addHandler(logging.NullHandler())  # without a log file to go to, a trace must not reach the console
+logger.addHandler(logging.NullHandler())  # without a log file, a trace must not reach the console
 
 # Databricks: jobs should not nest more than three run-job tasks.
 MAX_DEPTH = 3
@@ -40,7 +40,7 @@ class Resources(Protocol):
 
 
 def new_run_id() -> str:
-    """A number that no other run of this machine has, as text."""
+    """A number that is unique among the runs of this machine, as text."""
     return str(uuid.uuid4().int % 10**15)
 
 
@@ -61,20 +61,20 @@ def run_job(
     run_nested_job: NestedJobRunner | None = None,
     callers: tuple[str, ...] = (),
 ) -> JobResult:
-    """Run a job to its end. A task that fails is in the result: it raises nothing.
+    """Run a job to its end. A failed task is in the result and raises no exception.
 
-    `parameters` override the defaults of the job's parameters; a name that the job does not have raises
-    UnknownNameError before anything runs, and so does a task in `only` that it does not have. With `only`
-    no other tasks run, and dependencies on others do not count; `+task` includes what it depends on,
-    `task+` what depends on it. `task_runner` runs each attempt; `on_task` hears of every change of state,
-    those of nested jobs' tasks included, `on_event` the events of pipelines.
+    `parameters` override the defaults of the job's parameters. An unknown parameter, or an unknown task in
+    `only`, raises UnknownNameError before anything runs. With `only`, no other tasks run, and dependencies on
+    other tasks do not count; `+task` includes its dependencies, `task+` its dependents. `task_runner` runs
+    each attempt. `on_task` is called for every change of state, also of nested jobs' tasks, `on_event` for
+    the events of pipelines.
 
-    Once `canceled` is set, or the process gets Ctrl-C, running tasks are told to stop and the others do not
-    start: the job's state is CANCELED. Ctrl-C raises KeyboardInterrupt again when they have stopped.
+    Once `canceled` is set, or after Ctrl-C, running tasks have to stop and the others do not start: the job's
+    state is CANCELED. After Ctrl-C, KeyboardInterrupt is raised when the tasks have stopped.
 
-    `trigger` is what `{{job.trigger.type}}` stands for, `workspace` has `id` and `url`. `new_id` makes run
-    ids. `run_nested_job` runs the job of a run-job task; by default it runs here, in the same way. `callers`
-    are the jobs that led to this one: a job among them, or more than three, is an error.
+    `trigger` is the value of `{{job.trigger.type}}`, `workspace` has `id` and `url`. `new_id` makes run ids.
+    `run_nested_job` runs the job of a run-job task; by default it runs here, in the same way. `callers` are
+    the jobs that led to this one: if `job` is among them, or there are more than three, that is an error.
     """
     for name in parameters:
         if name not in job.parameters:
@@ -90,7 +90,7 @@ def run_job(
         with hear:
             try:
                 on_task(update)
-            except Exception:  # whoever listens must not change how a run ends
+            except Exception:  # a listener must not change how a run ends
                 logger.exception("a listener failed on task %s", update.key)
 
     def nested(
@@ -145,7 +145,7 @@ def run_job(
 
 @dataclass
 class _Run:
-    """One run of a job: which task starts when, and when all of them have to stop."""
+    """One run of a job: decides when each task starts, and when all tasks have to stop."""
 
     job: JobSpec
     tasks: dict[str, TaskSpec]
@@ -160,7 +160,7 @@ class _Run:
             {key: task.depends_on for key, task in self.tasks.items()},
             end_without_running=self._end_without_running,
             run=self._run_task,
-            # A daemon: who presses Ctrl-C twice does not wait for tasks.
+            # A daemon, so that a second Ctrl-C does not wait for tasks.
             submit=lambda work: threading.Thread(target=work, daemon=True).start(),
         )
 
@@ -181,7 +181,7 @@ class _Run:
                 self.task_run.stop_late_attempts()
             except KeyboardInterrupt as interrupt:
                 if interrupted:
-                    raise  # asked twice: do not wait
+                    raise  # second Ctrl-C: do not wait
                 interrupted = interrupt
                 self.canceled.set()
         if interrupted:
@@ -233,7 +233,7 @@ class _Run:
 
 
 def chosen_tasks(job: JobSpec, only: Iterable[str]) -> set[str]:
-    """The tasks that a run limited to `only` runs, all of them without; UnknownNameError for another name."""
+    """The tasks that `only` selects, or all tasks without it; UnknownNameError for an unknown name."""
     return _chosen(job, only)
 
 
@@ -264,7 +264,7 @@ def _reachable(key: str, graph: Mapping[str, set[str]]) -> set[str]:
 def _run_values(
     job: JobSpec, run_id: str, started: datetime, trigger: str, workspace: Mapping[str, str]
 ) -> dict[str, object]:
-    """What the references of a run stand for, but for those to tasks and parameters."""
+    """The values of a run's references, except those to tasks and parameters."""
     return {
         "job.id": job.key,
         "job.name": job.name,
@@ -272,7 +272,7 @@ def _run_values(
         "job.repair_count": "0",
         "job.trigger.type": trigger,
         **time_values("job.start_time", started),
-        # A schedule's time is full minutes.
+        # Scheduled times are whole minutes.
         **time_values("job.trigger.time", started.replace(second=0, microsecond=0)),
         "workspace.id": workspace.get("id", "0"),
         "workspace.url": workspace.get("url", "local"),

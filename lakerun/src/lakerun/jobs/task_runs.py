@@ -1,4 +1,4 @@
-"""Runs one task of a job's run: its attempts, their time limits, and what each kind of task comes to."""
+"""Runs one task of a job's run: its attempts, their time limits, and each kind of task."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lakerun.pipelines.results import Listener
 logger = logging.getLogger(__name__)
 
 NestedJobRunner = Callable[[str, Mapping[str, str], str, str, threading.Event], JobResult]
-"""Runs a job for a run-job task: job id, parameters, id of the task's run, id for the new run, and an event
-that tells it to stop. An error that it raises fails the task."""
+"""Runs a job for a run-job task. Arguments: job id, parameters, id of the task's run, id for the new run, and
+an event that stops it. An error that it raises fails the task."""
 
 RUN_JOB_SETTINGS = {"job_id", "job_parameters"}
 PIPELINE_SETTINGS = {"pipeline_id", "full_refresh", "refresh_selection", "full_refresh_selection"}
@@ -32,7 +32,7 @@ PIPELINE_SETTINGS = {"pipeline_id", "full_refresh", "refresh_selection", "full_r
 
 @dataclass
 class _RunningAttempt:
-    """An attempt in progress. `within` is the for-each task's attempt that an iteration belongs to."""
+    """An attempt in progress. `within` is the attempt of the for-each task, for an iteration."""
 
     stop: threading.Event
     deadline: float | None
@@ -42,7 +42,7 @@ class _RunningAttempt:
 
 @dataclass
 class _TaskInstance:
-    """A task, or one iteration of a for-each task; listeners know it by `key`."""
+    """A task, or one iteration of a for-each task; listeners identify it by `key`."""
 
     task: TaskSpec
     key: str
@@ -54,7 +54,7 @@ class _TaskInstance:
 
 @dataclass
 class _AttemptResult:
-    """How an attempt ended; a run-job task's carries the job that it ran."""
+    """The result of an attempt; a run-job task's has the result of the job."""
 
     outcome: TaskOutcome
     job: JobResult | None = None
@@ -63,7 +63,7 @@ class _AttemptResult:
 
 @dataclass
 class TaskRun:
-    """Runs the tasks of one run of a job, each in a thread of its own.
+    """Runs the tasks of one run of a job, each in its own thread.
 
     `outcomes` are the results of condition tasks that have ended, "true" or "false".
     """
@@ -87,18 +87,18 @@ class TaskRun:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def task_run_id(self, key: str, attempt: int = 0) -> str:
-        """The id of an attempt's own run."""
+        """The run id of an attempt."""
         with self._lock:
             if (key, attempt) not in self._ids:
                 self._ids[key, attempt] = self.new_id()
             return self._ids[key, attempt]
 
     def run(self, task: TaskSpec, before: Mapping[str, TaskResult]) -> TaskResult:
-        """Run a task to its end, retries included; `before` are the tasks that have ended."""
+        """Run a task to its end, including retries; `before` are the tasks that have ended."""
         return self._run(_TaskInstance(task, task.key, {**self.values, **self._values_of(before)}))
 
     def stop_late_attempts(self) -> None:
-        """Tell attempts to stop whose time is over, or whose run has to stop."""
+        """Stop attempts that have reached their time limit, or whose run has to stop."""
         now = time.monotonic()
         with self._lock:
             for attempt in self._attempts:
@@ -122,7 +122,7 @@ class TaskRun:
             self._report_end(instance, number, state, ended, attempt_clock, retry)
             if not retry:
                 break
-            # The interval is between the starts of two attempts.
+            # The interval is measured between the starts of two attempts.
             self.stop.wait(attempt_clock + task.min_retry_interval_millis / 1000 - time.monotonic())
             if self.stop.is_set():
                 break
@@ -227,7 +227,7 @@ class TaskRun:
     def _iterate(
         self, instance: _TaskInstance, payload: Mapping[str, Any], attempt: _RunningAttempt
     ) -> _AttemptResult:
-        """Run a for-each task's task once for each of its inputs; each may fail without the others."""
+        """Run a for-each task's task once for each input; a failed iteration does not stop the others."""
         each = instance.task.each
         assert each is not None
         items = _inputs(payload["inputs"])
@@ -258,9 +258,9 @@ class TaskRun:
         return _AttemptResult(TaskOutcome(message=message))
 
     def _payload(self, instance: _TaskInstance, number: int, task_run_id: str) -> dict[str, Any]:
-        """The task's settings with references replaced, and job parameters pushed down to it.
+        """The task's settings, with references replaced and job parameters added.
 
-        Databricks pushes them down to tasks with named parameters, where they win over the task's own.
+        Databricks passes job parameters to tasks with named parameters, where they override the task's own.
         """
         task = instance.task
         values = {
@@ -284,7 +284,7 @@ class TaskRun:
         return payload
 
     def _values_of(self, before: Mapping[str, TaskResult]) -> dict[str, Any]:
-        """What references to other tasks stand for."""
+        """The values of references to other tasks."""
         values: dict[str, Any] = {}
         payloads = {task.key: task.payload for task in self.job.tasks}
         for key, result in before.items():

@@ -1,7 +1,7 @@
-"""The narrow interface between a job's run and whatever executes its tasks: `TaskRunner`.
+"""`TaskRunner`: the narrow interface between a job's run and the code that executes its tasks.
 
-`runner.py` decides what runs when, resolves references, retries and waits. A task runner runs one attempt of
-one task: in this process for the command line, in a worker process for the local workspace.
+`runner.py` decides when a task runs, resolves references, retries and waits. A task runner runs one attempt
+of one task: in this process for the command line, in a worker process for the local workspace.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class TaskCall:
     """One attempt of one task, every `{{...}}` reference resolved.
 
     `kind` is python_wheel, spark_python, notebook or pipeline; the other kinds need no task runner.
-    `parameters` are the run's job parameters, which a notebook reads as widgets. `task_values` are those
-    that earlier tasks of the run have set: {task key: {key: value}}. `wheels` are the files that the task's
-    environment names. A pipeline task carries its `pipeline`.
+    `parameters` are the run's job parameters, which a notebook reads as widgets. `task_values` are the values
+    that earlier tasks of the run have set: {task key: {key: value}}. `wheels` are the wheel files of the
+    task's environment. A pipeline task has its `pipeline`.
     """
 
     run_id: str
@@ -39,10 +39,10 @@ class TaskCall:
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """What an attempt leaves behind; a failed one has its one-line `error` and its `trace`.
+    """The outcome of an attempt; a failed one has its one-line `error` and its `trace`.
 
-    `message` is the last line of output, `logs` the output itself (its end, where it is long), `result` what
-    a notebook gave to `dbutils.notebook.exit`, `task_values` what the task has set.
+    `message` is the last line of output, `logs` the output (its end, if it is long), `result` the argument of
+    a notebook's `dbutils.notebook.exit`, `task_values` the values that the task has set.
     """
 
     message: str = ""
@@ -63,5 +63,5 @@ class TaskRunner(Protocol):
     ) -> TaskOutcome:
         """Run one attempt to its end; a task that fails is an outcome, not an exception.
 
-        `on_event` hears a pipeline's events. Once `canceled` is set, the attempt ends soon, as canceled.
+        `on_event` is called for a pipeline's events. Once `canceled` is set, the attempt ends as canceled.
         """
