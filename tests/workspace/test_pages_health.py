@@ -224,7 +224,7 @@ def test_datasets_are_listed_the_oldest_first(site: Site) -> None:
 @pytest.mark.parametrize(
     ("address", "status", "said"),
     [
-        ("/monitoring?days=31", 400, "days: 31 is none of 7, 30, 90."),
+        ("/monitoring?days=31", 400, "days: 31 is not one of 7, 30, 90."),
         ("/monitoring?schema=local.none", 404, "local.none"),
         ("/monitoring?schema=%3Cscript%3E", 404, "&lt;script&gt;"),
     ],

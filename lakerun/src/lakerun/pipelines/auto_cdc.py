@@ -4,11 +4,11 @@ The result depends on the changes only, not on their order, their batches, or th
 `cdc_rows`). What the target does not show is in a Delta table beside it, its memory, which all its flows
 share: type 1 keeps there the newest change of each key, deletes included; type 2, and either type where NULLs
 are ignored, keeps every change. A batch goes into the memory first; then the touched keys of the target are
-made what the memory says. Each of the two commits happens once, and the second can be repeated, so a kill
+updated from the memory. Each of the two commits happens once, and the second can be repeated, so a kill
 between them loses nothing.
 
-The memory is left out where the target's own columns have the sequence, nothing is ever deleted and no NULL
-is ignored.
+There is no memory if the target's own columns have the sequence, nothing is ever deleted and no NULL is
+ignored.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ GONE = "__gone"
 class ChangeBatch:
     """One micro-batch of changes to apply to the table at `target` as transaction (`app_id`, `batch_id`).
 
-    `flows` are all that write to the target; `memory` is where its memory is; `declared` has the columns of
-    a declared schema.
+    `flows` are all flows that write to the target; `memory` is the folder of its memory; `declared` has the
+    columns of a declared schema.
     """
 
     flow: FlowDefinition
@@ -241,7 +241,7 @@ def _remember(batch: ChangeBatch, kept: DataFrame, every_change: bool) -> None:
 
 
 def _rebuild(batch: ChangeBatch, data: list[str], touched: DataFrame) -> None:
-    """Make the touched keys of the target what the memory says."""
+    """Update the touched keys of the target from the memory."""
     cdc, session = batch.cdc, batch.session
     known = read_table(session.read, batch.memory)
     if not batch.target_is_empty:

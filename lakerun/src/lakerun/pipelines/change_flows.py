@@ -1,4 +1,4 @@
-"""What is known of auto CDC flows before they run: their columns, their sequence, what they must agree on."""
+"""Checks auto CDC flows before they run: their columns, their sequence, and settings that must agree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARGUMENTS = {
 
 
 def check_change_flows(table: TableName, flows: list[FlowDefinition]) -> None:
-    """Flows into one target of auto CDC share its memory, and so must mean the same by a row."""
+    """Auto CDC flows into one target share its memory, so their settings must agree."""
     first = flows[0]
     for flow in flows[1:]:
         if (first.cdc is None) != (flow.cdc is None):

@@ -132,7 +132,7 @@ def load_definitions(
     return definitions
 
 
-# In a notebook's source format every cell but Python's is a comment, which would be left out without a word.
+# In a notebook's source format every cell but Python's is a comment, which would be skipped silently.
 MAGIC_CELL = re.compile(r"# MAGIC\s+%([\w-]+)")
 INSTALLERS, TEXT = ("pip", "restart_python"), ("md", "md-sandbox")
 

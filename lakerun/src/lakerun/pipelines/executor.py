@@ -1,6 +1,6 @@
 """The narrow interface between planning and execution: three ways to run a flow.
 
-`SparkExecutor` is the one that exists; a faster one has to offer no more than this.
+`SparkExecutor` is the only implementation; another one needs no more than this.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether what decides a materialized view's rows is known, and its hash: `fingerprint`.
+"""Hashes everything that decides a materialized view's rows, if all of it is known: `fingerprint`.
 
-A view is only left as it is where its definition and the tables that it reads are known and unchanged. What
-cannot be known, such as files, a Python function or the clock, makes it computed at each update.
+A view is skipped only if its definition and the tables that it reads are known and unchanged. A view that
+depends on anything else, such as files, a Python function or the clock, is computed at each update.
 """
 
 from __future__ import annotations

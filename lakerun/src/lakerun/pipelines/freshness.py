@@ -1,4 +1,4 @@
-"""What a flow had read when it last completed, and whether that is still so: `why_stale`, `nothing_new`."""
+"""Compares a flow's inputs with those of its last completed run: `why_stale`, `nothing_new`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNREAD = -1
 
 
 def seen_now(storage: Storage, names: Iterable[TableName]) -> dict[str, Seen]:
-    """Tables as they are before a flow reads them: at least this it will have seen."""
+    """Tables as they are before a flow reads them: the flow sees at least these rows."""
     found = {str(name): _seen(storage.table_path(name)) for name in names}
     return {name: seen for name, seen in found.items() if seen}
 
@@ -30,7 +30,7 @@ def refreshed(dataset: Dataset, inputs: Mapping[str, Seen], path: Path, version:
 
 
 def why_stale(dataset: Dataset, flow: Flow, last: Refreshed | None, storage: Storage) -> str:
-    """Why a view must be computed; empty where its last refresh has what it would give."""
+    """The reason why a view must be computed; empty if its last refresh is up to date."""
     known = dataset.fingerprint
     if known.value is None:
         return f"It is computed at each update: {known.unknown}."
@@ -68,7 +68,7 @@ def check_sources(dataset: Dataset, flow: Flow, progress: FlowProgress, storage:
 
 
 def compared(flow: Flow, names: Iterable[TableName]) -> str:
-    """What a flow that is left out was compared with, for its event."""
+    """The inputs that a skipped flow was compared with, for its event."""
     return f"up to date with {_names(sorted(names, key=str)) or 'its definition'}"
 
 

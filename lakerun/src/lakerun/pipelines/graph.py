@@ -33,7 +33,7 @@ RESET_ALLOWED = "pipelines.reset.allowed"
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow whose inputs are known. `reads_files`: it streams something else than tables, too."""
+    """A flow whose inputs are known. `reads_files`: it also streams something other than tables."""
 
     definition: FlowDefinition
     reads: frozenset[TableName]

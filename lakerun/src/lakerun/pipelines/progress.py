@@ -1,4 +1,4 @@
-"""What an update did to each of its datasets so far, from the update's events: `UpdateProgress`.
+"""The progress of each dataset of an update, from the update's events: `UpdateProgress`.
 
 The live view, the lines of a log and the workspace's pages all show this.
 """

@@ -1,4 +1,4 @@
-"""What an update of a pipeline reports: events while it goes on, its result when it ends."""
+"""The reports of a pipeline's update: events while it runs, its result when it ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ExpectationResult:
 
 
 class SkipReason(StrEnum):
-    """Why an update did nothing to a dataset."""
+    """The reason why an update skipped a dataset."""
 
     UP_TO_DATE = "UP_TO_DATE"
     UPSTREAM_FAILED = "UPSTREAM_FAILED"

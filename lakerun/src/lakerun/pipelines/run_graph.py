@@ -1,4 +1,4 @@
-"""Runs the datasets of a graph, each after what it reads, independent ones side by side."""
+"""Runs the datasets of a graph, each after its inputs, independent ones in parallel."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ class GraphRun:
             if not self._stop.is_set():
                 raise
         if self._stop.is_set():
-            # Stopped or just done: which of them, the next update finds out.
+            # Stopped or just done: the next update finds out.
             self._flow_event(dataset.name, flow, "STOPPED", message=STOPPED)
             raise _StoppedError
         done = FlowProgress(current.epoch, current.last_batch, inputs)

@@ -123,7 +123,7 @@ class SparkExecutor:
     def _create_clustered(
         self, path: Path, schema: StructType, definition: DatasetDefinition, properties: Mapping[str, str]
     ) -> None:
-        """Only Spark's Delta knows clustered tables."""
+        """Only Spark's Delta supports clustered tables."""
         from delta.tables import DeltaTable
 
         builder = DeltaTable.createIfNotExists(self._session).location(str(path))

@@ -1,4 +1,4 @@
-"""Everything that is wrong in the project before anything runs, all at once: `validate`.
+"""Finds all problems of the project at once, before anything runs: `validate`.
 
 The bundle for each of its targets, the graph of every pipeline with all expectations, its dashboards, and the
 project's registry of rules, where it has one. Nothing is written, and no data is read: every table is empty,
@@ -94,7 +94,7 @@ def _pipeline_problems(
     schemas: Schemas = {}
     waiting = list(loaded)
     while waiting:
-        # A pipeline that reads tables of another comes after it; of those that wait for each other, any.
+        # A pipeline that reads another's tables comes after it; pipelines in a cycle come in any order.
         for key in [*waiting, waiting[0]]:
             elsewhere = _Elsewhere(schemas, {table for table, owner in owners.items() if owner in waiting})
             resolved, problems = _resolve(bundle.pipelines[key], loaded[key], elsewhere, rules)

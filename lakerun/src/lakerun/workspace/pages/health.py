@@ -37,7 +37,7 @@ def router(services: Services, monitoring: Monitoring) -> APIRouter:
     @routes.get("/monitoring")
     def health(request: Request, schema: str = "", days: int = DEFAULT_DAYS) -> Response:
         if days not in PERIODS:
-            raise invalid(f"days: {days} is none of {', '.join(map(str, PERIODS))}.")
+            raise invalid(f"days: {days} is not one of {', '.join(map(str, PERIODS))}.")
         union = services.plugins.unions[monitoring.events]
         schemas = {".".join(schema): schema for schema in tables_by_schema(storage, union)}
         if schema and schema not in schemas:

@@ -30,9 +30,9 @@ class Compute:
     """The workspace's compute, a `TaskRunner`: tasks with the same wheels share a worker and its session.
 
     An idle worker makes room when another one is needed and its wheels are superseded, or when there are
-    `WORKERS` already. `on_output` hears what tasks print while they run; `read_secret` answers
-    `dbutils.secrets.get`; `environment` is what workers find in their environment variables, without
-    `hidden_variables` of whoever started the server.
+    `WORKERS` already. `on_output` is called with the output of running tasks; `read_secret` answers
+    `dbutils.secrets.get`; workers get the environment variables in `environment`, without the
+    `hidden_variables` of the process that started the server.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Compute:
 
     @contextmanager
     def data_folder(self, purpose: str) -> Iterator[None]:
-        """Hold the data folder, together with whoever else holds it here.
+        """Hold the data folder, shared with other holders in this workspace.
 
         Raises BusyError, which says who has it, while a command outside the workspace does.
         """

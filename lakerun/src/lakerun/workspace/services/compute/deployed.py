@@ -33,7 +33,7 @@ class Deployed:
                 raise LakerunError(f"'{name}' leads out of the volumes.")
             return found
         if parts[:1] != ("/",):
-            raise LakerunError(f"'{name}' is no path in the workspace: it has to start with '/'.")
+            raise LakerunError(f"'{name}' is not a path in the workspace: it has to start with '/'.")
         return self._workspace_path(text)
 
     def source(self, name: str) -> Path:
@@ -85,7 +85,7 @@ class Deployed:
 
 
 def _not_installed(dependency: str) -> str | None:
-    """The package of a requirement such as `httpx>=0.28`, if it is missing; options and URLs are let be."""
+    """The package of a requirement such as `httpx>=0.28`, if it is missing; options and URLs are skipped."""
     found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", dependency.strip())
     if found is None or "://" in dependency:
         return None

@@ -20,12 +20,12 @@ from lakerun.workspace.protocol import CALL, EVENT, OUTCOME, PROTOCOL, Channel, 
 from lakerun.workspace.services.compute.wheels import WheelSet
 
 OnOutput = Callable[[str, str], None]
-"""Hears what a task prints while it runs: task run id, text."""
+"""Called with a task's output while it runs: task run id, text."""
 ReadSecret = Callable[[str, str], str]
-"""A secret's value by scope and key; an exception's text is what the task is told."""
+"""A secret's value by scope and key; the task gets an exception's text as its error."""
 
 POLL_SECONDS = 0.1
-LOG_BYTES = 10 * 2**20  # what a log may hold before a new worker begins another
+LOG_BYTES = 10 * 2**20  # the size of a log after which a new worker begins another
 
 
 class WorkerProcess:
@@ -69,7 +69,7 @@ class WorkerProcess:
         canceled: threading.Event,
         grace_seconds: float,
     ) -> TaskOutcome:
-        """Run one attempt. One that does not end within the grace after `canceled` takes the worker along."""
+        """Run one attempt. If it does not end in time after `canceled`, the worker is killed."""
         inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         with self._lock:
             if self._ended is not None:
@@ -174,7 +174,7 @@ def _start(
     hidden_variables: Collection[str],
 ) -> subprocess.Popen[bytes]:
     # A pipeline's and a job's settings reach the code as configuration and parameters, as on Databricks, and
-    # not through the environment of whoever started the server.
+    # not through the environment of the process that started the server.
     inherited = {name: value for name, value in os.environ.items() if name not in hidden_variables}
     folder = home / "workspace" / "scratch"
     folder.mkdir(parents=True, exist_ok=True)

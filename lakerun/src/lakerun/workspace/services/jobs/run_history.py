@@ -27,7 +27,7 @@ LIVE_LIMIT = 1_000_000  # characters of a running task's output that are kept
 
 
 class RunHistory:
-    """Reads what `Runs` writes; hears what tasks print while they run."""
+    """Reads the documents that `Runs` writes, and keeps the output of running tasks."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

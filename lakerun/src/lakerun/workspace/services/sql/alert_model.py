@@ -1,4 +1,4 @@
-"""What an alert has to be, field by field."""
+"""The fields of an alert, and their checks."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class _Alert(BaseModel):
 
 
 def check_alert(given: Mapping[str, Any]) -> None:
-    """INVALID_PARAMETER_VALUE names the first field that is wrong. Fields that are not known here may be."""
+    """INVALID_PARAMETER_VALUE names the first field that is wrong. Unknown fields are allowed."""
     try:
         _Alert.model_validate(given)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What an alert makes of its query's rows: one value, compared with a threshold."""
+"""Evaluates an alert: one value of its query's rows, compared with a threshold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts (v2): a query on a schedule, what its result means, and who would be told."""
+"""Alerts (v2): a query on a schedule, the state that follows from its result, and notifications."""
 
 from __future__ import annotations
 

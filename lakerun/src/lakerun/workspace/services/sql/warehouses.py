@@ -87,7 +87,7 @@ class Warehouses:
     def _check(self, given: dict[str, Any], id: str | None) -> None:
         size = given.get("cluster_size")
         if size is not None and size not in SIZES:
-            raise invalid(f"cluster_size: '{size}' is none of {', '.join(SIZES)}.")
+            raise invalid(f"cluster_size: '{size}' is not one of {', '.join(SIZES)}.")
         for field in ("auto_stop_mins", "min_num_clusters", "max_num_clusters"):
             value = given.get(field, 0)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
