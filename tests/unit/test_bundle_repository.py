@@ -117,7 +117,7 @@ def test_the_sample_data_job_reaches_the_generator_with_its_parameters(
         return []
 
     monkeypatch.setattr(generation_job, "generate_sample_data", generate)
-    monkeypatch.setattr(generation_job, "SparkSession", SimpleNamespace(getActiveSession=lambda: object()))
+    monkeypatch.setattr(generation_job, "spark_session", lambda job: object())
     result = run_job(
         bundle.jobs["generate_sample_data"],
         {"volume": "other", "orders": "7", "issue_rate": "0.5"},

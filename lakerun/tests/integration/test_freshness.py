@@ -101,7 +101,7 @@ def test_what_is_not_known_to_be_unchanged_is_computed(lab: Lab, spark: Any) -> 
         e.origin["dataset_name"].rsplit(".", 1)[-1]: e.message for e in lab.events if "STARTING" in e.message
     }
     assert said["files"].endswith(
-        "It is computed at each update: it reads something else than tables (LogicalRelation)."
+        "It is computed at each update: it does not only read tables (LogicalRelation)."
     )
     assert said["udf"].endswith("It is computed at each update: it calls a Python function.")
     assert said["clock"].endswith("It is computed at each update: it asks for the current time or user.")
@@ -178,7 +178,7 @@ def test_a_stream_whose_source_was_made_again_says_how_to_go_on(lab: Lab) -> Non
     result = lab.run(OTHER, "other")
     assert (result.state, dataset(result, "copy").note) == (
         "FAILED",
-        "Table main.shop.raw was made again since 'copy' streamed from it: "
+        "Table main.shop.raw was recreated after 'copy' streamed from it: "
         "run again with --full-refresh copy.",
     )
     assert lab.rows("copy") == [(1,)]

@@ -215,7 +215,9 @@ class LakehouseConfig(_Frozen):
         """Reader options: the lines' format, and what bounds one micro-batch.
 
         OSS Spark takes a limit of files or of bytes, not both. It also skips files whose modification
-        time lies more than `maxFileAge` behind the newest one; a century keeps late files.
+        time lies more than `maxFileAge` behind the newest one; a century keeps late files. Unlike Auto
+        Loader, it reads only the folder's first level, or takes `day=2024-05-01` for a partition, unless told
+        to look up files recursively.
         """
         if self.on_databricks:
             return {
@@ -224,7 +226,11 @@ class LakehouseConfig(_Frozen):
                 "cloudFiles.maxBytesPerTrigger": self.max_bytes_per_trigger,
                 "cloudFiles.schemaEvolutionMode": self.schema_evolution_mode,
             }
-        return {"maxFilesPerTrigger": str(self.max_files_per_trigger), "maxFileAge": "36500d"}
+        return {
+            "maxFilesPerTrigger": str(self.max_files_per_trigger),
+            "maxFileAge": "36500d",
+            "recursiveFileLookup": "true",
+        }
 
 
 def known_environments() -> tuple[str, ...]:

@@ -60,9 +60,14 @@ def declare_bronze(entity: Entity, config: LakehouseConfig) -> None:
     )
     @expect_rules(rules_for(f"bronze_{entity.name}", config))
     def bronze() -> DataFrame:
-        reader = SparkSession.active().readStream.format(config.stream_format).option("lineSep", "\n")
-        lines = reader.options(**config.get_streaming_options()).load(config.folder_path(entity.folder))
-        return to_bronze(lines, config.environment)
+        return arriving_lines(entity, config)
+
+
+def arriving_lines(entity: Entity, config: LakehouseConfig) -> DataFrame:
+    """The stream of an entity's lines, from the files of its landing zone; columns as in bronze."""
+    reader = SparkSession.active().readStream.format(config.stream_format).option("lineSep", "\n")
+    lines = reader.options(**config.get_streaming_options()).load(config.folder_path(entity.folder))
+    return to_bronze(lines, config.environment)
 
 
 def declare_silver(

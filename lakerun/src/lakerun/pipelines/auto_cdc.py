@@ -1,11 +1,11 @@
 """Auto CDC by MERGE: type 1 keeps the newest row of a key, type 2 keeps its history.
 
-The result depends on the changes only, not on their order, their batches, or the flow that brought them (see
-`cdc_rows`). What the target does not show is in a Delta table beside it, its memory, which all its flows
-share: type 1 keeps there the newest change of each key, deletes included; type 2, and either type where NULLs
-are ignored, keeps every change. A batch goes into the memory first; then the touched keys of the target are
-updated from the memory. Each of the two commits happens once, and the second can be repeated, so a kill
-between them loses nothing.
+The result depends only on the changes, not on their order of arrival, their batches or the flow that brings
+them (see `cdc_rows`). This needs more than the target shows, so all flows of a target share its memory, a
+Delta table of its own. Type 1 stores the newest change of each key in it, deletes included. Type 2 stores
+every change, and so do both types if NULLs are ignored. A batch goes into the memory first; then the touched
+keys of the target are updated from the memory. Each of the two commits happens once, and the second can be
+repeated, so a kill between them loses nothing.
 
 There is no memory if the target's own columns have the sequence, nothing is ever deleted and no NULL is
 ignored.
@@ -100,7 +100,7 @@ def apply_changes(batch: ChangeBatch) -> None:
     if not has_memory and not batch.target_is_empty:
         _remember_target(batch, sequence)
     every_change = batch.cdc.scd_type == 2 or batch.cdc.ignore_null_updates
-    # Read twice: for the memory, and for the keys. Fewer rows are kept where the newest of a key is enough.
+    # Read twice, for the memory and for the keys. Type 1 needs only the newest change of each key.
     kept = (changes if every_change else current(changes, batch.cdc)).persist()
     try:
         _remember(batch, kept, every_change)
@@ -111,7 +111,7 @@ def apply_changes(batch: ChangeBatch) -> None:
 
 
 def _needs_memory(flows: Sequence[FlowDefinition]) -> bool:
-    """Whether the target's columns are not enough to know whether a change is newer than its row."""
+    """Whether the target's columns cannot tell if a change is newer than its row."""
     declared = [flow.cdc for flow in flows if flow.cdc]
     return (
         any(
@@ -123,7 +123,7 @@ def _needs_memory(flows: Sequence[FlowDefinition]) -> bool:
 
 
 def _changes(batch: ChangeBatch, stored: StructType) -> DataFrame:
-    """Every change: the target's columns, `__sequence` and `__deleted`."""
+    """All changes of the batch: the target's columns, `__sequence` and `__deleted`."""
     deleted = F.lit(False)
     if batch.cdc.apply_as_deletes is not None:
         condition = batch.cdc.apply_as_deletes
@@ -135,7 +135,7 @@ def _changes(batch: ChangeBatch, stored: StructType) -> DataFrame:
         for name in names
         if not batch.declared or name.lower() in types
     ]
-    # A column that the target has and this source has not: another flow's, or one that is no longer sent.
+    # Columns that the target has and this source lacks: another flow's, or no longer sent.
     known = {name.lower() for name in names}
     missing = [
         F.lit(None).cast(field.dataType).alias(field.name)
@@ -180,14 +180,14 @@ def _merge_newest(batch: ChangeBatch, changes: DataFrame, data: list[str], seque
 
 
 def _sequence_in_target(batch: ChangeBatch, stored: StructType, changes: StructType) -> str | None:
-    """The sequence as SQL over the MERGE's target alias `t`; None where the target does not have it."""
+    """The sequence as SQL over the MERGE's target alias `t`; None if the target lacks a column of it."""
     import sqlglot
     from sqlglot import exp
 
     tree = sqlglot.parse_one(_sequence_sql(batch.flow), read="databricks")
     if isinstance(tree, exp.Alias):
         tree = tree.this
-    # A column that has another type than in the source may have another order.
+    # A column whose type differs from the source's may sort differently.
     source, there, own = (
         {field.name.lower(): field.dataType for field in schema}
         for schema in (batch.rows.schema, changes, stored)
@@ -209,10 +209,10 @@ def _sequence_sql(flow: FlowDefinition) -> str:
 
 
 def _remember_target(batch: ChangeBatch, sequence: str | None) -> None:
-    """Start the memory of a target that needed none until now, from its own columns."""
+    """Create the memory of a target that needed none until now, from the target's columns."""
     if batch.cdc.scd_type == 2 or sequence is None:
         raise LakerunError(
-            f"What auto CDC flow '{batch.flow.name}' remembers of its table is not there: refresh it fully "
+            f"The memory of auto CDC flow '{batch.flow.name}' is missing: refresh its table fully "
             f"with --full-refresh {batch.target.name}."
         )
     rows = read_table(batch.session.read, batch.target).alias("t")
@@ -223,7 +223,7 @@ def _remember_target(batch: ChangeBatch, sequence: str | None) -> None:
 def _remember(batch: ChangeBatch, kept: DataFrame, every_change: bool) -> None:
     """Put the batch into the memory, once."""
     if batch.is_in(batch.memory):
-        kept.write.format("noop").mode("overwrite").save()  # it must still be read, to be counted
+        kept.write.format("noop").mode("overwrite").save()  # read it anyway: its rows are counted
         return
     if every_change or not Table(batch.memory).exists:
         write_table(kept, batch.memory, "append", transaction=batch.transaction)
@@ -271,7 +271,7 @@ def _rebuild(batch: ChangeBatch, data: list[str], touched: DataFrame) -> None:
 
 
 def _merge(batch: ChangeBatch, source: DataFrame, identity: list[str]) -> None:
-    """Merge what differs between the target and the source, whose `__gone` rows are deleted."""
+    """Merge the differences between source and target; rows with `__gone` are deleted."""
     rows = [field for field in source.schema if field.name != GONE]
     ours, theirs = (
         F.struct(*[comparable(_of(alias)(f.name), f.dataType).alias(f"c{n}") for n, f in enumerate(rows)])
@@ -293,7 +293,7 @@ def _merge(batch: ChangeBatch, source: DataFrame, identity: list[str]) -> None:
 
 
 def _evolve(path: Path, stored: StructType, rows: DataFrame) -> None:
-    """Give the table the columns, and the fields of structs, that it lacks."""
+    """Add missing columns, and missing fields of structs, to the table."""
     if _lacks(stored, rows.schema):
         rows.limit(0).write.format("delta").mode("append").option("mergeSchema", "true").save(str(path))
 
@@ -326,7 +326,7 @@ def _same_key(keys: Sequence[str]) -> Column:
 
 @contextmanager
 def _transaction(batch: ChangeBatch) -> Iterator[None]:
-    """Makes a MERGE within commit at most once for this batch. The session is the stream's own."""
+    """Within, a MERGE commits at most once for this batch. Each stream has its own session."""
     conf = batch.session.conf
     conf.set("spark.databricks.delta.write.txnAppId", batch.app_id)
     conf.set("spark.databricks.delta.write.txnVersion", str(batch.batch_id))

@@ -1,9 +1,9 @@
-"""What a set of changes says about the rows of a target: `current` (type 1) and `history` (type 2).
+"""The rows of a target that follow from its changes: `current` (type 1) and `history` (type 2).
 
-A change has the target's columns, `__sequence` and `__deleted`. Of changes with one key and one sequence the
-later one is, first, a delete; else the one whose content is greater: its columns compared one by one in the
-order of their names, NULL least, maps and variants as JSON. So neither the order in which changes arrive nor
-their division into batches decides anything.
+A change has the target's columns, `__sequence` and `__deleted`. If changes have the same key and sequence, a
+delete is the later one. Otherwise their content decides: columns are compared in the order of their names,
+NULL is the smallest value, maps and variants are compared as JSON. The order of arrival and the division into
+batches therefore never decide.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ORDER, ROW = "__order", "__row"
 
 
 def current(changes: DataFrame, cdc: AutoCdc) -> DataFrame:
-    """The newest state of each key: the columns of `changes`, `__deleted` where the key is gone."""
+    """The newest state of each key: the columns of `changes`; `__deleted` if the key was deleted."""
     columns = [column(name) for name in changes.columns]
     newest = F.max_by(F.struct(*columns), ORDER).alias(ROW)
     ordered = _in_order(changes, cdc)
@@ -71,29 +71,29 @@ def history(changes: DataFrame, cdc: AutoCdc, columns: Sequence[str]) -> DataFra
 
 
 def later(changes: DataFrame, of: Callable[[str], Column] | None = None) -> Column:
-    """What orders the changes of a key; `of` gives a column by its name."""
+    """The value that orders the changes of a key; `of` gives a column by its name."""
     of = of or column
     return F.struct(of(SEQUENCE), of(DELETED), content(changes.schema, of))
 
 
 def content(schema: StructType, of: Callable[[str], Column]) -> Column:
-    """What orders two changes of a key and a sequence: every column but the two that are no data."""
+    """The value that orders changes with the same key and sequence: all data columns."""
     fields = sorted((f for f in schema if f.name not in (SEQUENCE, DELETED)), key=lambda f: f.name.lower())
     return F.struct(*[comparable(of(f.name), f.dataType).alias(f"c{n}") for n, f in enumerate(fields)])
 
 
 def comparable(value: Column, kind: DataType) -> Column:
-    """The value in a type that Spark can order and compare."""
+    """The value, converted to a type that Spark can order and compare."""
     return F.to_json(value) if _has_no_order(kind) else value
 
 
 def column(name: str) -> Column:
-    """A column by its name, whatever letters it has."""
+    """A column by its name, which may hold any character."""
     return F.col(quoted(name))
 
 
 def same(left: Sequence[Column], right: Sequence[Column]) -> Column:
-    """Whether two rows have the same key; NULL is a key like any other."""
+    """Whether two rows have the same key. NULL equals NULL."""
     condition = F.lit(True)
     for one, other in zip(left, right, strict=True):
         condition = condition & one.eqNullSafe(other)
@@ -106,16 +106,16 @@ def of_keys(
     others: DataFrame,
     how: Literal["leftsemi", "leftanti"] = "leftsemi",
 ) -> DataFrame:
-    """The rows whose key is among those of others; with `leftanti`, the rest."""
+    """The rows whose key also occurs in `others`; with `leftanti`, the other rows."""
     other = others.select(*[column(key).alias(f"__key_{number}") for number, key in enumerate(keys)])
     condition = same([column(key) for key in keys], [F.col(f"__key_{n}") for n in range(len(keys))])
     return rows.join(other, condition, how)
 
 
 def _in_order(changes: DataFrame, cdc: AutoCdc) -> DataFrame:
-    """The changes with `__order`; where NULLs are ignored, each with the values that its NULLs keep.
+    """The changes with `__order`. If NULLs are ignored, each NULL is replaced by the newest value of its key.
 
-    Those are the newest since the key's last delete.
+    Values from before the key's last delete do not count.
     """
     ordered = changes.withColumn(ORDER, later(changes))
     if not cdc.ignore_null_updates:
@@ -136,7 +136,7 @@ def _in_order(changes: DataFrame, cdc: AutoCdc) -> DataFrame:
 
 
 def _newest_value(value: Column, kind: DataType, so_far: WindowSpec) -> Column:
-    """The newest value that is not NULL; a struct's fields each keep their own."""
+    """The newest value that is not NULL, for each field of a struct by itself."""
     newest = F.last(value, ignorenulls=True).over(so_far)
     if not isinstance(kind, StructType):
         return newest

@@ -138,7 +138,7 @@ INSTALLERS, TEXT = ("pip", "restart_python"), ("md", "md-sandbox")
 
 
 def _check_source(file: Path) -> None:
-    """Refuses a file that is not Python, and what a notebook's cells hold and would not run."""
+    """Refuse files that are not Python, and notebook cells that would not run."""
     if file.suffix == ".ipynb":
         raise GraphError(
             "A Jupyter notebook is not run in pipelines here: export it as a source file.", location=file.name

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What one micro-batch, or one refresh, did: exact counts, rows as the Delta commit has them."""
+    """The result of one micro-batch or refresh: exact counts; `rows_written` as in the Delta commit."""
 
     batch_id: int
     rows_written: int
@@ -50,7 +50,7 @@ class Query:
 class StreamRun:
     """One run of a streaming flow: everything that has arrived, then stop.
 
-    `memory` is where auto CDC keeps what the table does not show. `epoch` names the checkpoint; `last_batch`
+    `memory` is the folder of the target's auto CDC memory. `epoch` names the checkpoint; `last_batch`
     is the last batch that the event log has; `on_batch` must be called for each later batch, in order, before
     the next one starts.
     """

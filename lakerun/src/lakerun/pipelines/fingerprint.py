@@ -35,7 +35,7 @@ NO_LIMIT = 2**31 - 1
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A hash of everything that decides a view's rows, but for the tables' rows; or why there is none."""
+    """A hash of everything that determines a view's rows, except the tables' rows; or why there is none."""
 
     value: str | None
     unknown: str = ""
@@ -80,7 +80,7 @@ def named(rows: DataFrame, table: TableName) -> DataFrame:
 
 
 def _unknown(rows: DataFrame, plan: Any, paths: frozenset[str]) -> str:
-    """Why equal plans need not give equal rows; empty where they do."""
+    """Why equal plans may give different rows; empty if they cannot."""
     patterns: Any = rows.sparkSession._jvm.org.apache.spark.sql.catalyst.trees.TreePattern  # type: ignore[union-attr]
     for pattern, why in UNKNOWN.items():
         if plan.containsPattern(getattr(patterns, pattern)()):
@@ -89,7 +89,7 @@ def _unknown(rows: DataFrame, plan: Any, paths: frozenset[str]) -> str:
         return "it depends on chance, or on the order of rows"
     for leaf in _leaves(plan):
         if not _is_known(leaf, paths):
-            return f"it reads something else than tables ({_name(leaf)})"
+            return f"it does not only read tables ({_name(leaf)})"
     return ""
 
 
@@ -97,7 +97,7 @@ def _leaves(plan: Any) -> Iterator[Any]:
     found = plan.collectLeaves()
     for number in range(found.size()):
         yield found.apply(number)
-    # Plans within expressions: IN, EXISTS and scalar subqueries.
+    # Subqueries: IN, EXISTS, scalar.
     inner = plan.subqueriesAll()
     for number in range(inner.size()):
         yield from _leaves(inner.apply(number))
@@ -110,7 +110,7 @@ def _is_known(leaf: Any, paths: frozenset[str]) -> bool:
             files: Any = leaf.relation().location()
         except Py4JError:  # not of files: JDBC, for one
             return False
-        # A table of the data folder at its newest version.
+        # A table of the data folder, at its newest version.
         return (
             _name(files) == "TahoeLogFileIndex"
             and str(files.path().toUri().getPath()) in paths

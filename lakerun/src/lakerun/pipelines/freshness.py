@@ -25,7 +25,7 @@ def seen_now(storage: Storage, names: Iterable[TableName]) -> dict[str, Seen]:
 
 
 def refreshed(dataset: Dataset, inputs: Mapping[str, Seen], path: Path, version: int) -> Refreshed:
-    """What to remember of a refresh of a view that wrote this version of the table at `path`."""
+    """The record of a view's refresh that wrote this version of the table at `path`."""
     return Refreshed(dataset.fingerprint.value or "", inputs, Seen(Table(path).table_id or "", version))
 
 
@@ -49,7 +49,7 @@ def why_stale(dataset: Dataset, flow: Flow, last: Refreshed | None, storage: Sto
 
 
 def nothing_new(flow: Flow, progress: FlowProgress, storage: Storage) -> bool:
-    """Whether all that a flow streams are tables without new rows since it last completed."""
+    """Whether a flow streams only tables, and none has new rows since the flow last completed."""
     if flow.reads_files or not flow.streams or set(progress.inputs) != {str(name) for name in flow.streams}:
         return False
     return not any(_changed(storage.table_path(name), progress.inputs[str(name)]) for name in flow.streams)
@@ -61,7 +61,7 @@ def check_sources(dataset: Dataset, flow: Flow, progress: FlowProgress, storage:
     for name in sorted(flow.streams, key=str):
         before = progress.inputs.get(str(name))
         if before and before.table_id not in ("", Table.named(storage, name).table_id):
-            raise LakerunError(f"Table {name} was made again since '{flow.name}' streamed from it: {mend}.")
+            raise LakerunError(f"Table {name} was recreated after '{flow.name}' streamed from it: {mend}.")
     if progress.inputs and set(progress.inputs) != {str(name) for name in flow.streams}:
         was = _names(sorted(progress.inputs))
         raise LakerunError(f"Flow '{flow.name}' streamed from {was} before, and now from others: {mend}.")
@@ -73,7 +73,7 @@ def compared(flow: Flow, names: Iterable[TableName]) -> str:
 
 
 def _changed(path: Path, before: Seen) -> bool:
-    """Whether the table is another one, or has other rows. OPTIMIZE and VACUUM change none."""
+    """Whether the table was replaced or its rows changed. OPTIMIZE and VACUUM do not count."""
     table = Table(path)
     return (
         before.version == UNREAD

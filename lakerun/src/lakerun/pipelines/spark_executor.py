@@ -1,8 +1,8 @@
-"""Runs flows on Spark and Delta: streams by availableNow and one checkpoint, views by one atomic commit.
+"""Runs flows on Spark and Delta: a stream by availableNow with one checkpoint, a view in one atomic commit.
 
-Counts are exact through a kill: a batch is reported before the next one starts, and a batch that was
-committed but not reported is replayed from its checkpoint, where Delta refuses the rows it already has and
-only the counting is done again.
+Counts stay exact after a kill. A batch is reported before the next one starts. A batch that was committed
+but not reported is replayed from its checkpoint: Delta skips the rows that it already has, and the rows are
+counted again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Write = Callable[["DataFrame", int], None]
 
 
 class SparkExecutor:
-    """The executor of a laptop: a classic Spark session of one process."""
+    """The executor on a laptop: a classic Spark session in one process."""
 
     def __init__(self, session: SparkSession) -> None:
         self._session = session
@@ -167,7 +167,7 @@ class SparkExecutor:
             reports.executed(batch_id)
 
         def count_again(batch: DataFrame, batch_id: int) -> None:
-            """Evaluate a committed batch once more, and complete a side table that may lack it."""
+            """Evaluate a committed batch again, and complete the auto CDC memory if it lacks the batch."""
             rows = batch.persist() if run.flow.definition.cdc else batch
             rows.write.format("noop").mode("overwrite").save()
             if run.flow.definition.cdc:
@@ -200,7 +200,7 @@ class SparkExecutor:
     # Failures -------------------------------------------------------------------------------------------
 
     def _raise_explained(self, error: Exception, run: StreamRun | RefreshRun) -> NoReturn:
-        """Raise the error; for an expectation's failure one with exact counts, from a second look."""
+        """Raise the error; for a failed expectation, one with exact counts from a second run."""
         violation = read_violation(root_cause(error))
         if violation is None:
             raise error
@@ -236,7 +236,7 @@ class SparkExecutor:
 
 
 class _Reports:
-    """Hands a stream's finished batches to `run.on_batch`, each once and in order."""
+    """Passes a stream's finished batches to `run.on_batch`, each once and in order."""
 
     def __init__(self, run: StreamRun) -> None:
         self.query: StreamingQuery | None = None
@@ -278,7 +278,7 @@ class _Reports:
 
 
 def _bytes(commit: Commit) -> int:
-    """Bytes of the files that a commit added, whichever of its names Delta gives them."""
+    """Bytes of the files that a commit added. Delta has two names for this metric."""
     return commit.metrics.get("numOutputBytes", 0) or commit.metrics.get("numTargetBytesAdded", 0)
 
 
@@ -291,7 +291,7 @@ def _commit_metrics(commit: Commit) -> tuple[dict[str, int], int]:
 
 
 def _rewind_to(checkpoint: Path, last_batch: int) -> None:
-    """Take back the checkpoint's mark on a batch that was committed but not reported, so that it replays."""
+    """Remove the checkpoint's commit mark of a batch that was not reported, so that the batch is replayed."""
     commits = checkpoint / "commits"
     done = (
         [int(file.name) for file in commits.glob("[0-9]*") if file.name.isdigit()] if commits.is_dir() else []
@@ -303,7 +303,7 @@ def _rewind_to(checkpoint: Path, last_batch: int) -> None:
         )
     if newest > last_batch:
         _forget(commits, newest)
-        # A later batch may be planned. It is not written: that waits for the report of the one before.
+        # A later batch may be planned, but not written: it waits for the report of the previous one.
         for file in (checkpoint / "offsets").glob("[0-9]*"):
             if file.name.isdigit() and int(file.name) > newest:
                 _forget(file.parent, int(file.name))
@@ -319,7 +319,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _conformed(rows: DataFrame, dataset: Dataset) -> DataFrame:
-    """The rows in the declared schema's columns, order and types; as they are where none is declared."""
+    """The rows with the columns, order and types of the declared schema, if there is one."""
     if not dataset.definition.schema:
         return rows
     return rows.select([F.col(f"`{f.name}`").cast(f.dataType).alias(f.name) for f in dataset.schema])

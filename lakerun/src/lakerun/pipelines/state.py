@@ -1,7 +1,7 @@
-"""A pipeline's state that must survive a kill, in one SQLite file: unpublished events, and progress.
+"""The state of a pipeline that must survive a kill, in one SQLite file: unpublished events and progress.
 
-An event and the progress that it reports are written in one transaction, so that a restart finds either
-both or neither, and counts nothing twice.
+An event and its progress are written in one transaction. A restart finds both or neither, and counts nothing
+twice.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ CREATE TABLE IF NOT EXISTS current_update (update_id TEXT PRIMARY KEY);
 
 
 def table_kinds(pipelines: Path) -> dict[str, str]:
-    """STREAMING_TABLE or MATERIALIZED_VIEW by full name, for every table that a pipeline in a folder made.
+    """STREAMING_TABLE or MATERIALIZED_VIEW by full name, for every table of the pipelines in a folder.
 
-    A streaming table is known by the flow of the same name. Can read while a run is in progress.
+    A streaming table has a flow of the same name. Safe to call during a run.
     """
     kinds: dict[str, str] = {}
     for path in pipelines.glob("*/state.db"):
@@ -44,13 +44,13 @@ def table_kinds(pipelines: Path) -> dict[str, str]:
 
 
 def cdc_memory(pipeline: Path, table: TableName) -> Path:
-    """Where, in a pipeline's folder, auto CDC keeps what a target does not show: its flows' common memory."""
+    """The folder of a target's auto CDC memory, which its flows share, within a pipeline's folder."""
     return pipeline / "cdc" / table.catalog / table.schema / table.table
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A table as a flow saw it: its Delta id, and its version, -1 before a run has read it to its end."""
+    """A table as a flow read it: its Delta id and version; version -1 until a run has read all of it."""
 
     table_id: str
     version: int
@@ -60,7 +60,7 @@ class Seen:
 class FlowProgress:
     """A flow's progress: the event log has the batches of `epoch` up to `last_batch`.
 
-    `inputs` has the tables that it streams, as the last completed run had seen them.
+    `inputs` holds the tables that it streams, as the last completed run read them.
     """
 
     epoch: str
@@ -70,7 +70,7 @@ class FlowProgress:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """The last refresh of a materialized view: its definition, what it read and what it wrote."""
+    """The last refresh of a materialized view: its definition, what it read, and the version it wrote."""
 
     definition: str
     inputs: Mapping[str, Seen]
@@ -87,7 +87,7 @@ class State:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
-        with suppress(sqlite3.OperationalError):  # it has the column
+        with suppress(sqlite3.OperationalError):  # the column exists
             self._db.execute("ALTER TABLE datasets ADD COLUMN table_id TEXT")
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class State:
             self._db.execute("DELETE FROM current_update WHERE update_id = ?", (update_id,))
 
     def unfinished_updates(self) -> list[str]:
-        """Updates that neither completed nor failed: their process was killed."""
+        """Updates whose process was killed: they neither completed nor failed."""
         with self._lock:
             return [row[0] for row in self._db.execute("SELECT update_id FROM current_update")]
 
@@ -172,7 +172,7 @@ class State:
     def request_reset(self, datasets: Mapping[str, list[str]], restarted: Sequence[str] = ()) -> None:
         """Forget the progress of `{dataset: flows}` and note that their tables are to be emptied.
 
-        The flows in `restarted` begin again, too, and their tables keep their rows.
+        The flows in `restarted` also start from the beginning, but their tables keep their rows.
         """
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
@@ -218,6 +218,6 @@ def _text(inputs: Mapping[str, Seen]) -> str:
 
 
 def _inputs(text: str | None) -> dict[str, Seen]:
-    """What `_text` wrote. Earlier releases noted versions only, which do not tell tables apart."""
+    """Parse the text that `_text` writes. Earlier releases stored versions without table ids."""
     found = json.loads(text or "{}")
     return {name: Seen(*seen) if isinstance(seen, list) else Seen("", seen) for name, seen in found.items()}

@@ -226,6 +226,7 @@ json_text(v) AS
     CASE
     WHEN v IS NULL OR json_type(v) = 'NULL' THEN NULL
     WHEN json_type(v) = 'VARCHAR' THEN v->>'$'
+    WHEN regexp_full_match(CAST(v AS VARCHAR), '-?([1-9][0-9]{0,6}[.]([0-9]{0,7}[1-9]|0)|0[.](0|0{0,2}[1-9]|0{0,2}[1-9][0-9]{0,5}[1-9]))') THEN CAST(v AS VARCHAR)
     WHEN regexp_matches(regexp_replace(CAST(v AS VARCHAR), '"([^"\\]|\\.)*"', '', 'g'), '[.]|[0-9]{16}') THEN spark_only('how JSON writes such a number')
     ELSE CAST(v AS VARCHAR)
     END;
