@@ -65,6 +65,15 @@ def literal():
 def long_list():
     return spark.range(5000).where(F.col("id").isin([*range(2000), 3000 + STEP])).selectExpr("max(id) AS v")
 
+@dp.materialized_view(name="sampled")
+def sampled():
+    return spark.range(9).sample(0.5, seed=3).selectExpr("count(*) AS v")
+
+@dp.materialized_view(name="sampled_within")
+def sampled_within():
+    sample = "SELECT id FROM (SELECT * FROM range(9)) TABLESAMPLE (50 PERCENT) REPEATABLE (3)"
+    return spark.range(9).where(f"id IN ({{sample}})").selectExpr("count(*) AS v")
+
 @dp.materialized_view(name="clock")
 def clock():
     return spark.range(1).select(F.expr("{clock}").alias("v"))
@@ -104,6 +113,10 @@ def test_what_is_not_known_to_be_unchanged_is_computed(lab: Lab, spark: Any) -> 
         "It is computed at each update: it does not only read tables (LogicalRelation)."
     )
     assert said["udf"].endswith("It is computed at each update: it calls a Python function.")
+    for sample in ("sampled", "sampled_within"):
+        assert said[sample].endswith(
+            "It is computed at each update: it depends on chance, or on the order of rows."
+        )
     assert said["clock"].endswith("It is computed at each update: it asks for the current time or user.")
 
 

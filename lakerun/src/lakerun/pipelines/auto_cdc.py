@@ -92,13 +92,13 @@ def apply_changes(batch: ChangeBatch) -> None:
     changes = _changes(batch, stored)
     data = [name for name in changes.columns if name not in (SEQUENCE, DELETED)]
     _evolve(batch.target, stored, changes.select(*map(column, data)))
-    sequence = _sequence_in_target(batch, stored, changes.schema)
-    has_memory = Table(batch.memory).exists
-    if sequence is not None and not has_memory and not _needs_memory(batch.flows):
-        _merge_newest(batch, changes, data, sequence)
-        return
-    if not has_memory and not batch.target_is_empty:
-        _remember_target(batch, sequence)
+    if not Table(batch.memory).exists:
+        sequence = _sequence_in_target(batch, stored, changes.schema)
+        if sequence is not None and not _needs_memory(batch.flows):
+            _merge_newest(batch, changes, data, sequence)
+            return
+        if not batch.target_is_empty:
+            _remember_target(batch, sequence)
     every_change = batch.cdc.scd_type == 2 or batch.cdc.ignore_null_updates
     # Read twice, for the memory and for the keys. Type 1 needs only the newest change of each key.
     kept = (changes if every_change else current(changes, batch.cdc)).persist()
@@ -258,11 +258,7 @@ def _rebuild(batch: ChangeBatch, data: list[str], touched: DataFrame) -> None:
     if cdc.scd_type == 2:
         identity = [*cdc.keys, START_AT]
         present = of_keys(read_table(session.read, batch.target), cdc.keys, touched)
-        other = rebuilt.select(*[column(name).alias(f"__new_{n}") for n, name in enumerate(identity)])
-        is_same = same(
-            [column(name) for name in identity], [F.col(f"__new_{n}") for n in range(len(identity))]
-        )
-        gone = present.join(other, is_same, "leftanti").withColumn(GONE, F.lit(True))
+        gone = of_keys(present, identity, rebuilt, "leftanti").withColumn(GONE, F.lit(True))
         source = rebuilt.withColumn(GONE, F.lit(False)).unionByName(gone)
     else:
         identity = list(cdc.keys)

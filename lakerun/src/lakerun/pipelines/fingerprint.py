@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ UNKNOWN = {
     "PYTHON_DATA_SOURCE": "it reads a Python data source",
 }
 NO_LIMIT = 2**31 - 1
+SAMPLE = re.compile(r"^[ :+-]*Sample ", re.MULTILINE)  # a node of the plan, or of a subquery in it
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,26 @@ def fingerprint(
     import pyspark
 
     plan: Any = rows._jdf.queryExecution().analyzed()
-    if unknown := _unknown(rows, plan, paths):
+    # Canonical: without the numbers that Spark generates each time, and without the columns' names.
+    text = str(plan.canonicalized().treeString(True, False, NO_LIMIT, False, False))
+    leaves = list(_leaves(plan))
+    if unknown := _unknown(rows, plan, text, leaves, paths):
         return Fingerprint(None, unknown)
     parts: Mapping[str, Any] = {
         "format": DEFINITION_FORMAT,
         "spark": pyspark.__version__,
         "settings": dict(settings),
-        # Canonical: without the numbers that Spark generates each time, and without the columns' names.
-        "plan": str(plan.canonicalized().treeString(True, False, NO_LIMIT, False, False)),
+        "plan": text,
         "columns": rows.schema.json(),
-        "values": [str(leaf.data().toString()) for leaf in _leaves(plan) if _name(leaf) == "LocalRelation"],
+        "values": [str(leaf.data().toString()) for leaf in leaves if _name(leaf) == "LocalRelation"],
         "expectations": expectations,
         "schema": definition.schema,
         "comment": definition.comment,
         "properties": dict(definition.table_properties),
         "layout": [definition.partition_cols, definition.cluster_by],
     }
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return Fingerprint(hashlib.sha256(text.encode()).hexdigest())
+    whole = json.dumps(parts, sort_keys=True, default=str)
+    return Fingerprint(hashlib.sha256(whole.encode()).hexdigest())
 
 
 def named(rows: DataFrame, table: TableName) -> DataFrame:
@@ -79,15 +83,15 @@ def named(rows: DataFrame, table: TableName) -> DataFrame:
     return rows.where(F.lit(f"table {table}").isNotNull())
 
 
-def _unknown(rows: DataFrame, plan: Any, paths: frozenset[str]) -> str:
+def _unknown(rows: DataFrame, plan: Any, text: str, leaves: Sequence[Any], paths: frozenset[str]) -> str:
     """Why equal plans may give different rows; empty if they cannot."""
     patterns: Any = rows.sparkSession._jvm.org.apache.spark.sql.catalyst.trees.TreePattern  # type: ignore[union-attr]
     for pattern, why in UNKNOWN.items():
         if plan.containsPattern(getattr(patterns, pattern)()):
             return why
-    if not plan.deterministic() or _samples(plan):
+    if not plan.deterministic() or SAMPLE.search(text):
         return "it depends on chance, or on the order of rows"
-    for leaf in _leaves(plan):
+    for leaf in leaves:
         if not _is_known(leaf, paths):
             return f"it does not only read tables ({_name(leaf)})"
     return ""
@@ -117,17 +121,6 @@ def _is_known(leaf: Any, paths: frozenset[str]) -> bool:
             and not files.isTimeTravelQuery()
         )
     return name in ("LocalRelation", "OneRowRelation", "Range")
-
-
-def _samples(plan: Any) -> bool:
-    return "Sample " in str(plan.toString()) and any(_name(node) == "Sample" for node in _nodes(plan))
-
-
-def _nodes(plan: Any) -> Iterator[Any]:
-    yield plan
-    children = plan.children()
-    for number in range(children.size()):
-        yield from _nodes(children.apply(number))
 
 
 def _name(node: Any) -> str:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from lakerun.sql.errors import not_available, only_in_spark
 from lakerun.sql.patterns import formatted, parsed_by
 from lakerun.sql.registry import Arguments, arguments_of, literal_text
-from lakerun.sql.types import BIGINT, DATE, INT, STRING, TIMESTAMP, decimal
+from lakerun.sql.types import BIGINT, DATE, INT, STRING, TIMESTAMP, Type, decimal
 from lakerun.sql.values import Value
 
 if TYPE_CHECKING:
@@ -94,21 +94,21 @@ def _trunc(writer: Writer, arguments: Arguments) -> Value:
 
 
 def _to_date(writer: Writer, arguments: Arguments) -> Value:
-    value, *pattern = arguments_of(writer, arguments, "to_date", 1, 2)
-    if not pattern:
-        return Value(writer.to(value, DATE), DATE)
-    if value.type != STRING:
-        raise only_in_spark(f"to_date of {value.type} with a pattern")
-    return Value(f"CAST({parsed_by(value.sql, literal_text(pattern[0], 'a pattern'))} AS DATE)", DATE)
+    return _from_text(writer, arguments, "to_date", DATE)
 
 
 def _to_timestamp(writer: Writer, arguments: Arguments) -> Value:
-    value, *pattern = arguments_of(writer, arguments, "to_timestamp", 1, 2)
+    return _from_text(writer, arguments, "to_timestamp", TIMESTAMP)
+
+
+def _from_text(writer: Writer, arguments: Arguments, name: str, kind: Type) -> Value:
+    value, *pattern = arguments_of(writer, arguments, name, 1, 2)
     if not pattern:
-        return Value(writer.to(value, TIMESTAMP), TIMESTAMP)
+        return Value(writer.to(value, kind), kind)
     if value.type != STRING:
-        raise only_in_spark(f"to_timestamp of {value.type} with a pattern")
-    return Value(parsed_by(value.sql, literal_text(pattern[0], "a pattern")), TIMESTAMP)
+        raise only_in_spark(f"{name} of {value.type} with a pattern")
+    parsed = parsed_by(value.sql, literal_text(pattern[0], "a pattern"))
+    return Value(f"CAST({parsed} AS DATE)" if kind == DATE else parsed, kind)
 
 
 def _unix_timestamp(writer: Writer, arguments: Arguments) -> Value:
