@@ -116,3 +116,15 @@ def test_a_table_is_opened_once_and_keeps_its_version(path: Path) -> None:
     assert (Table(path).version, Table(path, at=0).read().num_rows) == (1, 3)
     with pytest.raises(LakerunError, match=r"orders has no version 7; the newest is 1\.$"):
         _ = Table(path, at=7).columns
+
+
+def test_a_query_answers_over_the_table_and_names_one_that_cannot_be_read(path: Path) -> None:
+    append(path)
+    table = Table(path, name="shop.orders")
+    append(path)
+    assert Table(path).query("SELECT sum(order_id) FROM t WHERE order_id > 1")[0].to_pylist() == [10]
+    assert table.query("SELECT order_id FROM t WHERE order_id > 1")[0].to_pylist() == [2, 3, 2, 3]
+    for file in path.glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(LakerunError, match=r"^shop\.orders cannot be read: [^\n]+$"):
+        table.query("SELECT order_id FROM t")

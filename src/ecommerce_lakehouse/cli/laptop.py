@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from ecommerce_lakehouse.observability.metrics_export.sources import Source
-    from lakerun.tables.storage import Storage
+    from lakerun.tables.storage import Storage, TableName
 
 
 def laptop(config: LakehouseConfig) -> Lakehouse | None:
@@ -34,10 +34,9 @@ class Laptop:
 
     def __init__(self, config: LakehouseConfig) -> None:
         self._config = config
-        self._folder = Path(config.tables_root or "") / config.catalog / config.schema
 
     def tables(self) -> list[StoredTable]:
-        names = dict.fromkeys((log.parent.name for log in self._folder.glob("*/_delta_log")), "MANAGED")
+        names = {name.table: "MANAGED" for name in self._stored()}
         if self.create_events():
             names[EVENTS] = "VIEW"
         return [StoredTable(name, self.reference(name), kind) for name, kind in sorted(names.items())]
@@ -53,7 +52,10 @@ class Laptop:
         return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
 
     def append(self, rows: DataFrame, table: str) -> None:
-        rows.write.format("delta").mode("append").save(str(self._folder / table))
+        from lakerun.tables.storage import TableName
+
+        path = self._storage().table_path(TableName(self._config.catalog, self._config.schema, table))
+        rows.write.format("delta").mode("append").save(str(path))
 
     def create_events(self) -> list[str]:
         """Nothing is stored: the runtime answers the name with the event logs that exist at the time."""
@@ -65,8 +67,10 @@ class Laptop:
 
     def source(self) -> Source:
         from ecommerce_lakehouse.cli.laptop_source import DeltaSource
+        from lakerun.tables.delta_table import Table
 
-        return DeltaSource(self._folder)
+        storage = self._storage()
+        return DeltaSource({name.table: Table.named(storage, name) for name in self._stored()})
 
     def secret(self, key: str) -> SecretStr | None:
         """Only a task of a job has secrets, by Databricks' module as the runtime provides it."""
@@ -80,6 +84,10 @@ class Laptop:
             return SecretStr(utilities.secrets.get(self._config.secret_scope, key))
         except Exception:
             return None
+
+    def _stored(self) -> list[TableName]:
+        schema = (self._config.catalog, self._config.schema)
+        return [name for name in self._storage().tables() if (name.catalog, name.schema) == schema]
 
     def _storage(self) -> Storage:
         from lakerun.tables.storage import Storage

@@ -232,16 +232,14 @@ def _known(ids: list[str], rows: Any) -> list[str]:
 
 def _query(config: LakehouseConfig, target: str, sql: str) -> list[dict[str, Any]] | None:
     """The rows of a query in which `{table}` stands for the quarantine; None where it is not there yet."""
-    from lakerun.sql.query import query
+    from ecommerce_lakehouse.cli.laptop import Laptop
+    from lakerun.tables.delta_table import Table
     from lakerun.tables.storage import Storage, TableName
 
     table = config.get_table_name("quarantine", target)
-    storage = Storage.default()
-    if not (storage.table_path(TableName(*table.split("."))) / "_delta_log").is_dir():
+    if not Table.named(Storage.default(), TableName(*table.split("."))).exists:
         return None
-    found = query(sql.replace("{table}", table), storage, catalog=config.catalog, schema=config.schema)
-    rows: list[dict[str, Any]] = found.to_pylist()
-    return rows
+    return Laptop(config).rows(sql.replace("{table}", table))
 
 
 def _state(correction: Any) -> str:

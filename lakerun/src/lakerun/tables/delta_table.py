@@ -177,28 +177,37 @@ class Table:
 
     def scan(self, columns: Sequence[str], limit: int | None = None) -> Any:
         """A stream of Arrow batches. Without columns: one column of the right length."""
-        from deltalake import QueryBuilder
         from deltalake.exceptions import DeltaError
 
         chosen = ", ".join('"' + column.replace('"', '""') + '"' for column in columns) or '1 AS "_row"'
         sql = f"SELECT {chosen} FROM t" + ("" if limit is None else f" LIMIT {limit}")
         try:
-            return QueryBuilder().register("t", self.delta).execute(sql)
+            return self._stream(sql)
         except (DeltaError, ValueError, OSError) as error:
             raise LakerunError(
                 f"{self._name} cannot be read without Spark: {first_line(error)}. "
                 f"Use {program('sql --spark')}."
             ) from None
 
+    def query(self, sql: str) -> pa.Table:
+        """The rows of a query in the SQL of delta-rs (DataFusion), in which this table is called `t`.
+
+        Files whose statistics rule out what the query asks for are not read.
+        """
+        import pyarrow as pa
+        from deltalake.exceptions import DeltaError
+
+        try:
+            return pa.RecordBatchReader.from_stream(self._stream(sql)).read_all()
+        except (DeltaError, ValueError, OSError) as error:
+            raise LakerunError(f"{self._name} cannot be read: {first_line(error)}") from None
+
     def figures(self) -> TableFigures:
         """How large the table is. Rows are counted, because statistics still count the deleted ones."""
-        import pyarrow as pa
-        from deltalake import QueryBuilder
-
-        counted = QueryBuilder().register("t", self.delta).execute("SELECT count(*) FROM t")
+        counted = self.query("SELECT count(*) FROM t")
         files = self.delta.get_add_actions(flatten=True)
         return TableFigures(
-            rows=pa.RecordBatchReader.from_stream(counted).read_all().column(0)[0].as_py(),
+            rows=counted.column(0)[0].as_py(),
             size_bytes=sum(files.column("size_bytes").to_pylist()),
             version=self.version,
             last_modified=self.last_modified(self.version),
@@ -217,6 +226,11 @@ class Table:
             }
             for commit in self.delta.history(limit)
         ]
+
+    def _stream(self, sql: str) -> Any:
+        from deltalake import QueryBuilder
+
+        return QueryBuilder().register("t", self.delta).execute(sql)
 
     def _commit_file(self, version: int) -> Path:
         return self.path / "_delta_log" / f"{version:020d}.json"
