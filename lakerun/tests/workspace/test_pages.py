@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,17 +124,18 @@ def test_a_stranger_is_sent_to_the_login_and_comes_back_to_the_page(site: Site, 
 
 def test_a_wrong_token_opens_nothing(site: Site) -> None:
     with site.visitor() as visitor:
-        for answer in (visitor.post("/login", data={"token": "wrong"}), visitor.get("/login?token=wrong")):
-            assert answer.status_code == 401
-            assert "set-cookie" not in answer.headers
+        answer = visitor.post("/login", data={"token": "wrong"})
+        assert answer.status_code == 401
+        assert "set-cookie" not in answer.headers
         assert visitor.get("/").status_code == 303
 
 
-def test_a_link_with_the_token_signs_in_and_does_not_stay_in_the_address(site: Site) -> None:
+def test_a_token_in_the_address_which_logs_and_histories_keep_does_not_sign_in(site: Site) -> None:
     with site.visitor() as visitor:
         answer = visitor.get(f"/login?token={TOKEN}&next=/tables")
-        assert (answer.status_code, answer.headers["location"]) == (303, "/tables")
-        assert visitor.get("/tables").status_code == 200
+        assert (answer.status_code, answer.headers.get("set-cookie")) == (200, None)
+        assert TOKEN not in answer.text
+        assert visitor.get("/tables").status_code == 303
 
 
 def test_the_cookie_is_not_the_token_and_no_script_or_foreign_site_can_use_it(site: Site) -> None:
@@ -148,23 +148,6 @@ def test_the_cookie_is_not_the_token_and_no_script_or_foreign_site_can_use_it(si
 def test_the_cookie_does_not_open_the_api(site: Site, reader: httpx.Client) -> None:
     answer = reader.get("/api/2.0/preview/scim/v2/Me")
     assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
-
-
-def test_a_forged_or_an_old_cookie_is_refused(site: Site) -> None:
-    with site.reader() as client:
-        ((name, value),) = client.cookies.items()
-        expires, signature = value.split(".")
-        assert int(expires) > time.time()
-        for forged in (f"{int(expires) + 1}.{signature}", f"1.{signature}", "x.y", "", "\u0661.1", TOKEN):
-            with site.visitor() as visitor:
-                refused = visitor.get("/", headers={"cookie": f"{name}={forged}".encode()})
-                assert refused.status_code == 303, forged
-
-
-def test_signing_out_ends_the_session(site: Site) -> None:
-    with site.reader() as client:
-        assert client.post("/logout").headers["location"] == "/login"
-        assert client.get("/").status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,7 +19,10 @@ from databricks.sdk.errors import (
     ResourceDoesNotExist,
 )
 from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language, ObjectType
+from fastapi import Request
 
+from lakerun.workspace.api.uploads import BodyTooLarge
+from lakerun.workspace.api.workspace_files import _from_form
 from workspace.lab import LocalWorkspace
 
 HOME = "/Users/developer@example.com"
@@ -183,3 +188,19 @@ def test_an_upload_above_the_bound_leaves_nothing(
     assert list(client.workspace.list(folder)) == []
     assert list((workspace.home / "workspace" / "uploads").iterdir()) == []
     assert upload(http, f"{folder}/most", b"x" * limit).status_code == 200
+
+
+def test_a_form_above_the_bound_is_refused_while_it_arrives(tmp_path: Path) -> None:
+    limit, sent = 2**22, 0
+    head = b'--b\r\nContent-Disposition: form-data; name="content"; filename="big"\r\n\r\n'
+
+    async def receive() -> dict[str, object]:
+        nonlocal sent
+        sent += 2**20
+        return {"type": "http.request", "body": head if sent == 2**20 else b"x" * 2**20, "more_body": True}
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    with pytest.raises(BodyTooLarge) as refused:
+        asyncio.run(_from_form(request, tmp_path / "upload", limit))
+    assert (refused.value.limit, sent) == (limit + 2**20, limit + 2 * 2**20)

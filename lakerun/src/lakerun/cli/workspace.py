@@ -128,6 +128,26 @@ def stop() -> None:
     typer.echo(f"Stopped process {info.pid}." if info else "The workspace is not running.")
 
 
+@app.command("sign-out")
+def sign_out() -> None:
+    """End every browser's session; each must sign in again. The token stays."""
+    from lakerun.formats import plural
+    from lakerun.tables.storage import Storage
+    from lakerun.workspace.pages.session import end_all
+    from lakerun.workspace.store import Store
+
+    path = Storage.default().home / "workspace" / "state.db"
+    if not path.exists():
+        typer.echo("No browser is signed in.")
+        return
+    store = Store(path)
+    try:
+        ended = end_all(store)
+    finally:
+        store.close()
+    typer.echo(f"Ended {plural(ended, 'session')}." if ended else "No browser is signed in.")
+
+
 @app.command("reset")
 def reset(
     keep_tables: Annotated[

@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 
 from lakerun.workspace import pages
 from lakerun.workspace.api import routers
+from lakerun.workspace.api.uploads import BodyTooLarge, too_large
 from lakerun.workspace.errors import ApiError, missing
-from lakerun.workspace.middleware import BodyTooLarge, Gate, body_too_large
+from lakerun.workspace.middleware import Gate
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -48,7 +49,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.navigation = pages.navigation(services.plugins)
-    app.add_middleware(pages.PageGate, settings=services.settings)
+    app.add_middleware(pages.PageGate, sessions=pages.Sessions(services.store, services.settings))
     app.add_middleware(Gate, token=services.settings.token)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -93,7 +94,7 @@ def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     endpoint = f"{request.method} {request.url.path}"
     if isinstance(error, BodyTooLarge):
-        problem = body_too_large()
+        problem = too_large(error.limit)
     elif error.status_code == 404 and pages.is_page(request.url.path):
         problem = missing("Page", request.url.path)
     elif error.status_code in (404, 405):

@@ -8,9 +8,9 @@ import time
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lakerun.workspace.api.uploads import bounded, too_large
 from lakerun.workspace.errors import ApiError
 from lakerun.workspace.pages.session import is_page
 
@@ -19,13 +19,6 @@ OPEN_PATHS = ("/.well-known/databricks-config", "/oidc/", "/health")
 # Their handlers stream the body to disk and limit its size themselves.
 STREAMED_PATHS = ("/api/2.0/workspace-files/", "/api/2.0/workspace/import", "/api/2.0/fs/files/")
 BODY_BYTES = 16 * 2**20
-
-
-class BodyTooLarge(HTTPException):
-    """A body over the limit whose Content-Length did not say so."""
-
-    def __init__(self) -> None:
-        super().__init__(413)
 
 
 class Gate:
@@ -54,8 +47,8 @@ class Gate:
             if error is not None:
                 await JSONResponse(error.body(), error.status)(scope, receive, logged)
             else:
-                bounded = receive if path.startswith(STREAMED_PATHS) else _bounded(receive)
-                await self._app(scope, bounded, logged)
+                limited = receive if path.startswith(STREAMED_PATHS) else bounded(receive, BODY_BYTES)
+                await self._app(scope, limited, logged)
         finally:
             spent = (time.perf_counter() - begin) * 1000
             logger.info("%s %s %s %.0f ms", scope["method"], ascii(path)[1:-1], status, spent)
@@ -67,23 +60,5 @@ class Gate:
             return ApiError("UNAUTHENTICATED", "The token is missing or wrong: set DATABRICKS_TOKEN.")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > BODY_BYTES and not path.startswith(STREAMED_PATHS):
-            return body_too_large()
+            return too_large(BODY_BYTES)
         return None
-
-
-def body_too_large() -> ApiError:
-    return ApiError("REQUEST_TOO_LARGE", f"The request's body is larger than {BODY_BYTES:,} bytes.")
-
-
-def _bounded(receive: Receive) -> Receive:
-    size = 0
-
-    async def counted() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > BODY_BYTES:
-            raise BodyTooLarge
-        return message
-
-    return counted

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import Request
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from lakerun.workspace.errors import ApiError
 
@@ -32,6 +34,29 @@ async def uploaded(request: Request, new_file: Callable[[], Path], limit: int) -
         yield file
     finally:
         file.unlink(missing_ok=True)
+
+
+class BodyTooLarge(HTTPException):
+    """A body over its limit, found while it arrives."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413)
+        self.limit = limit
+
+
+def bounded(receive: Receive, limit: int) -> Receive:
+    """`receive`, which raises BodyTooLarge as soon as more than `limit` bytes have arrived."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise BodyTooLarge(limit)
+        return message
+
+    return counted
 
 
 def too_large(limit: int) -> ApiError:

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field, StrictStr
 from starlette.datastructures import UploadFile
 
-from lakerun.workspace.api.uploads import too_large, uploaded
+from lakerun.workspace.api.uploads import bounded, too_large, uploaded
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.services import Services
 from lakerun.workspace.services.checks import check
@@ -20,6 +20,7 @@ from lakerun.workspace.services.files.workspace_files import LANGUAGES, Notebook
 
 EXPORT_BYTES = 10 * 2**20  # as on Databricks; direct_download has no such limit
 CHUNK = 2**20
+FORM_BYTES = 2**20  # what a form may hold beside its file: boundaries and short fields
 
 
 class _Path(BaseModel):
@@ -106,7 +107,8 @@ def router(services: Services) -> APIRouter:
 
 
 async def _from_form(request: Request, upload: Any, limit: int) -> _Import:
-    async with request.form() as form:
+    arriving = Request(request.scope, bounded(request.receive, limit + FORM_BYTES))
+    async with arriving.form() as form:
         content = form.get("content")
         fields = {key: value for key, value in form.items() if key != "content"}
         given = check(_Import, fields)

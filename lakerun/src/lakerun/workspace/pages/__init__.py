@@ -13,12 +13,12 @@ from fastapi.responses import Response
 from lakerun.workspace.errors import ApiError, missing
 from lakerun.workspace.pages import health, overview, pipelines, quarantine, runs, session, tables
 from lakerun.workspace.pages.render import navigation, render, static_file
-from lakerun.workspace.pages.session import PageGate, is_page, login_url
+from lakerun.workspace.pages.session import PageGate, Sessions, is_page, login_url
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
-__all__ = ["PageGate", "error_page", "is_page", "login_url", "navigation", "router"]
+__all__ = ["PageGate", "Sessions", "error_page", "is_page", "login_url", "navigation", "router"]
 
 
 def router(services: Services) -> APIRouter:

@@ -1,18 +1,21 @@
 """Who may see the pages. A browser cannot send the API's token, so signing in gives it a cookie.
 
-The cookie holds a signed expiry time, not the token, so that reading it gives no access to the API. It opens
-only pages, and pages only read, so a foreign site that makes a browser send a request here gains nothing.
+The cookie holds a random session id, not the token, so reading it gives no access to the API. It opens only
+pages, and pages only read, so a foreign site that makes a browser send a request here gains nothing. The
+store keeps the id's hash and its end: signing out, `workspace sign-out` and a new token end a session.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Form, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import MutableHeaders
 
@@ -22,10 +25,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from lakerun.workspace.services import Services, Settings
+    from lakerun.workspace.store import Store
 
 PAGES = ("jobs", "pipelines", "tables", "quarantine", "monitoring", "explore", "login", "logout", "static")
 OPEN = ("login", "static")
-SIGNED_IN_SECONDS = 30 * 24 * 3600
+SIGNED_IN_SECONDS = 7 * 24 * 3600
+SESSION = "page_session"
 LONGEST_TOKEN = 1000
 
 
@@ -42,8 +47,8 @@ def login_url(settings: Settings) -> str:
 class PageGate:
     """Answers a request for a page with it if the user is signed in, else redirects to the login."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._settings = app, settings
+    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
+        self._app, self._sessions = app, sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not is_page(scope["path"]):
@@ -56,13 +61,57 @@ class PageGate:
                 MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
-        refusal = _refusal(self._settings, request)
+        refusal = await run_in_threadpool(_refusal, self._sessions, request)
         await (refusal or self._app)(scope, receive, secured)
 
 
-def _refusal(settings: Settings, request: Request) -> Response | None:
+class Sessions:
+    """The browsers that are signed in, kept in the store; each until it signs out or a week has passed."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        port = urlsplit(settings.host_url).port
+        # Cookies are shared between ports, so two workspaces on one machine need two names.
+        self.cookie = f"lakehouse_session_{port or 'default'}"
+
+    def begin(self) -> str:
+        """The id of a new session, for the cookie."""
+        for document in self._store.list(SESSION):
+            if document["expires"] < time.time():
+                self._store.delete(SESSION, document["id"])
+        session = secrets.token_urlsafe(32)
+        key = self._key(session)
+        self._store.put(SESSION, key, {"id": key, "expires": int(time.time()) + SIGNED_IN_SECONDS})
+        return session
+
+    def is_open(self, request: Request) -> bool:
+        """Whether the request's cookie belongs to a session that has not ended."""
+        given = request.cookies.get(self.cookie)
+        found = self._store.get(SESSION, self._key(given)) if given else None
+        return found is not None and found["expires"] >= time.time()
+
+    def end(self, request: Request) -> None:
+        """End the session of this request's cookie; a copy of the cookie then opens nothing."""
+        given = request.cookies.get(self.cookie)
+        if given:
+            self._store.delete(SESSION, self._key(given))
+
+    def _key(self, session: str) -> str:
+        """A hash keyed by the token: a new token ends every session, and the store gives no session away."""
+        return hmac.new(self._settings.token.encode(), session.encode(), hashlib.sha256).hexdigest()
+
+
+def end_all(store: Store) -> int:
+    """Sign every browser out; returns how many sessions had not ended."""
+    ended = store.list(SESSION)
+    for document in ended:
+        store.delete(SESSION, document["id"])
+    return sum(document["expires"] >= time.time() for document in ended)
+
+
+def _refusal(sessions: Sessions, request: Request) -> Response | None:
     path = request.url.path
-    if path.split("/")[1] in OPEN or _is_signed_in(settings, request):
+    if path.split("/")[1] in OPEN or sessions.is_open(request):
         return None
     if request.method == "GET" and "if-none-match" not in request.headers:
         target = path + (f"?{request.url.query}" if request.url.query else "")
@@ -75,11 +124,10 @@ def router(services: Services) -> APIRouter:
     """`/login` and `/logout`."""
     routes = APIRouter()
     settings = services.settings
+    sessions = Sessions(services.store, settings)
 
     @routes.get("/login")
-    def login_form(request: Request, token: str = "", next: str = "/") -> Response:
-        if token:
-            return sign_in(request, token, next)
+    def login_form(request: Request, next: str = "/") -> Response:
         return render(request, "login.html", next=local_path(next), wrong=False)
 
     @routes.post("/login")
@@ -90,8 +138,8 @@ def router(services: Services) -> APIRouter:
             return render(request, "login.html", status=401, next=local_path(next), wrong=True)
         response = RedirectResponse(local_path(next), 303)
         response.set_cookie(
-            _cookie_name(settings),
-            _signed(settings, int(time.time()) + SIGNED_IN_SECONDS),
+            sessions.cookie,
+            sessions.begin(),
             max_age=SIGNED_IN_SECONDS,
             httponly=True,
             samesite="strict",
@@ -100,9 +148,10 @@ def router(services: Services) -> APIRouter:
         return response
 
     @routes.post("/logout")
-    def logout() -> Response:
+    def logout(request: Request) -> Response:
+        sessions.end(request)
         response = RedirectResponse("/login", 303)
-        response.delete_cookie(_cookie_name(settings), httponly=True, samesite="strict")
+        response.delete_cookie(sessions.cookie, httponly=True, samesite="strict")
         return response
 
     return routes
@@ -120,21 +169,3 @@ def local_path(target: str) -> str:
     ):
         return "/"
     return target
-
-
-def _is_signed_in(settings: Settings, request: Request) -> bool:
-    given = request.cookies.get(_cookie_name(settings), "")
-    expires = given.partition(".")[0]
-    if not (expires.isascii() and expires.isdigit()) or len(expires) > 12 or int(expires) < time.time():
-        return False
-    return hmac.compare_digest(given.encode(), _signed(settings, int(expires)).encode())
-
-
-def _signed(settings: Settings, expires: int) -> str:
-    signature = hmac.new(settings.token.encode(), f"page session until {expires}".encode(), hashlib.sha256)
-    return f"{expires}.{signature.hexdigest()}"
-
-
-def _cookie_name(settings: Settings) -> str:
-    """Cookies are shared between ports, so two workspaces on one machine need two names."""
-    return f"lakehouse_session_{urlsplit(settings.host_url).port or 'default'}"
