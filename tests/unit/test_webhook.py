@@ -55,6 +55,8 @@ def receiver() -> Iterator[Receiver]:
                 found.heard.append(body)
                 found.identities.append(self.headers["Idempotency-Key"])
             self.send_response(code)
+            if code == 307:
+                self.send_header("Location", found.url)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -162,6 +164,26 @@ def test_an_alert_that_nobody_heard_of_and_that_is_over_is_dropped(
     assert receiver.requests == 1  # a refusal is not tried again
     assert notify(state(1, orders="ok"), config, receiver) == Notified(0, 0)
     assert receiver.heard == []
+
+
+def test_a_redirect_is_not_followed(config: LakehouseConfig, receiver: Receiver) -> None:
+    """A public server could lead the message, with the figures in it, to this machine's network."""
+    receiver.answers = [307]
+    assert notify(state(orders="failed"), config, receiver) == Notified(
+        0, 1, "it answered 307, a redirect, which is not followed"
+    )
+    assert receiver.requests == 1
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.1", "2130706433"])
+def test_a_name_that_leads_to_this_machine_is_refused(
+    config: LakehouseConfig, receiver: Receiver, host: str
+) -> None:
+    url = SecretStr(receiver.url.replace("127.0.0.1", host))
+    answer = notify_webhook(state(orders="failed"), config, url, QUICK)
+    assert "on this machine or its network; write the number to mean that" in answer.problem
+    assert (answer.sent, answer.unsent, receiver.requests) == (0, 1, 0)
+    assert "token-3f1c" not in answer.problem
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import http.client
 import json
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Type
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.files import write_whole
 from ecommerce_lakehouse.observability.health_checks import Check, Health
+from ecommerce_lakehouse.observability.public_http import AddressRefusedError, post_json
 
 TIMEOUT_SECONDS = 10.0
 PAUSES_SECONDS = (0.5, 2.0)
@@ -98,7 +98,7 @@ def _message(health: Health, key: str, status: str, check: Check | None, since: 
 
 
 def _post(message: dict[str, Any], url: SecretStr, pauses: Sequence[float]) -> str:
-    """Empty if it arrived, else why not. A refusal (4xx, other than 408 and 429) is not tried again."""
+    """Empty if it arrived, else why not. A refusal (3xx, 4xx other than 408 and 429) is not tried again."""
     identity = f"{message['environment']}|{message['key']}|{message['status']}|{message['since']}"
     headers = {
         "Content-Type": "application/json",
@@ -107,16 +107,16 @@ def _post(message: dict[str, Any], url: SecretStr, pauses: Sequence[float]) -> s
     problem = ""
     for pause in (*pauses, None):
         try:
-            address = url.get_secret_value()
-            if not address.startswith(("https://", "http://")):
-                return "its address is not an http or https URL"
-            request = urllib.request.Request(address, json.dumps(message).encode(), headers)
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
-                return ""
+            post_json(url.get_secret_value(), json.dumps(message).encode(), headers, TIMEOUT_SECONDS)
+            return ""
+        except AddressRefusedError as error:
+            return str(error)
         except urllib.error.HTTPError as error:
             error.close()
             problem = f"it answered {error.code}"
-            if 400 <= error.code < 500 and error.code not in (408, 429):
+            if error.code < 400:
+                return f"{problem}, a redirect, which is not followed"
+            if error.code < 500 and error.code not in (408, 429):
                 return problem
         except (OSError, http.client.HTTPException, ValueError) as error:
             # Only the type: a message may hold the address, which often holds a token.
