@@ -130,7 +130,7 @@ def test_a_wrong_alert_is_refused_by_field(
         ("evaluation.source.aggregation", "TOTAL", "evaluation.source.aggregation: "),
         ("evaluation.comparison_operator", "ABOVE", "evaluation.comparison_operator: "),
         ("evaluation.threshold", "10", "evaluation.threshold: "),
-        ("evaluation.threshold", None, "evaluation: .*threshold is needed"),
+        ("evaluation.threshold", None, "evaluation: .*threshold is required"),
         ("evaluation.threshold.value.double_value", "10", "evaluation.threshold.value.double_value"),
         ("evaluation.notification.retrigger_seconds", -1, "evaluation.notification.retrigger_seconds: "),
         ("schedule.pause_status", "SOMETIMES", "schedule.pause_status: "),

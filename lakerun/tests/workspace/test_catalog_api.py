@@ -14,7 +14,7 @@ from workspace.lab import LocalWorkspace
 def test_the_configured_catalogs_are_there(client: WorkspaceClient) -> None:
     names = {catalog.name for catalog in client.catalogs.list()}
     assert {"dev", "staging", "prod"} <= names
-    with pytest.raises(NotFound, match=r"Catalog 'stagin' does not exist\. There is: staging"):
+    with pytest.raises(NotFound, match=r"Catalog 'stagin' does not exist\. The closest: staging"):
         client.schemas.create(name="sales", catalog_name="stagin")
 
 

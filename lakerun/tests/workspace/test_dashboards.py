@@ -110,12 +110,15 @@ def test_a_list_leaves_the_contents_out(client: WorkspaceClient) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "serialized_dashboard: it is not JSON"),
-        ([], "serialized_dashboard: an object"),
-        ({"datasets": {}}, "serialized_dashboard.datasets: a list"),
-        ({"datasets": [{"query": "SELECT 1"}]}, r"serialized_dashboard.datasets\[0\].name: a text"),
-        ({"datasets": [{"name": "a", "queryLines": "x"}]}, r"datasets\[0\].queryLines: a list of texts"),
-        ({"pages": [{"name": "p"}, 7]}, r"serialized_dashboard.pages\[1\]: an object"),
+        ("{", "serialized_dashboard: must be JSON"),
+        ([], "serialized_dashboard: must be an object"),
+        ({"datasets": {}}, "serialized_dashboard.datasets: must be a list"),
+        ({"datasets": [{"query": "SELECT 1"}]}, r"serialized_dashboard.datasets\[0\].name: must be a string"),
+        (
+            {"datasets": [{"name": "a", "queryLines": "x"}]},
+            r"datasets\[0\].queryLines: must be a list of str",
+        ),
+        ({"pages": [{"name": "p"}, 7]}, r"serialized_dashboard.pages\[1\]: must be an object"),
         ({"pages": [{"name": "p", "layout": [{"widget": 1}]}]}, r"pages\[0\].layout\[0\].widget"),
     ],
 )
@@ -144,7 +147,7 @@ def test_there_is_always_a_running_warehouse(client: WorkspaceClient) -> None:
         (w.id, w.name, w.state) for w in client.warehouses.list()
     ]
     for call in (client.warehouses.stop, client.warehouses.delete):
-        with pytest.raises(BadRequest, match="always there"):
+        with pytest.raises(BadRequest, match="is built in"):
             call(LOCAL_ID)
     client.warehouses.start_and_wait(LOCAL_ID)
 

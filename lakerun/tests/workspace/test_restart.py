@@ -52,7 +52,7 @@ def test_a_run_that_was_going_has_failed_and_a_queued_one_goes_on(
     with serving(tmp_path) as again:
         run = again.run(going)
         assert (life(run), result(run)) == ("INTERNAL_ERROR", "FAILED")
-        assert run["state"]["state_message"] == "The workspace stopped while the run was going."
+        assert run["state"]["state_message"] == "The workspace stopped during the run."
         assert result(run["tasks"][0]) == "FAILED"
         assert run["end_time"] >= run["start_time"] > 0
         assert result(again.ended(queued)) == "SUCCESS"

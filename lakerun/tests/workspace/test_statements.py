@@ -191,7 +191,7 @@ def test_a_large_result_comes_in_chunks_and_a_too_large_one_fails(client: Worksp
         ("SELECT CAST('division by zero' AS INT)", "22018 [CAST_INVALID_INPUT]"),
         ("SELECT java_method('a', 'b')", "42883 [UNRESOLVED_ROUTINE] The function 'java_method'"),
         ("DELETE FROM shop.sales.orders", "DELETE is refused"),
-        ("INSERT INTO shop.sales.customers VALUES ('x', 1)", "through a pipeline or a job"),
+        ("INSERT INTO shop.sales.customers VALUES ('x', 1)", "with a pipeline or a job"),
         ("DROP TABLE shop.sales.orders", "DROP is refused"),
         ("SELECT 1; SELECT 2", "one SQL statement"),
         ("SELECT * FROM read_csv('/etc/passwd')", "not available here"),

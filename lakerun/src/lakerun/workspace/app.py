@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(services: Services) -> FastAPI:
-    """Every API group over `services`; each call needs the token, and each error has Databricks' shape.
+    """The API and the pages of `services`. Each call needs the token; errors have Databricks' format.
 
-    The services recover before the first request, and are closed after the last.
+    The services recover before the first request and are closed after the last.
     """
 
     @asynccontextmanager
@@ -67,7 +67,7 @@ def create_app(services: Services) -> FastAPI:
 
 
 def _answer(request: Request, error: ApiError) -> Response:
-    """The error as a page for a browser, as Databricks' JSON for everything else."""
+    """The error as a page for a browser, and as Databricks' JSON for other clients."""
     if pages.is_page(request.url.path):
         return pages.error_page(request, error)
     return JSONResponse(error.body(), error.status)
@@ -84,7 +84,7 @@ def _invalid_request(request: Request, error: Exception) -> Response:
     if first["type"] == "json_invalid":
         problem = ApiError("MALFORMED_REQUEST", f"The request is not JSON: {first['ctx']['error']}.")
     else:
-        field = ".".join(str(part) for part in first["loc"][1:])  # the first says where: body, query, path
+        field = ".".join(str(part) for part in first["loc"][1:])  # the first is body, query or path
         problem = ApiError("INVALID_PARAMETER_VALUE", f"{field or 'The request'}: {first['msg']}.")
     return _answer(request, problem)
 

@@ -1,4 +1,4 @@
-"""Errors in Databricks' own shape, so that the SDK raises its own exceptions."""
+"""Errors in Databricks' format, so that the SDK raises its own exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to every request before its route: the token check, the limit of its body, the log."""
+"""Checks the token and the size of every request before its route runs, and logs the answer."""
 
 from __future__ import annotations
 

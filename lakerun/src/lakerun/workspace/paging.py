@@ -1,4 +1,4 @@
-"""Parts of a long list: pages with a token for the API, numbered pages for the browser."""
+"""Splits long lists into pages: with tokens for the API, numbered for the browser."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Item = TypeVar("Item")
 Item_co = TypeVar("Item_co", covariant=True)
 
 LAST_PAGE = 1_000_000
-FOREIGN_TOKEN = "page_token: it does not come from an earlier answer."
+FOREIGN_TOKEN = "page_token: it was not returned by an earlier call."
 
 
 class Fetch(Protocol[Item_co]):
-    """Reads a list from `offset` on, at most `limit` items."""
+    """Reads at most `limit` items of a list, from `offset` on."""
 
     def __call__(self, *, offset: int, limit: int) -> Iterable[Item_co]: ...
 
 
 def checked_size(asked: int, largest: int, field: str) -> int:
-    """The size of a page, which has to be from 1 to `largest`."""
+    """The requested page size, which must be from 1 to `largest`."""
     if not 1 <= asked <= largest:
         raise invalid(f"{field}: must be from 1 to {largest}; given: {asked}.")
     return asked
 
 
 def page_size(asked: int | None, largest: int, field: str = "max_results") -> int:
-    """How many items a page holds: `largest` where 0 or nothing is asked for, and never more."""
+    """The number of items on a page: as requested, at most `largest`; `largest` also for 0 or None."""
     if asked is not None and asked < 0:
         raise invalid(f"{field}: it cannot be less than 0.")
     return min(asked or largest, largest)
@@ -43,7 +43,7 @@ def page_of(items: Iterable[Item], token: str | None, size: int) -> tuple[list[I
 
 
 def page_from(fetch: Fetch[Item], token: str | None, size: int) -> tuple[list[Item], str | None]:
-    """As `page_of`, of a list that is read in parts."""
+    """Like `page_of`, for a list that is read in parts."""
     offset = number_in(token)
     page, more = part(fetch, offset, size)
     return page, str(offset + size) if more else None
@@ -52,23 +52,23 @@ def page_from(fetch: Fetch[Item], token: str | None, size: int) -> tuple[list[It
 def page_after(
     items: Iterable[Item], token: str | None, size: int, key: Callable[[Item], str]
 ) -> tuple[list[Item], str | None]:
-    """As `page_of`, of items in the order of their keys: the token is the last key of the page before.
+    """Like `page_of`, for items sorted by key: the token is the last key of the previous page.
 
-    What is added or deleted between two calls then moves no other item from one page to another.
+    Additions and deletions between two calls then do not move other items to another page.
     """
     page, more = part(reader(item for item in items if not token or key(item) > token), 0, size)
     return page, key(page[-1]) if more else None
 
 
 def number_in(token: str | None) -> int:
-    """The number that a token consists of, 0 for none."""
+    """The number in a token, 0 without a token."""
     if token and not token.isdecimal():
         raise invalid(FOREIGN_TOKEN)
     return int(token or 0)
 
 
 def reader(items: Iterable[Item]) -> Fetch[Item]:
-    """Reads parts of `items`; of an iterator, only one."""
+    """Reads parts of `items`; from an iterator, only one part."""
 
     def fetch(*, offset: int, limit: int) -> Iterable[Item]:
         return islice(items, offset, offset + limit)
@@ -77,14 +77,14 @@ def reader(items: Iterable[Item]) -> Fetch[Item]:
 
 
 def part(fetch: Fetch[Item], offset: int, size: int) -> tuple[list[Item], bool]:
-    """One page, and whether there is more: one item more is asked for to know it."""
+    """One page, and whether more items follow; for that, one more item is read."""
     found = list(fetch(offset=offset, limit=size + 1))
     return found[:size], len(found) > size
 
 
 @dataclass(frozen=True)
 class Paging:
-    """Page `number` (from 1) of a list; `more`: whether another one follows. Links keep `query`."""
+    """Page `number` (from 1) of a list; `more` says whether another page follows. Links keep `query`."""
 
     number: int
     more: bool
@@ -107,6 +107,6 @@ class Paging:
 def numbered_page(
     fetch: Fetch[Item], number: int, size: int, query: Mapping[str, str] | None = None, anchor: str = ""
 ) -> tuple[list[Item], Paging]:
-    """The items of page `number` (from 1), and the links to the pages beside it."""
+    """The items of page `number` (from 1), and links to the previous and the next page."""
     page, more = part(fetch, (number - 1) * size, size)
     return page, Paging(number, more, query or {}, anchor)

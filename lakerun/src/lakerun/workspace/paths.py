@@ -1,4 +1,4 @@
-"""Paths that a client gives: checked, and turned into files that cannot lie outside their folder."""
+"""Checks paths that a client gives, and turns them into files that cannot be outside of their folder."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def checked_names(path: object, field: str = "path") -> tuple[str, ...]:
 
 
 def file_inside(root: Path, names: tuple[str, ...], field: str = "path") -> Path:
-    """The file of checked names below `root`, there or not; PERMISSION_DENIED where a link is on the way."""
+    """The path of checked names below `root`, existing or not; PERMISSION_DENIED for a symbolic link."""
     base = os.path.realpath(root)
     path = os.path.join(base, *names)  # noqa: PTH118 (realpath has to compare with plain text)
     if os.path.realpath(path) != path:
-        raise ApiError("PERMISSION_DENIED", f"{field}: /{'/'.join(names)} leads through a symbolic link.")
+        raise ApiError("PERMISSION_DENIED", f"{field}: /{'/'.join(names)} goes through a symbolic link.")
     return Path(path)
 
 

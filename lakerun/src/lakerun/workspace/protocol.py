@@ -27,7 +27,7 @@ EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 class Channel:
-    """Both ends of the conversation. Several threads may send; one reads."""
+    """One end of the connection. Several threads may send; only one reads."""
 
     def __init__(self, incoming: IO[bytes], outgoing: IO[bytes]) -> None:
         self._incoming = incoming
@@ -35,14 +35,14 @@ class Channel:
         self._lock = threading.Lock()
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Raises OSError where the other side is gone."""
+        """Send a message; OSError if the other side is gone."""
         line = json.dumps({"type": kind, **fields}).encode() + b"\n"
         with self._lock:
             self._outgoing.write(line)
             self._outgoing.flush()
 
     def messages(self) -> Iterator[Message]:
-        """Messages from the other side, until it is gone or a line was cut off by a kill."""
+        """The other side's messages, until it closes the connection or a kill cuts a line short."""
         for line in self._incoming:
             try:
                 yield json.loads(line)

@@ -10,9 +10,9 @@ from lakerun.workspace.store import Store
 
 
 def reset_workspace(storage: Storage, *, keep_tables: bool) -> None:
-    """Delete all documents and workspace files; unless kept, tables and volumes of deployed schemas too.
+    """Delete all documents and workspace files and, unless kept, the tables and volumes of deployed schemas.
 
-    No server may be running. The token and the port stay, so that exported variables stay valid.
+    The server must not be running. The token and the port stay, so that exported variables stay valid.
     """
     folder = storage.home / "workspace"
     services = Services(Settings("", ""), storage, Store(folder / "state.db"))

@@ -1,9 +1,9 @@
 """The workspace's server process: `serve` runs it, the rest starts, finds and stops it from another process.
 
-<home>/workspace/token         the token, made once, readable only by its owner
+<home>/workspace/token         the token, created once, readable only by its owner
 <home>/workspace/server.json   pid, host and port of the last server
-<home>/workspace/lock          held by the server that runs
-<home>/logs/workspace.log      what the server does and what went wrong
+<home>/workspace/lock          held by the running server
+<home>/logs/workspace.log      requests, other actions and errors
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """Where a server is, or was."""
+    """The process and the address of a server that runs or ran."""
 
     pid: int
     host: str
@@ -63,14 +63,14 @@ def is_loopback(host: str) -> bool:
 
 
 def token(storage: Storage) -> str:
-    """The workspace's token; made at the first call, readable only by its owner."""
+    """The workspace's token; created by the first call, readable only by its owner."""
     path = _folder(storage) / "token"
     if not path.exists():
         draft = path.with_name(f"token.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(f"dapi{secrets.token_hex(16)}")
         try:
-            os.link(draft, path)  # the first of two that start at once wins
+            os.link(draft, path)  # if two servers start at once, the first wins
         except FileExistsError:
             pass
         finally:
@@ -79,7 +79,7 @@ def token(storage: Storage) -> str:
 
 
 def last_server(storage: Storage) -> ServerInfo | None:
-    """What `server.json` says, whether or not that server still runs."""
+    """The server in `server.json`, whether or not it still runs."""
     try:
         return ServerInfo(**json.loads((_folder(storage) / "server.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -87,7 +87,7 @@ def last_server(storage: Storage) -> ServerInfo | None:
 
 
 def running_server(storage: Storage) -> ServerInfo | None:
-    """The running server. A killed one no longer holds the lock, whatever `server.json` says."""
+    """The running server, if any. A killed one no longer holds the lock, even if `server.json` names it."""
     lock = _lock(storage)
     try:
         lock.acquire(timeout=0)
@@ -98,7 +98,7 @@ def running_server(storage: Storage) -> ServerInfo | None:
 
 
 def start(storage: Storage, host: str, port: int | None) -> ServerInfo:
-    """Start a server in the background and wait until it answers; LakerunError says why it does not."""
+    """Start a server in the background and wait until it answers; LakerunError says why it did not start."""
     log = storage.log_path("workspace")
     command = [sys.executable, "-m", "lakerun.workspace.server", str(storage.home), host]
     with log.open("ab") as output:
@@ -125,7 +125,7 @@ def start(storage: Storage, host: str, port: int | None) -> ServerInfo:
 
 
 def choose_port(storage: Storage, host: str, port: int | None) -> int:
-    """The given port, else the last server's, else the default; LakerunError where it is taken."""
+    """The given port, else the last server's, else the default; LakerunError if it is taken."""
     last = last_server(storage)
     chosen = port if port is not None else last.port if last else DEFAULT_PORT
     with bound(host, chosen):
@@ -133,10 +133,10 @@ def choose_port(storage: Storage, host: str, port: int | None) -> int:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket on this address, not yet listening; LakerunError where it is taken."""
+    """A socket on this address, not yet listening; LakerunError if the address is taken."""
     address = host.strip("[]") or "127.0.0.1"
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # asyncio turns Nagle's delay of 40 ms per answer off only where the protocol is named.
+    # asyncio turns off Nagle's algorithm, which delays answers by 40 ms, only if the protocol is given.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -151,7 +151,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def answers(info: ServerInfo) -> bool:
-    """Whether this server answers, and not another one at its address."""
+    """Whether this server, and not another one, answers at its address."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{info.url}/health", timeout=2) as answer:
@@ -161,7 +161,7 @@ def answers(info: ServerInfo) -> bool:
 
 
 def stop(storage: Storage) -> ServerInfo | None:
-    """Stop the server, by SIGKILL if it does not end in time; None if none runs."""
+    """Stop the server, with SIGKILL if it does not end in time; None if no server runs."""
     info = running_server(storage)
     if info is None:
         return None
@@ -187,7 +187,7 @@ def serve(storage: Storage, host: str, port: int) -> None:
     try:
         lock.acquire(timeout=2)
     except Timeout:
-        raise LakerunError(f"A workspace is running already with {storage.home}.") from None
+        raise LakerunError(f"A workspace is already running with {storage.home}.") from None
     with lock, bound(host, port) as listener:
         port = listener.getsockname()[1]
         settings = Settings(host_url(host, port), token(storage))

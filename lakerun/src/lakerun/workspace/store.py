@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS documents (seq INTEGER PRIMARY KEY AUTOINCREMENT, kin
 CREATE INDEX IF NOT EXISTS by_parent ON documents (kind, parent, seq);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
-FIRST_ID = 100_000_000_000_001  # numeric ids as long as a workspace's own; exact in a browser's numbers
+FIRST_ID = 100_000_000_000_001  # as long as Databricks' ids, and exact as a JavaScript number
 
 
 class Store:
@@ -39,7 +39,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Makes the changes within atomic. May be nested; holds the store for this thread."""
+        """Make the changes in this context atomic. May be nested; other threads wait until it ends."""
         with self._lock:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -56,7 +56,7 @@ class Store:
                 self._db.execute("COMMIT")
 
     def next_id(self) -> int:
-        """A new number, never used by a document before."""
+        """A number that no document has used before."""
         with self._lock:
             row = self._db.execute(
                 "INSERT INTO counters VALUES ('id', ?) ON CONFLICT (name) DO UPDATE SET value = value + 1 "
@@ -90,7 +90,7 @@ class Store:
         limit: int = -1,
         offset: int = 0,
     ) -> list[Document]:
-        """Documents of a kind in the order in which they were first stored, of one parent if it is given."""
+        """Documents of a kind, optionally of one parent, in the order in which they were first stored."""
         where, values = "kind = ?", [kind]
         if parent is not None:
             where += " AND parent = ?"
@@ -104,18 +104,18 @@ class Store:
         return [json.loads(row[0]) for row in rows]
 
     def counts(self) -> dict[str, int]:
-        """How many documents there are of each kind."""
+        """The number of documents of each kind."""
         with self._lock:
             return dict(self._db.execute("SELECT kind, count(*) FROM documents GROUP BY kind").fetchall())
 
     def delete(self, kind: str, id: str | int) -> bool:
-        """Whether there was one to delete."""
+        """Delete a document; returns whether it existed."""
         with self._lock:
             cursor = self._db.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, str(id)))
         return cursor.rowcount > 0
 
     def delete_children(self, kind: str, parent: str | int) -> int:
-        """How many documents of this parent were deleted."""
+        """Delete the documents of a parent; returns how many there were."""
         with self._lock:
             cursor = self._db.execute(
                 "DELETE FROM documents WHERE kind = ? AND parent = ?", (kind, str(parent))

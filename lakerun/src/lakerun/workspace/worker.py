@@ -1,7 +1,7 @@
-"""A worker's main: runs tasks that the server sends over its standard input, with this package's engine.
+"""The main program of a worker: runs the tasks that the server sends to its standard input.
 
-Started by `services/compute/worker_process.py` with the folders of the deployed wheels. The
-protocol has file descriptors of its own, so that printed output never gets into it.
+Started by `services/compute/worker_process.py` with the folders of the deployed wheels. The protocol
+uses its own file descriptors, so that printed output cannot get into it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REDACTED = "[REDACTED]"
-# The server ends a worker whose task does not stop: nothing may be left behind in a warm worker.
-NEVER_LEAVE_BEHIND = float("inf")
+# The server kills a worker whose task does not stop, as a worker must not keep abandoned tasks.
+NEVER_ABANDON = float("inf")
 
 
 def main() -> None:
@@ -43,14 +43,14 @@ def main() -> None:
     channel.send("hello", protocol=PROTOCOL, package=lakerun.__file__)
     for message in channel.messages():
         worker.handle(message)
-    # Tasks may still run, but without a server nobody hears of them. Java ends with its standard input.
+    # Tasks may still be running, but no server waits for them. Java ends when its standard input closes.
     os._exit(0)
 
 
 def _search_first(folders: list[str]) -> None:
-    """Let code find the wheels before what is installed, here and in Python processes that it starts.
+    """Import from the wheels before installed packages, here and in Python processes that tasks start.
 
-    They hold nothing that the runtime imports later: `Wheels` does not unpack it.
+    The folders have no module that the runtime needs, as `Wheels` does not unpack those.
     """
     sys.path[:0] = folders
     others = [found] if (found := os.environ.get("PYTHONPATH")) else []
@@ -67,7 +67,7 @@ class _Worker:
             storage,
             self._session,
             secrets=self._secrets.get,
-            stop_seconds=NEVER_LEAVE_BEHIND,
+            stop_seconds=NEVER_ABANDON,
             on_output=self._output,
         )
 
@@ -93,7 +93,7 @@ class _Worker:
                 ),
                 self._canceled[task],
             )
-        except BaseException as error:  # else the server would wait forever
+        except BaseException as error:  # otherwise the server would wait forever
             logger.exception("task %s could not be run", task)
             outcome = TaskOutcome(error=f"{type(error).__name__}: {error}")
         del self._canceled[task]
@@ -110,7 +110,7 @@ class _Worker:
 
 
 class _Secrets:
-    """Values that the server gives to tasks; a task's output shows none of them."""
+    """The secrets that the server sent for tasks. They are redacted in the tasks' output."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -119,7 +119,7 @@ class _Secrets:
         self._given: set[str] = set()
 
     def get(self, scope: str, key: str) -> str:
-        """The value; LakerunError with the server's reason where there is none."""
+        """The value; LakerunError with the server's reason if there is none."""
         request = next(self._numbers)
         answer = self._waiting[request] = Future()
         self._channel.send("secret", request=request, scope=scope, key=key)

@@ -1,4 +1,4 @@
-"""The workspace without HTTP: one module per subject, together in `Services`."""
+"""The workspace's functions without HTTP, in one module per subject: `Services`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """How the server runs. Every call needs the `token`; the CLI connects to `host_url`."""
+    """The server's settings. Every call needs the `token`; clients connect to `host_url`."""
 
     host_url: str
     token: str
@@ -96,12 +96,12 @@ class Services:
         self._build_runs()
 
     def _build_runs(self) -> None:
-        """Build what runs deployments: workers, updates of pipelines, runs of jobs, schedules."""
+        """Build the services that run deployments: workers, updates of pipelines, runs of jobs, schedules."""
         deployed = Deployed(self.storage, self.files.local_path)
         self.run_history = RunHistory(self.store)
         self.compute = Compute(
             self.storage,
-            on_output=self.run_history.heard,
+            on_output=self.run_history.add_output,
             read_secret=lambda scope, key: self.secrets.get_value(scope, key).decode(),
             hidden_variables=self.plugins.hidden_variables,
             environment={"DATABRICKS_HOST": self.settings.host_url, "DATABRICKS_TOKEN": self.settings.token},
@@ -121,9 +121,9 @@ class Services:
         self.pipelines.state_of = self.updates.state_of
 
     def recover(self) -> None:
-        """Repair what an earlier server left unfinished; called once, before the first request."""
-        for taken_back in self.creations.recover():
-            logger.warning("Took back %s: the server had stopped before it answered.", taken_back)
+        """Clean up after an earlier server that was killed; called once, before the first request."""
+        for undone in self.creations.recover():
+            logger.warning("Deleted %s: the server had stopped before it answered the request.", undone)
         self.updates.recover()
         self.runs.recover()
 

@@ -1,4 +1,4 @@
-"""Checks of input that every service makes."""
+"""Checks and small helpers that the services share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def check(model: type[Model], body: object, at: str = "") -> Model:
-    """`body` as the model; INVALID_PARAMETER_VALUE names the first wrong field, below `at`."""
+    """`body` as the model; INVALID_PARAMETER_VALUE names the first invalid field, below `at`."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -29,5 +29,5 @@ def now_ms() -> int:
 
 
 def without_none(values: dict[str, Any]) -> dict[str, Any]:
-    """The values that are set."""
+    """The values that are not None."""
     return {key: value for key, value in values.items() if value is not None}

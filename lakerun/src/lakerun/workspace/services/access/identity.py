@@ -1,4 +1,4 @@
-"""Identities: the one user whose token the server knows, and the groups and principals that were created."""
+"""Identities: the one user who has the token, and the users, groups and principals that clients create."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class IdentityService:
         self._groups = (*GROUPS, *groups)
 
     def me(self) -> Document:
-        """The user whose token came with the call."""
+        """The user who has the token."""
         return {
             "schemas": [SCHEMA["Users"]],
             "id": str(zlib.crc32(self.user.encode()) + 10**9),
@@ -45,7 +45,7 @@ class IdentityService:
         }
 
     def create(self, kind: str, body: Document) -> Document:
-        """A new user, group or service principal; its id, and an application id where it needs one."""
+        """Create a user, group or service principal, with an id and, for a principal, an application id."""
         name = body.get(NAME_FIELD[kind])
         if not isinstance(name, str) or not name:
             raise invalid(f"{NAME_FIELD[kind]}: must be a name.")
@@ -56,11 +56,11 @@ class IdentityService:
             ):
                 raise ApiError("RESOURCE_CONFLICT", f"{NAME_FIELD[kind]}: {name} already exists.")
             number = self._store.next_id()
-            made = {"schemas": [SCHEMA[kind]], "active": True, **body, "id": str(number)}
+            created = {"schemas": [SCHEMA[kind]], "active": True, **body, "id": str(number)}
             if kind == "ServicePrincipals":
-                made.setdefault("applicationId", f"00000000-0000-4000-8000-{number % 16**12:012x}")
-            self._store.put(f"scim_{kind}", number, made)
-        return made
+                created.setdefault("applicationId", f"00000000-0000-4000-8000-{number % 16**12:012x}")
+            self._store.put(f"scim_{kind}", number, created)
+        return created
 
     def get(self, kind: str, id: str) -> Document:
         for found in self._all(kind):
@@ -73,7 +73,7 @@ class IdentityService:
             raise missing(kind.rstrip("s"), id)
 
     def search(self, kind: str, filter: str | None, start: int, count: int | None) -> Document:
-        """A page of resources that a filter such as `userName eq "me"` picks; `start` counts from 1."""
+        """A page of the resources that match a filter such as `userName eq "me"`; `start` counts from 1."""
         found = [item for item in self._all(kind) if filter is None or _matches(item, filter)]
         page = found[start - 1 :] if count is None else found[start - 1 : start - 1 + count]
         return {

@@ -1,4 +1,4 @@
-"""Permissions on objects. The API shows them and enforces none: one user has the token."""
+"""Permissions on objects. They are stored and shown, but not enforced: there is only one user."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ class PermissionService:
         self._user = user
 
     def get(self, object_type: str, object_id: str) -> Document:
-        """The permissions that were set, before that the creator's ownership, and the inherited ones."""
+        """The permissions that were set, or else the creator's ownership, and the inherited permissions."""
         answer_type = self._known(object_type, object_id)
         return self._answer(object_type, object_id, answer_type, self._entries(object_type, object_id))
 
     def set(self, object_type: str, object_id: str, body: Document) -> Document:
-        """Replace the list. A job or pipeline has exactly one owner."""
+        """Replace the list. A job or pipeline must have exactly one owner."""
         with self._store.transaction():
             self._known(object_type, object_id)
             return self._write(object_type, object_id, _parsed(body))
 
     def update(self, object_type: str, object_id: str, body: Document) -> Document:
-        """Change or add the entries of the principals that the body names; the others stay."""
+        """Change or add the entries of the principals in the body; the others stay."""
         with self._store.transaction():
             self._known(object_type, object_id)
             entries = {_principal(entry): entry for entry in self._entries(object_type, object_id)}
@@ -77,7 +77,7 @@ class PermissionService:
             return self._write(object_type, object_id, list((entries | changes).values()))
 
     def forget(self, object_type: str, object_id: str | int) -> None:
-        """Drop the list of an object that is deleted."""
+        """Delete the list of a deleted object."""
         self._store.delete("permission", f"/{object_type}/{object_id}")
 
     def _known(self, object_type: str, object_id: str) -> str:
@@ -85,15 +85,15 @@ class PermissionService:
             raise invalid(f"request_object_type: '{object_type}' is not one of {', '.join(OBJECT_TYPES)}.")
         answer_type, kind = OBJECT_TYPES[object_type]
         if kind == "workspace_object":
-            there = bool(self._store.list(kind, parent=object_id, limit=1))
+            exists = bool(self._store.list(kind, parent=object_id, limit=1))
         else:
-            there = kind is None or self._store.get(kind, object_id) is not None
-        if not there:
+            exists = kind is None or self._store.get(kind, object_id) is not None
+        if not exists:
             raise missing(answer_type.rstrip("s").capitalize(), object_id)
         return answer_type
 
     def _home_owner(self, directory_id: str) -> list[Document]:
-        """The principal in whose home a folder lies; a service principal's home is named by its id."""
+        """The principal whose home contains a folder; a service principal's home is named after its id."""
         for folder in self._store.list("workspace_object", parent=directory_id, limit=1):
             path: str = folder["path"]
             owner = path.removeprefix("/Users/").partition("/")[0]

@@ -1,4 +1,4 @@
-"""Secret scopes, secrets and who may use them. Values are never in a list, an error or a log."""
+"""Secret scopes, secrets and their access control. Lists, errors and logs never contain a value."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _NAME = re.compile(r"[\w.@-]{1,128}", re.ASCII)
 
 
 class Secrets:
-    """Scopes in a database of their own, which only the owner of the files can read."""
+    """Scopes in their own database, which only the owner of the file can read."""
 
     def __init__(self, path: Path, user: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # SQLite gives its side files the mode of the database, so it has to be right before the first write.
+        # SQLite gives its side files the mode of the database, so set it before the first write.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         path.chmod(0o600)
         self._store = Store(path)
@@ -33,7 +33,7 @@ class Secrets:
         self._store.close()
 
     def get_value(self, scope: str, key: str) -> bytes:
-        """A secret's value, for `dbutils.secrets` in runs. RESOURCE_DOES_NOT_EXIST where there is none."""
+        """A secret's value, for `dbutils.secrets` in runs; RESOURCE_DOES_NOT_EXIST if there is none."""
         self._scope(scope)
         secret = self._store.get("secret", _id(scope, key))
         if secret is None:
@@ -49,12 +49,12 @@ class Secrets:
     def create_scope(
         self, scope: str, initial_manage_principal: str | None = None, backend: str | None = None
     ) -> None:
-        """A scope that the user manages, and `users` too if that is the initial principal."""
+        """Create a scope that the user manages, and also `users` if that is the initial principal."""
         _check_name("scope", scope)
         if backend not in (None, "", "DATABRICKS"):
-            raise invalid(f"scope_backend_type: {backend} is not possible here, only DATABRICKS.")
+            raise invalid(f"scope_backend_type: only DATABRICKS is supported; given: {backend}.")
         if initial_manage_principal not in (None, "", "users"):
-            raise invalid("initial_manage_principal: only 'users' is possible.")
+            raise invalid("initial_manage_principal: only 'users' is supported.")
         acls = {self._user: "MANAGE"} | ({"users": "MANAGE"} if initial_manage_principal else {})
         with self._store.transaction():
             if self._store.get("scope", scope):
@@ -78,26 +78,26 @@ class Secrets:
     def put(
         self, scope: str, key: str, string_value: str | None = None, bytes_value: str | None = None
     ) -> None:
-        """Exactly one value: text, or bytes in base64."""
+        """Store one value, either text or bytes in base64."""
         _check_name("key", key)
         if (string_value is None) == (bytes_value is None):
-            raise invalid("Exactly one of string_value and bytes_value has to be given.")
+            raise invalid("Exactly one of string_value and bytes_value must be given.")
         try:
             value = (
                 string_value.encode()
                 if string_value is not None
                 else base64.b64decode(bytes_value or "", validate=True)
             )
-        except (binascii.Error, ValueError):  # either text could contain a part of the value
+        except (binascii.Error, ValueError):  # their texts could contain part of the value
             field = "string_value" if string_value is not None else "bytes_value"
             raise invalid(f"{field}: the value cannot be decoded.") from None
         if len(value) > MAX_VALUE_BYTES:
-            raise invalid(f"The value is too large: at most {MAX_VALUE_BYTES} bytes are possible.")
+            raise invalid(f"The value is too large: the limit is {MAX_VALUE_BYTES} bytes.")
         with self._store.transaction():
             self._scope(scope)
             known = self._store.list("secret", scope)
             if len(known) >= MAX_SECRETS and all(secret["key"] != key for secret in known):
-                raise invalid(f"Scope {scope} has {MAX_SECRETS} secrets already, which is the limit.")
+                raise invalid(f"Scope {scope} already has {MAX_SECRETS} secrets, which is the limit.")
             body = {
                 "key": key,
                 "last_updated_timestamp": time.time_ns() // 1_000_000,
@@ -110,7 +110,7 @@ class Secrets:
         return {"key": key, "value": base64.b64encode(self.get_value(scope, key)).decode()}
 
     def keys(self, scope: str) -> list[Document]:
-        """Keys and when they changed."""
+        """The keys, with the times of their last changes."""
         self._scope(scope)
         secrets = ({k: s[k] for k in s if k != "value"} for s in self._store.list("secret", scope))
         return sorted(secrets, key=lambda secret: str(secret["key"]))
@@ -126,7 +126,7 @@ class Secrets:
         if permission not in PERMISSIONS:
             raise invalid(f"permission: '{permission}' is not one of {', '.join(PERMISSIONS)}.")
         if not principal:
-            raise invalid("principal: a name is needed.")
+            raise invalid("principal: a name is required.")
         with self._store.transaction():
             body = self._scope(scope)
             body["acls"][principal] = permission

@@ -1,4 +1,4 @@
-"""Unity Catalog's catalogs, schemas and volumes. Their folders are those of the lakehouse on this machine."""
+"""Unity Catalog's catalogs, schemas and volumes. Their files are in the lakehouse on this machine."""
 
 from __future__ import annotations
 
@@ -56,10 +56,9 @@ class _Change(BaseModel):
 
 
 class CatalogService:
-    """Documents of kind "catalog", "schema" and "volume" by full name; the parent is what they lie in.
+    """Documents of kind "catalog", "schema" and "volume" by full name; the parent is what contains them.
 
-    `catalogs` are there from the start, as in a workspace
-    that is already set up; any other must be created first.
+    `catalogs` exist from the start, as in a workspace that is already set up; others must be created.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class CatalogService:
         self._grants = grants
         self._creations = creations
         for kind in ("catalog", "schema", "volume"):
-            creations.register(kind, partial(self._take_back, kind))
+            creations.register(kind, partial(self._undo_creation, kind))
         with store.transaction():
             for name in sorted(catalogs):
                 if store.get("catalog", name) is None:
@@ -109,9 +108,7 @@ class CatalogService:
     def create_volume(self, body: Document) -> Document:
         given = check(_NewVolume, body)
         if given.volume_type == "EXTERNAL" or given.storage_location:
-            raise invalid(
-                "volume_type: only MANAGED volumes, without a storage_location, are kept on this machine."
-            )
+            raise invalid("volume_type: only MANAGED volumes without a storage_location are supported here.")
         catalog, schema, name = given.catalog_name.lower(), given.schema_name.lower(), given.name.lower()
         location = self._storage.volumes_root / catalog / schema / name
         made = self._made(
@@ -132,22 +129,22 @@ class CatalogService:
         return made
 
     def get(self, kind: str, full_name: str) -> Document:
-        """A catalog, schema or volume; `<KIND>_DOES_NOT_EXIST` (404) without one."""
+        """A catalog, schema or volume; `<KIND>_DOES_NOT_EXIST` (404) if there is none."""
         found = self._store.get(kind, full_name.lower())
         if found is None:
             raise self._absent(kind, full_name)
         return found
 
     def list(self, kind: str, parent: str | None = None) -> list[Document]:
-        """By name; of one catalog or schema."""
+        """All of a kind, or those of one catalog or schema, sorted by name."""
         return sorted(self._store.list(kind, parent), key=lambda item: str(item["full_name"]))
 
     def update(self, kind: str, full_name: str, body: Document) -> Document:
-        """Change comment, owner or properties; a volume's name too."""
+        """Change the comment, owner or properties, or a volume's name."""
         change = without_none(check(_Change, body).model_dump())
         new_name = change.pop("new_name", None)
         if new_name and kind != "volume":
-            raise invalid("new_name: only a volume can be renamed here; make a new one instead.")
+            raise invalid(f"new_name: only a volume can be renamed here; create a new {kind} instead.")
         with self._store.transaction():
             found = self.get(kind, full_name)
             found |= {**change, "updated_at": now_ms(), "updated_by": self._user}
@@ -157,7 +154,7 @@ class CatalogService:
         return found
 
     def delete_catalog(self, name: str, *, force: bool) -> None:
-        """With `force` its schemas go too, with all that is in them."""
+        """Delete a catalog; with `force`, also its schemas and everything in them."""
         with self._store.transaction():
             found = self.get("catalog", name)
             schemas = self.list("schema", found["name"])
@@ -171,7 +168,7 @@ class CatalogService:
             self._grants.forget("catalog", found["name"])
 
     def delete_schema(self, full_name: str, *, force: bool) -> None:
-        """With `force` its tables and volumes go too, with their files."""
+        """Delete a schema; with `force`, also its tables and volumes with their files."""
         with self._store.transaction():
             found = self.get("schema", full_name)
             catalog, name = found["catalog_name"], found["name"]
@@ -191,7 +188,7 @@ class CatalogService:
             shutil.rmtree(root / catalog / name, ignore_errors=True)
 
     def delete_volume(self, full_name: str) -> None:
-        """The volume and its files."""
+        """Delete a volume and its files."""
         with self._store.transaction():
             found = self.get("volume", full_name)
             self._store.delete("volume", found["full_name"])
@@ -208,8 +205,8 @@ class CatalogService:
             self._creations.note(kind, full_name)
         return made
 
-    def _take_back(self, kind: str, full_name: str) -> None:
-        """Undo only a creation: files that were in its folder before stay."""
+    def _undo_creation(self, kind: str, full_name: str) -> None:
+        """Delete only the document: files that were in the folder before stay."""
         self._store.delete(kind, full_name)
         self._grants.forget(kind, full_name)
 
@@ -247,7 +244,7 @@ class CatalogService:
         names = [str(item["full_name"]) for item in self._store.list(kind)]
         valid = ", ".join(closest_first(full_name, names)[:5])
         code = f"{kind.upper()}_DOES_NOT_EXIST"
-        hint = f" There is: {valid}." if valid else ""
+        hint = f" The closest: {valid}." if valid else ""
         return ApiError(code, f"{kind.capitalize()} '{full_name}' does not exist.{hint}", 404)
 
 

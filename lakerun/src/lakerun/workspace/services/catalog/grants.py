@@ -1,4 +1,4 @@
-"""Privileges on Unity Catalog's objects. The API shows them and enforces none."""
+"""Privileges on Unity Catalog's objects. They are stored and shown, but not enforced."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GrantService:
         self._store = store
 
     def get(self, securable_type: str, full_name: str, principal: str | None = None) -> list[Document]:
-        """Assignments as the API has them: a principal and its sorted privileges."""
+        """Assignments in the API's format: a principal and its sorted privileges."""
         key = self._key(securable_type, full_name)
         stored: dict[str, list[str]] = (self._store.get("grant", key) or {}).get("privileges", {})
         return [
@@ -43,7 +43,7 @@ class GrantService:
         ]
 
     def update(self, securable_type: str, full_name: str, body: Document) -> list[Document]:
-        """Apply changes in order; removing ALL_PRIVILEGES removes every one, then comes what is added."""
+        """Apply changes in order; each removes first, where ALL_PRIVILEGES removes every privilege."""
         changes = check(_Request, body).changes
         with self._store.transaction():
             key = self._key(securable_type, full_name)
@@ -62,7 +62,7 @@ class GrantService:
         return self.get(securable_type, full_name)
 
     def forget(self, securable_type: str, full_name: str) -> None:
-        """Drop what was granted on an object that is deleted."""
+        """Delete the privileges on a deleted object."""
         self._store.delete("grant", f"{securable_type}/{full_name}")
 
     def rename(self, securable_type: str, old: str, new: str) -> None:

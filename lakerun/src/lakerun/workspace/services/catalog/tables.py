@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MAX_PAGE = 50  # a page of whole tables
 MAX_SUMMARIES = 10_000
-# Types of Delta's schema whose name in Unity Catalog is not the same word in capitals.
-_TYPE_NAMES = {"integer": "INT", "long": "LONG", "short": "SHORT", "byte": "BYTE"}
 
 
 class Tables:
@@ -36,7 +34,7 @@ class Tables:
         self._storage = storage
 
     def get(self, full_name: str) -> Document:
-        """A table with its columns; TABLE_DOES_NOT_EXIST with the closest name where there is none."""
+        """A table with its columns; TABLE_DOES_NOT_EXIST with the closest name if there is none."""
         return self._info(self._find(full_name), self._kinds())
 
     def exists(self, full_name: str) -> bool:
@@ -54,7 +52,7 @@ class Tables:
     ) -> tuple[list[Document], str | None]:
         """One page of a schema's tables by name, and the token of the next page, None at the end.
 
-        Without `max_results` every table comes at once; 0 means a page of the server's size.
+        Without `max_results` the page has every table; 0 stands for the server's page size.
         """
         self._check_schema(catalog, schema)
         tables = [t for t in self._storage.tables() if (t.catalog, t.schema) == (catalog, schema)]
@@ -75,7 +73,7 @@ class Tables:
         max_results: int | None = None,
         page_token: str | None = None,
     ) -> tuple[list[Document], str | None]:
-        """Names and types of a catalog's tables; the patterns are those of LIKE."""
+        """One page of the names and types of a catalog's tables. The patterns are as in LIKE."""
         schemas, names = _like(schema_pattern), _like(table_pattern)
         found = [
             t
@@ -87,7 +85,7 @@ class Tables:
         return [{"full_name": str(t), "table_type": kinds.get(str(t), "MANAGED")} for t in page], following
 
     def delete(self, full_name: str) -> None:
-        """Its data too. INVALID_STATE while a run holds the data folder."""
+        """Delete a table and its data; INVALID_STATE while a run holds the data folder."""
         path = self._storage.table_path(self._find(full_name))
         trash = self._storage.home / "workspace" / "trash" / uuid.uuid4().hex
         trash.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +102,7 @@ class Tables:
             raise invalid(
                 f"full_name: '{full_name}' is not a name of three parts: <catalog>.<schema>.<table>."
             )
-        # The name comes from the disk and not from the request, so no name can lead out of the data folder.
+        # The result is a name on the disk, not the request's, so it cannot point outside of the data folder.
         names = {str(name).lower(): name for name in self._storage.tables()}
         return names.get(full_name.lower())
 
@@ -189,7 +187,7 @@ def _type(kind: Any) -> Document:
     if decimal := re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", kind):
         precision, scale = map(int, decimal.groups())
         return {"type_name": "DECIMAL", "type_precision": precision, "type_scale": scale}
-    return {"type_name": _TYPE_NAMES.get(kind, kind.upper())}
+    return {"type_name": "INT" if kind == "integer" else kind.upper()}
 
 
 def _like(pattern: str | None) -> re.Pattern[str]:

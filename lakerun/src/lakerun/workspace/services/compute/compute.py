@@ -1,4 +1,4 @@
-"""Runs tasks in workers, one for each deployed code: `Compute`."""
+"""Runs tasks in workers, one for each version of deployed code: `Compute`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lakerun.tables.storage import Storage
 from lakerun.workspace.services.compute.wheels import Wheels, WheelSet
 from lakerun.workspace.services.compute.worker_process import OnOutput, ReadSecret, WorkerProcess
 
-WORKERS = 2  # each may hold a Java process of a quarter of the machine's memory
+WORKERS = 2  # each may have a Java process, which takes a quarter of the machine's memory
 CANCEL_GRACE_SECONDS = 15.0
 
 
@@ -29,10 +29,10 @@ class _Slot:
 class Compute:
     """The workspace's compute, a `TaskRunner`: tasks with the same wheels share a worker and its session.
 
-    An idle worker makes room when another one is needed and its wheels are superseded, or when there are
-    `WORKERS` already. `on_output` is called with the output of running tasks; `read_secret` answers
-    `dbutils.secrets.get`; workers get the environment variables in `environment`, without the
-    `hidden_variables` of the process that started the server.
+    A new worker replaces idle ones whose wheels are superseded, and the longest idle beyond `WORKERS`.
+    `on_output` is called with the output of running tasks; `read_secret` answers `dbutils.secrets.get`.
+    Workers get the environment variables in `environment`, and those of the process that started the
+    server except the `hidden_variables`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Compute:
             return worker.execute(unpacked, on_event, canceled, self._grace_seconds)
 
     def workers(self) -> list[dict[str, object]]:
-        """The workers that are alive: pid, wheels' packages, tasks going on in each, start in ms."""
+        """The live workers: pid, packages of the wheels, number of running tasks, start time in ms."""
         with self._lock:
             return [
                 {
@@ -86,9 +86,9 @@ class Compute:
 
     @contextmanager
     def data_folder(self, purpose: str) -> Iterator[None]:
-        """Hold the data folder, shared with other holders in this workspace.
+        """Lock the data folder for this workspace, in which several holders share the lock.
 
-        Raises BusyError, which says who has it, while a command outside the workspace does.
+        Raises BusyError, which names the holder, while a command outside of the workspace has the lock.
         """
         with self._lock:
             if self._holders == 0:
@@ -103,7 +103,7 @@ class Compute:
                     self._held.close()
 
     def close(self) -> None:
-        """Stop every worker; what runs in one fails."""
+        """Stop every worker; running tasks fail."""
         with self._lock:
             self._closed = True
             slots, self._slots = list(self._slots.values()), {}

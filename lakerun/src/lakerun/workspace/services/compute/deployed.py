@@ -1,4 +1,4 @@
-"""What was deployed, as files on this machine: paths of the workspace, wheels, pipelines."""
+"""Finds deployed files on this machine: workspace paths, wheels, the sources of pipelines."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from lakerun.tables.storage import Storage
 
 
 class Deployed:
-    """Files of the workspace's folder and of its volumes by the paths that jobs and pipelines name."""
+    """Finds the files behind the workspace and volume paths in jobs and pipelines."""
 
     def __init__(self, storage: Storage, workspace_path: Callable[[str], Path]) -> None:
         self._storage = storage
         self._workspace_path = workspace_path
 
     def path(self, name: str) -> Path:
-        """Where a workspace path or `/Volumes/...` path is; LakerunError for one that leads out of both."""
+        """The file of a workspace path or a `/Volumes/...` path; LakerunError if it is outside of both."""
         text = name.removeprefix("file:").removeprefix("dbfs:")
         parts = PurePosixPath(text).parts
         if parts[:2] == ("/", "Volumes"):
             root = self._storage.volumes_root
             found = root.joinpath(*parts[2:])
             if not found.resolve().is_relative_to(root.resolve()):
-                raise LakerunError(f"'{name}' leads out of the volumes.")
+                raise LakerunError(f"'{name}' is outside of the volumes.")
             return found
         if parts[:1] != ("/",):
-            raise LakerunError(f"'{name}' is not a path in the workspace: it has to start with '/'.")
+            raise LakerunError(f"'{name}' is not a path in the workspace: it must start with '/'.")
         return self._workspace_path(text)
 
     def source(self, name: str) -> Path:
-        """A Python file or a notebook, which is named without its ending; LakerunError if it is missing."""
+        """A Python file, or a notebook, whose path has no suffix; LakerunError if it is missing."""
         path = self.path(name)
-        for candidate in (path, *(path.with_name(path.name + ending) for ending in (".py", ".ipynb"))):
+        for candidate in (path, *(path.with_name(path.name + suffix) for suffix in (".py", ".ipynb"))):
             if candidate.is_file():
                 return candidate
         raise LakerunError(f"'{name}' is not in the workspace: deploy the bundle again.")
@@ -47,8 +47,8 @@ class Deployed:
     def wheels(self, dependencies: Iterable[str], owner: str) -> tuple[str, ...]:
         """The wheel files among an environment's dependencies; `owner` names the environment in errors.
 
-        Raises LakerunError for a wheel that is not there, and for a package that is not installed: the
-        workspace installs nothing.
+        Raises LakerunError for a missing wheel, and for a package that is not installed, as the workspace
+        does not install any.
         """
         found = []
         for dependency in dependencies:
@@ -63,12 +63,12 @@ class Deployed:
             elif missing := _not_installed(dependency):
                 raise LakerunError(
                     f"{owner} needs the package '{missing}', which is not installed here: "
-                    f"install {missing} beside lakerun and restart the workspace."
+                    f"install {missing} in lakerun's environment and restart the workspace."
                 )
         return tuple(found)
 
     def pipeline(self, pipeline_id: str, spec: Mapping[str, Any]) -> PipelineSpec:
-        """A pipeline's settings, as its deployment gave them, for the engine."""
+        """The pipeline that the deployed settings describe."""
         name = spec.get("name") or pipeline_id
         try:
             read = read_pipeline(Section(spec), pipeline_id, lambda _section, _key, path: self.path(path))

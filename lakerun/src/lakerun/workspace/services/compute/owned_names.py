@@ -16,9 +16,9 @@ RUNTIME = "lakerun"
 
 @dataclass(frozen=True)
 class OwnedNames:
-    """`names` are modules as tuples of their parts; a package that others may add to is not one of them.
+    """`names` are modules as tuples of their parts, `distributions` the runtime and its dependencies.
 
-    `shared` are those packages, such as `google`; `distributions` are the runtime and its dependencies.
+    `shared` are packages that several distributions add to, such as `google`; they are not in `names`.
     """
 
     names: frozenset[tuple[str, ...]]
@@ -26,20 +26,20 @@ class OwnedNames:
     distributions: frozenset[str]
 
     def owner_of(self, member: str) -> str | None:
-        """The owned module to which a file of a wheel belongs, or None if the wheel may bring it."""
+        """The owned module to which a file of a wheel belongs, or None if the wheel may have it."""
         *folders, file = PurePosixPath(member).parts
         stem = file.split(".")[0]
         module = (*folders, stem) if stem != "__init__" else tuple(folders)
         for length in range(1, len(module) + 1):
             if module[:length] in self.names:
                 return ".".join(module[:length])
-        # With a file of its own, it would no longer be shared.
+        # A file for a shared package itself would hide what other distributions add to it.
         return ".".join(module) if module in self.shared else None
 
 
 @cache
 def owned_names() -> OwnedNames:
-    """Those of this installation."""
+    """The owned names of this installation."""
     distributions = _with_dependencies(RUNTIME)
     names: set[tuple[str, ...]] = {(RUNTIME,), *((name,) for name in sys.stdlib_module_names)}
     for found in distributions.values():
@@ -49,7 +49,7 @@ def owned_names() -> OwnedNames:
 
 
 def _with_dependencies(name: str) -> dict[str, metadata.Distribution]:
-    """The distribution and all that it requires, by canonical names; without those that are not installed."""
+    """The distribution and its installed dependencies, also indirect ones, by canonical name."""
     found: dict[str, metadata.Distribution] = {}
     seen: set[tuple[str, str]] = set()
     waiting = [(canonicalize_name(name), "")]
@@ -72,7 +72,7 @@ def _with_dependencies(name: str) -> dict[str, metadata.Distribution]:
 
 
 def _modules(distribution: metadata.Distribution) -> set[tuple[str, ...]]:
-    """Its topmost packages and modules: below a folder without `__init__.py`, others may add to it."""
+    """The topmost packages and modules. Other distributions may add to a folder without `__init__.py`."""
     files = [file for file in distribution.files or () if file.suffix in (".py", ".so", ".pyd")]
     packages = {file.parent.parts for file in files if file.stem == "__init__" and not _is_shared(file)}
     modules = set()
@@ -85,7 +85,7 @@ def _modules(distribution: metadata.Distribution) -> set[tuple[str, ...]]:
 
 
 def _is_shared(file: metadata.PackagePath) -> bool:
-    """Whether a topmost package, such as `databricks`, joins the folders of its name by itself."""
+    """Whether a topmost package, such as `databricks`, includes all folders of its name in its path."""
     if len(file.parts) != 2 or file.suffix != ".py":
         return False
     path = Path(str(file.locate()))

@@ -1,4 +1,4 @@
-"""Deployed wheels as folders that a worker can import from, one per distinct content: `Wheels`."""
+"""Unpacks deployed wheels into folders that workers import from, one per distinct content: `Wheels`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WheelSet:
-    """The wheels of one task, unpacked. `key` tells contents apart; `packages` are the wheels' names.
+    """The unpacked wheels of one task. `key` identifies their contents; `packages` are the wheels' names.
 
-    An empty one stands for the installed package.
+    It is empty for tasks that use only installed packages.
     """
 
     key: str
@@ -41,10 +41,10 @@ class Wheels:
         self._known: dict[tuple[str, int, int], str] = {}
 
     def unpack(self, files: Sequence[str | Path]) -> WheelSet:
-        """The wheels' contents, unpacked once; LakerunError for a file that is not a wheel.
+        """Unpack wheels, each content only once; LakerunError for a file that is not a wheel.
 
-        Every deployment builds a new wheel with a version of its own, so the code in it decides. What would
-        replace the runtime, its dependencies or Python's library is not unpacked; the log names it.
+        Every deployment builds wheels with a new version, so only their code is compared. Modules that
+        would replace the runtime, its dependencies or Python's library are not unpacked; the log names them.
         """
         keys, folders, packages = [], [], []
         for file in map(Path, files):
@@ -62,11 +62,11 @@ class Wheels:
         try:
             state = file.stat()
         except OSError:
-            raise LakerunError(f"The wheel {file.name} is not there: deploy the bundle again.") from None
+            raise LakerunError(f"The wheel {file.name} is missing: deploy the bundle again.") from None
         known = (str(file), state.st_mtime_ns, state.st_size)
         if known not in self._known:
             self._known[known] = _content_key(file)
-            _log_left_out(file)
+            _log_skipped(file)
         return self._known[known]
 
 
@@ -75,7 +75,7 @@ def _content_key(file: Path) -> str:
     found = hashlib.sha256()
     try:
         with zipfile.ZipFile(file) as wheel:
-            for name in sorted(_taken(file, wheel)):
+            for name in sorted(_members(file, wheel)):
                 folder = PurePosixPath(name).parts[0]
                 if not folder.endswith(".dist-info") or name.endswith("/entry_points.txt"):
                     found.update(_stable(name).encode() + b"\0" + wheel.read(name) + b"\0")
@@ -84,7 +84,7 @@ def _content_key(file: Path) -> str:
     return found.hexdigest()[:20]
 
 
-def _taken(file: Path, wheel: zipfile.ZipFile) -> list[str]:
+def _members(file: Path, wheel: zipfile.ZipFile) -> list[str]:
     """The members that can be unpacked without replacing something that the runtime needs."""
     owned = owned_names()
     is_dependency = canonicalize_name(file.name.split("-")[0]) in owned.distributions
@@ -96,7 +96,7 @@ def _taken(file: Path, wheel: zipfile.ZipFile) -> list[str]:
     ]
 
 
-def _log_left_out(file: Path) -> None:
+def _log_skipped(file: Path) -> None:
     with zipfile.ZipFile(file) as wheel:
         owners = {owner for name in wheel.namelist() if (owner := owned_names().owner_of(name))}
     if owners:
@@ -108,15 +108,15 @@ def _log_left_out(file: Path) -> None:
 
 
 def _stable(name: str) -> str:
-    """A member's name without the version that its metadata folder has in it."""
+    """A member's name without the version in the name of its metadata folder."""
     return "entry_points.txt" if name.endswith(".dist-info/entry_points.txt") else name
 
 
 def _extract(file: Path, folder: Path) -> None:
-    """In one step, so that a kill leaves no half package."""
+    """Unpack atomically, so that a kill does not leave half of a package."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     with zipfile.ZipFile(file) as wheel:
-        wheel.extractall(partial, _taken(file, wheel))
+        wheel.extractall(partial, _members(file, wheel))
     partial.rename(folder)

@@ -1,4 +1,4 @@
-"""One worker: the child process that runs tasks with a wheel's code, as the server sees it."""
+"""The server's side of one worker, a child process that runs tasks with the code of wheels."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ReadSecret = Callable[[str, str], str]
 """A secret's value by scope and key; the task gets an exception's text as its error."""
 
 POLL_SECONDS = 0.1
-LOG_BYTES = 10 * 2**20  # the size of a log after which a new worker begins another
+LOG_BYTES = 10 * 2**20  # if the log is larger, the next worker starts a new one
 
 
 class WorkerProcess:
-    """Starts with the object. Its Spark session starts with the first task that needs one, and stays."""
+    """The process starts with the object; its Spark session starts with the first task that uses it."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class WorkerProcess:
                 self._tasks.pop(call.task_run_id, None)
 
     def stop(self) -> None:
-        """End the worker and what it started; what runs in it fails."""
+        """Kill the worker and the processes that it started; running tasks fail."""
         self._kill("The worker was stopped.")
 
     def _run(
@@ -93,12 +93,12 @@ class WorkerProcess:
         canceled: threading.Event,
         grace_seconds: float,
     ) -> TaskOutcome:
-        self._say("execute", id=call.task_run_id, call=CALL.dump_python(call, mode="json"))
+        self._send("execute", id=call.task_run_id, call=CALL.dump_python(call, mode="json"))
         deadline: float | None = None
         while True:
             if canceled.is_set() and deadline is None:
                 deadline = time.monotonic() + grace_seconds
-                self._say("cancel", id=call.task_run_id)
+                self._send("cancel", id=call.task_run_id)
             if deadline is not None and time.monotonic() > deadline:
                 self._kill(f"The worker was stopped: task {call.task_key} did not end when it was canceled.")
                 return TaskOutcome(canceled=True, error="The task was canceled.")
@@ -120,30 +120,27 @@ class WorkerProcess:
         for message in self._channel.messages():
             match message["type"]:
                 case "hello" if message["protocol"] != PROTOCOL:
-                    self._kill(
-                        "The deployed wheel's package and the workspace's differ too much: deploy again, "
-                        "or restart the workspace."
-                    )
+                    self._kill("lakerun has changed since the workspace started: restart the workspace.")
                 case "secret":
                     threading.Thread(target=self._answer, args=(message,), daemon=True).start()
                 case "event" | "output" | "done":
                     if inbox := self._tasks.get(message["id"]):
                         inbox.put(message)
-        self._end(self._death())
+        self._end(self._exit_reason())
 
     def _answer(self, message: Message) -> None:
         try:
             value = self._read_secret(message["scope"], message["key"])
         except Exception as error:
-            self._say("secret", request=message["request"], error=str(error))
+            self._send("secret", request=message["request"], error=str(error))
         else:
-            self._say("secret", request=message["request"], value=value)
+            self._send("secret", request=message["request"], value=value)
 
-    def _say(self, kind: str, **fields: object) -> None:
-        with suppress(OSError):  # the listener says how the worker ended
+    def _send(self, kind: str, **fields: object) -> None:
+        with suppress(OSError):  # the listener reports how the worker ended
             self._channel.send(kind, **fields)
 
-    def _death(self) -> str:
+    def _exit_reason(self) -> str:
         code = self._process.wait()
         if code == -signal.SIGKILL:
             return "The worker was killed while the task ran, as happens when the machine's memory runs out."
@@ -153,7 +150,7 @@ class WorkerProcess:
     def _kill(self, reason: str) -> None:
         self._end(reason)
         with suppress(ProcessLookupError):
-            # The worker leads a process group of its own, with the Java process of its session in it.
+            # The worker leads its own process group, which includes the Java process of its session.
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
@@ -182,7 +179,7 @@ def _start(
         log.replace(log.with_suffix(".old.log"))
     with log.open("ab") as output:
         return subprocess.Popen(
-            # -P: the working directory is no place to import from.
+            # -P: do not import from the working directory.
             [sys.executable, "-P", "-m", "lakerun.workspace.worker", *map(str, wheels.folders)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

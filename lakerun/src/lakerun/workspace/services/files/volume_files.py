@@ -1,4 +1,4 @@
-"""Files in Unity Catalog volumes, as the Files API has them, in the folders that the pipelines read."""
+"""The Files API over Unity Catalog volumes, in the folders that pipelines read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOT_EMPTY = "FILES_API_DIRECTORY_IS_NOT_EMPTY"
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or folder: its path under /Volumes; size in bytes and time in ms, of files only."""
+    """A file or folder, with its path below /Volumes; only files have a size (bytes) and a time (ms)."""
 
     path: str
     name: str
@@ -44,7 +44,7 @@ class VolumeFiles:
         self._max_bytes = settings.max_upload_bytes
 
     def file(self, path: str) -> Path:
-        """The file on disk that `path` names; NOT_FOUND where there is no file."""
+        """The file on disk for `path`; NOT_FOUND if there is no file."""
         found = self._locate(path)
         if not found.is_file():
             raise ApiError("NOT_FOUND", f"The file being accessed is not found: {path}")
@@ -58,7 +58,7 @@ class VolumeFiles:
     ) -> None:
         """Write a whole file atomically: a reader sees the old one or the new one. Creates missing folders.
 
-        Raises REQUEST_TOO_LARGE beyond the server's limit, ALREADY_EXISTS without `overwrite`.
+        Raises REQUEST_TOO_LARGE above the server's limit, ALREADY_EXISTS for a file without `overwrite`.
         """
         if size is not None and size > self._max_bytes:
             raise self._too_large()
@@ -89,14 +89,14 @@ class VolumeFiles:
     # Directories --------------------------------------------------------------------------------------
 
     def directory(self, path: str) -> Path:
-        """The folder on disk that `path` names; NOT_FOUND where there is none."""
+        """The folder on disk for `path`; NOT_FOUND if there is none."""
         found = self._locate(path)
         if not found.is_dir() and found != self._root:
             raise ApiError("NOT_FOUND", f"The directory being accessed is not found: {path}")
         return found
 
     def entries(self, path: str, size: int | None, page_token: str | None) -> tuple[list[Entry], str | None]:
-        """One page of a folder by name, and the token of the next one, None at the end."""
+        """One page of a folder's entries by name, and the token of the next page, None at the end."""
         folder = self.directory(path)
         size = page_size(size, MAX_PAGE, "page_size")
         names, following = page_after(sorted(_names(folder)), page_token, size, str)
@@ -138,7 +138,7 @@ class VolumeFiles:
     def _within_volume(self, path: str, target: Path, itself: bool = False) -> None:
         parts = target.relative_to(self._root).parts
         if len(parts) < LEVELS + (not itself):
-            raise invalid(f"path: '{path}' lies above the folders of a volume.")
+            raise invalid(f"path: '{path}' is above the folders of a volume.")
         volume = self._root.joinpath(*parts[:LEVELS])
         if not volume.is_dir():
             raise ApiError("NOT_FOUND", f"Volume '{'.'.join(parts[:LEVELS])}' does not exist.")
@@ -162,7 +162,7 @@ class VolumeFiles:
 
 
 def check_name(name: str, path: str) -> None:
-    """Refuse a part of a path that is not a plain name, encoded or not."""
+    """Refuse a part of a path that is not a plain name, also if it is percent-encoded."""
     decoded = name
     while (again := unquote(decoded)) != decoded:
         decoded = again

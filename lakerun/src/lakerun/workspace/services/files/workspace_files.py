@@ -1,7 +1,8 @@
-"""Workspace files, notebooks and folders: a real folder tree, and metadata beside it.
+"""Workspace files, notebooks and folders: a folder tree on disk, and metadata in the store.
 
-`/Workspace/Users/me` and `/Users/me` are the same folder. What is on disk exists; the store adds object ids
-and, for notebooks, the language. A write is a rename of a finished file, so nobody reads half of one.
+`/Workspace/Users/me` and `/Users/me` are the same folder. The disk decides what exists; the store adds
+object ids and, for notebooks, the language. A finished file is renamed into place, so that no client reads
+half of it.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ MOUNT = "Workspace"
 
 @dataclass(frozen=True)
 class Notebook:
-    """How a notebook is stored: its language, and `SOURCE` or `JUPYTER`."""
+    """A notebook's language and its format, `SOURCE` or `JUPYTER`."""
 
     language: str
     format: str = "SOURCE"
 
 
 class WorkspaceFiles:
-    """The tree below `root`, the folder `files`; uploads grow beside it and are renamed into it."""
+    """The tree in the folder `files` of `root`. Uploads are written beside it and renamed into it."""
 
     def __init__(self, store: Store, root: Path, user: str, permissions: PermissionService) -> None:
         self._store = store
@@ -56,7 +57,7 @@ class WorkspaceFiles:
         return file_inside(self._root, _names(path))
 
     def status(self, path: str) -> Document:
-        """The object at a path, as the API describes it; RESOURCE_DOES_NOT_EXIST where there is none."""
+        """The object at a path, as the API describes it; RESOURCE_DOES_NOT_EXIST if there is none."""
         names = _names(path)
         file = file_inside(self._root, names)
         if not file.exists():
@@ -64,7 +65,7 @@ class WorkspaceFiles:
         return self._info(names, file, _prefix(path))
 
     def list(self, path: str) -> list[Document]:
-        """A folder's objects by name; for a file, the file itself, as the API does."""
+        """A folder's objects by name; for a file, the file itself, as on Databricks."""
         names = _names(path)
         folder = file_inside(self._root, names)
         if not folder.exists():
@@ -82,18 +83,18 @@ class WorkspaceFiles:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise ApiError(
-                "RESOURCE_ALREADY_EXISTS", f"path: a file is where the folder {path} would be."
+                "RESOURCE_ALREADY_EXISTS", f"path: there is a file in the place of the folder {path}."
             ) from None
 
     def new_upload(self) -> Path:
-        """Where to write a body before `save` puts it in place."""
+        """A path to write a request's body to, before `save` moves it into place."""
         return self._uploads / uuid.uuid4().hex
 
     def save(self, path: str, upload: Path, *, overwrite: bool) -> str:
         """Put an uploaded file at `path`; one with a notebook's header becomes a notebook without extension.
 
-        Returns the path of the object. RESOURCE_DOES_NOT_EXIST (404) without the folder above it,
-        RESOURCE_ALREADY_EXISTS (409) where one is there and `overwrite` is false.
+        Returns the path of the object. RESOURCE_DOES_NOT_EXIST (404) if its folder does not exist,
+        RESOURCE_ALREADY_EXISTS (409) if the object does and `overwrite` is false.
         """
         notebook = _sniff(Path(path).suffix.lower(), upload)
         if notebook:
@@ -105,7 +106,7 @@ class WorkspaceFiles:
         return self._place(path, upload, notebook, overwrite=overwrite)
 
     def save_file(self, path: str, upload: Path, *, overwrite: bool) -> str:
-        """Put an uploaded file at exactly `path`, as a plain file whatever its content."""
+        """Put an uploaded file at exactly `path`, as a plain file even if it has a notebook's header."""
         return self._place(path, upload, None, overwrite=overwrite)
 
     def readable(self, path: str) -> Path:
@@ -118,13 +119,15 @@ class WorkspaceFiles:
         return file
 
     def delete(self, path: str, *, recursive: bool) -> None:
-        """Delete an object; a folder that is not empty only with `recursive`, and then atomically."""
+        """Delete an object atomically; a folder that is not empty only with `recursive`."""
         names = _names(path)
         file = file_inside(self._root, names)
         if not file.exists():
             raise _absent(path)
         if len(names) < 2 or (names[0] == "Users" and len(names) == 2):
-            raise ApiError("PERMISSION_DENIED", f"path: {path} belongs to the workspace and stays.")
+            raise ApiError(
+                "PERMISSION_DENIED", f"path: {path} is part of the workspace; it cannot be deleted."
+            )
         if file.is_dir() and not recursive and any(file.iterdir()):
             raise ApiError("DIRECTORY_NOT_EMPTY", f"Folder ({path}) is not empty.", 400)
         trash = self.new_upload()
@@ -171,7 +174,7 @@ class WorkspaceFiles:
         with self._store.transaction():
             known = self._store.get(KIND, _key(names))
             if known is None and notebook is None:
-                return  # files get their id when someone asks
+                return  # a file gets its id when a client asks for it
             if known is None:
                 known = self._new(names)
             noted = {key: known[key] for key in ("object_id", "created_at", "path")} | _described(notebook)
@@ -223,7 +226,7 @@ def _names(path: str) -> tuple[str, ...]:
 
 
 def _prefix(path: str) -> str:
-    """The path in the form in which the client gave it."""
+    """`/Workspace` if the client's path starts with it."""
     return f"/{MOUNT}" if checked_names(path)[:1] == (MOUNT,) else ""
 
 
@@ -246,7 +249,7 @@ def _described(notebook: Notebook | None) -> Document:
 
 
 def _sniff(suffix: str, file: Path) -> Notebook | None:
-    """The notebook in a file, known by extension and header; without an extension, only by its header."""
+    """The notebook in a file, recognized by extension and header; without an extension, by the header."""
     if suffix == ".ipynb":
         return Notebook(_jupyter_language(file), "JUPYTER")
     if suffix and suffix not in NOTEBOOK_HEADERS:

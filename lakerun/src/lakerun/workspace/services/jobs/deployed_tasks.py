@@ -1,4 +1,4 @@
-"""What a job's run needs of the workspace: its jobs and pipelines, and its tasks as workers can run them."""
+"""Gives runs the deployed jobs and pipelines, and prepares their tasks for workers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATHS = {"notebook": "notebook_path", "spark_python": "python_file"}
 
 
 class DeployedResources:
-    """The workspace's jobs and pipelines by id, read when a task asks for one; the engine's `Resources`."""
+    """The workspace's jobs and pipelines by id, read when a task needs one; a `Resources`."""
 
     def __init__(self, store: Store, deployed: Deployed) -> None:
         self._jobs = _Documents(store, "job", lambda body: job_from_settings(body["settings"], _id(body)))
@@ -40,7 +40,7 @@ class DeployedResources:
 
 @dataclass(frozen=True)
 class DeployedTasks:
-    """Runs one run's tasks: paths of the workspace become files, environments wheels, pipelines updates."""
+    """Runs the tasks of one run: finds files and wheels, and starts updates for pipeline tasks."""
 
     settings: Mapping[str, Any]
     deployed: Deployed
@@ -50,7 +50,7 @@ class DeployedTasks:
     def execute(
         self, call: TaskCall, on_event: Callable[[Event], None], canceled: threading.Event
     ) -> TaskOutcome:
-        """Run one attempt; what the deployment lacks is its error."""
+        """Run one attempt; it fails if something that it needs is not deployed."""
         if call.kind == "pipeline":
             return self.updates.run_task(call, on_event, canceled)
         try:
@@ -62,7 +62,7 @@ class DeployedTasks:
     def _payload(self, call: TaskCall) -> dict[str, Any]:
         payload = dict(call.payload)
         if payload.get("source") == "GIT":
-            raise LakerunError(f"Task {call.task_key}: files from Git are not run here; deploy them.")
+            raise LakerunError(f"Task {call.task_key}: files from Git are not supported here; deploy them.")
         if name := PATHS.get(call.kind):
             payload[name] = str(self.deployed.source(payload[name]))
         return payload
@@ -79,14 +79,14 @@ class DeployedTasks:
         return found + self.deployed.wheels(libraries, f"Task {key}")
 
     def _task(self, key: str) -> Mapping[str, Any]:
-        """A task's settings; those of an iteration are within the for-each task's."""
+        """A task's settings; an iteration's are part of its for-each task's."""
         base, bracket, _ = key.partition("[")
         task: Mapping[str, Any] = next(t for t in self.settings["tasks"] if t["task_key"] == base)
         return task["for_each_task"]["task"] if bracket else task
 
 
 class _Documents(Mapping[str, T], Generic[T]):
-    """Documents of one kind by id, each made into what the engine wants of it."""
+    """Documents of one kind by id, as the runner's models."""
 
     def __init__(self, store: Store, kind: str, read: Callable[[Document], T]) -> None:
         self._store = store

@@ -11,11 +11,11 @@ from lakerun.workspace.store import Document
 
 
 def checked_settings(settings: Document, at: str = "") -> Document:
-    """The settings with Databricks' own defaults; INVALID_PARAMETER_VALUE names the field that is wrong."""
+    """The settings with Databricks' defaults; INVALID_PARAMETER_VALUE names the invalid field."""
     try:
         job = check_settings(settings, at)
     except SettingsError as error:
-        field = re.sub(r"\[(\d+)\]", r".\1", error.field)  # as all answers of the API write it
+        field = re.sub(r"\[(\d+)\]", r".\1", error.field)  # as in all answers of the API
         raise invalid(f"{field}: {error.problem.rstrip('.')}.") from None
     kept = {"email_notifications": {}, "webhook_notifications": {}, "format": "MULTI_TASK", **settings}
     kept |= {

@@ -1,4 +1,4 @@
-"""Jobs as they are defined; their runs are the run service's."""
+"""Definitions of jobs: `JobService`. `Runs` runs them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lakerun.workspace.services.creations import CreationService
 from lakerun.workspace.services.jobs.job_settings import checked_settings
 from lakerun.workspace.store import Document, Store
 
-JOBS_PER_PAGE_AT_MOST = 100
+MAX_JOBS_PER_PAGE = 100
 
 
 class JobService:
-    """Documents of kind "job". `on_change(job_id)` of each listener follows every change and deletion."""
+    """Documents of kind "job". Listeners in `on_change` get the job's id after each change and deletion."""
 
     def __init__(
         self, store: Store, user: str, permissions: PermissionService, creations: CreationService
@@ -30,7 +30,7 @@ class JobService:
         creations.register("job", lambda id: self.delete(int(id)))
 
     def create(self, body: Document) -> int:
-        """A new job's id. The body holds its settings, and may hold an `access_control_list`."""
+        """Create a job and return its id. The body has its settings and may have an `access_control_list`."""
         settings = dict(body)
         access = settings.pop("access_control_list", None)
         settings = checked_settings(settings)
@@ -53,7 +53,7 @@ class JobService:
         return job_id
 
     def get(self, job_id: int) -> Document:
-        """The job's document with `run_as_user_name`; RESOURCE_DOES_NOT_EXIST without one."""
+        """The job's document with `run_as_user_name`; RESOURCE_DOES_NOT_EXIST if there is none."""
         job = self._store.get("job", job_id)
         if job is None:
             raise missing("Job", job_id)
@@ -62,8 +62,8 @@ class JobService:
     def page(
         self, *, name: str | None, limit: int, offset: int, token: str | None, tasks: bool
     ) -> tuple[list[Document], str | None]:
-        """A page of jobs, the newest first, and the next page's token; `name` is compared without case."""
-        size = checked_size(limit, JOBS_PER_PAGE_AT_MOST, "limit")
+        """A page of jobs, the newest first, and the next page's token; `name` ignores case."""
+        size = checked_size(limit, MAX_JOBS_PER_PAGE, "limit")
         found = [self._shown(job) for job in self._store.list("job", newest_first=True)]
         if name is not None:
             found = [job for job in found if job["settings"]["name"].lower() == name.lower()]
@@ -75,7 +75,7 @@ class JobService:
         return page, following
 
     def reset(self, job_id: int, settings: Document) -> None:
-        """Replace all settings; `run_as` stays where the new ones do not mention it, as on Databricks."""
+        """Replace all settings; `run_as` stays if the new ones do not have it, as on Databricks."""
         checked = checked_settings(settings, "new_settings")
         with self._store.transaction():
             job = self._stored(job_id)
@@ -130,13 +130,13 @@ def _merged(old: Any, new: Any, key: str) -> Any:
     by_key = {item.get(key): item for item in old if isinstance(item, dict)}
     for item in new:
         if not isinstance(item, dict):
-            return new  # the check of the settings says what is wrong with it
+            return new  # the check of the settings reports the error
         by_key[item.get(key)] = item
     return list(by_key.values())
 
 
 def _remove(settings: Document, field: Any) -> None:
-    """`schedule`, or one item by its key as in `tasks/load`."""
+    """Remove a setting such as `schedule`, or one item by its key, such as `tasks/load`."""
     if not isinstance(field, str):
         raise invalid(f"fields_to_remove: must hold names of fields; given: {field!r}.")
     name, _, item = field.partition("/")

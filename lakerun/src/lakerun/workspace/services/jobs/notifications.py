@@ -1,4 +1,4 @@
-"""Notifications that a job or a pipeline asks for, kept as documents of kind "notification"."""
+"""Records the notifications that jobs and pipelines ask for, as documents of kind "notification"."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def notify_of_run(
     store: Store, settings: Mapping[str, Any], run: Mapping[str, Any], event: str | None = None
 ) -> None:
-    """Record who is notified that a run started, or how it ended."""
+    """Record the notifications about a run's start, or about its end."""
     event = event or ("on_success" if run["state"].get("result_state") == "SUCCESS" else "on_failure")
     options = settings.get("notification_settings") or {}
     result = run["state"].get("result_state")
@@ -40,7 +40,7 @@ def notify_of_run(
 
 
 def notify_of_update(store: Store, update: Mapping[str, Any]) -> None:
-    """Record who is notified of how an update of a pipeline ended."""
+    """Record the notifications about the end of a pipeline's update."""
     alerts = {"COMPLETED": "on-update-success", "FAILED": "on-update-failure"}
     event = alerts.get(update["state"])
     for wanted in update["config"].get("notifications") or []:

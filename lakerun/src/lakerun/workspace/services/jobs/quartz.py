@@ -1,4 +1,4 @@
-"""When a schedule is due: Quartz cron expressions with a time zone, as jobs and alerts have them."""
+"""Quartz cron expressions with a time zone, which are the schedules of jobs and alerts."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Schedule:
 def parse_quartz(expression: str, timezone: str = "UTC", field: str = "quartz_cron_expression") -> Schedule:
     """A Quartz cron expression: seconds, minutes, hours, day of month, month, day of week, year (optional).
 
-    One of the two days is `?`. Days of the week count from 1, Sunday, or are names. `L` and `6#3` are known
-    in the days; `W` and `L-3` are refused. Raises ApiError INVALID_PARAMETER_VALUE, which names `field`.
+    One of the two days is `?`. Days of the week are numbers from 1 (Sunday), or names. `L` and `6#3` are
+    supported for days, `W` and `L-3` are not. Raises ApiError INVALID_PARAMETER_VALUE, which names `field`.
     """
 
     def refuse(problem: str) -> ApiError:
@@ -48,7 +48,7 @@ def parse_quartz(expression: str, timezone: str = "UTC", field: str = "quartz_cr
         )
     second, minute, hour, day, month, weekday = texts[:6]
     if (day == "?") == (weekday == "?"):
-        raise refuse("exactly one of day of month and day of week has to be '?'")
+        raise refuse("exactly one of day of month and day of week must be '?'")
     try:
         days = {"day": _days(day)} if weekday == "?" else _weekdays(weekday)
         trigger = CronTrigger(
@@ -92,7 +92,7 @@ def _values(text: str, field: _Field) -> set[int]:
 def _item(item: str, field: _Field) -> Iterable[int]:
     found = re.fullmatch(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?", item)
     if not found or (found.group(1) == "*" and found.group(2)):
-        raise ValueError(f"{field.name} '{item}' is not understood")
+        raise ValueError(f"{field.name} '{item}' is not valid")
     start, end, step_text = found.groups()
     step = int(step_text or 1)
     if step == 0:
@@ -112,7 +112,7 @@ def _number(text: str, field: _Field) -> int:
     if text in field.names:
         return field.names[text]
     if not text.isdecimal() or not field.first <= int(text) <= field.last:
-        names = f", and none of {', '.join(field.names)}" if field.names else ""
+        names = f", nor one of {', '.join(field.names)}" if field.names else ""
         raise ValueError(f"{field.name} '{text}' is not between {field.first} and {field.last}{names}")
     return int(text)
 

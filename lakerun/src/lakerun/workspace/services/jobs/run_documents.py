@@ -1,6 +1,6 @@
-"""Runs and their tasks in the shape of `GET /api/2.2/jobs/runs/get`: built once, then changed by updates.
+"""Runs and their tasks in the format of `GET /api/2.2/jobs/runs/get`: built once, then changed by updates.
 
-`state` is what older clients read, `status` what newer ones do; both say the same.
+Older clients read `state`, newer ones `status`; both have the same content.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lakerun.jobs.tasks import TaskOutcome
 from lakerun.workspace.store import Document
 
 ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")  # life cycle states
-# The settings that define a task, without those that say when and where it runs.
+# Settings of a task that its runs do not have.
 NOT_IN_RUN = ("email_notifications", "webhook_notifications", "notification_settings", "health")
 
 # State of the runner: result state, termination code, termination type.
@@ -84,7 +84,7 @@ def new_run(
 
 
 def waiting(state: str, message: str = "", queue: Mapping[str, str] | None = None) -> Document:
-    """The `state` and `status` before the end: PENDING, BLOCKED, QUEUED, RUNNING, TERMINATING."""
+    """The `state` and `status` of an active run: PENDING, BLOCKED, QUEUED, RUNNING, TERMINATING."""
     status: Document = {"state": state}
     if queue:
         status["queue_details"] = dict(queue)
@@ -122,7 +122,7 @@ def ended(
 
 
 def skipped(message: str) -> Document:
-    """A run that never starts because the maximum number is already active."""
+    """The `state` and `status` of a run that does not start, as too many runs are active."""
     return {
         "state": {
             "life_cycle_state": "SKIPPED",
@@ -142,12 +142,12 @@ def skipped(message: str) -> Document:
 
 
 def interrupted(message: str) -> Document:
-    """A run that the workspace itself could not finish."""
+    """The `state` and `status` of a run that the workspace itself could not finish."""
     return ended("FAILED", message, life_cycle="INTERNAL_ERROR", code="INTERNAL_ERROR")
 
 
 def end_of_run(result: JobResult) -> Document:
-    """How a run ended; a failed one is an INTERNAL_ERROR with the first failure, as the Jobs API has it."""
+    """The end of a run; a failed run is an INTERNAL_ERROR with the first failure, as in the Jobs API."""
     if result.state == "FAILED":
         failed = next((task for task in result.tasks if task.state in ("FAILED", "TIMEDOUT")), None)
         message = result.error or ""
@@ -158,7 +158,7 @@ def end_of_run(result: JobResult) -> Document:
 
 
 def is_active(run: Mapping[str, Any]) -> bool:
-    """Whether a run, or a task's run, has not come to its end."""
+    """Whether a run, or a task's run, has not ended."""
     return (run.get("state") or {}).get("life_cycle_state") not in ENDED
 
 
@@ -167,7 +167,7 @@ def apply_task_update(
 ) -> Document:
     """Change or add the entry of a task's attempt in `run`, and return it; `settings` are tasks by key.
 
-    Iterations of a for-each task are within its own entry.
+    An iteration is part of its for-each task's entry.
     """
     if update.parent is not None:
         parent = next(t for t in reversed(run["tasks"]) if t["task_key"] == update.parent)

@@ -1,4 +1,4 @@
-"""Runs as clients read them: one, a page of many, a task's output: `RunHistory`."""
+"""Reads runs for clients: one run, a page of runs, a task's output: `RunHistory`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunHistory:
         self._lock = threading.Lock()
         self._live: dict[str, list[str]] = defaultdict(list)
 
-    def heard(self, task_run_id: str, text: str) -> None:
+    def add_output(self, task_run_id: str, text: str) -> None:
         """Keep a task's output until it is complete; the oldest part is dropped beyond the limit."""
         with self._lock:
             lines = self._live[task_run_id]
@@ -43,7 +43,7 @@ class RunHistory:
                 del lines[: len(lines) // 2]
 
     def get(self, run_id: int) -> Document:
-        """A run of a job, or of one task: then with the `iterations` of a for-each task."""
+        """A run of a job, or of one task, with the `iterations` of a for-each task."""
         run = self._store.get("run", run_id)
         if run is not None:
             return run
@@ -56,7 +56,7 @@ class RunHistory:
     def output(self, run_id: int) -> Document:
         """A task run's logs, error and trace, and a notebook's result. While it runs, its logs so far.
 
-        A job's run stands for its task if it has one; INVALID_PARAMETER_VALUE if it has several.
+        The run of a job with one task has that task's output; INVALID_PARAMETER_VALUE if it has several.
         """
         job_run = self._store.get("run", run_id)
         if job_run is not None:
@@ -100,7 +100,7 @@ class RunHistory:
         if active_only and completed_only:
             raise invalid("active_only and completed_only cannot both be true.")
         size = checked_size(limit or 20, LARGEST_PAGE, "limit")
-        before = number_in(page_token)  # the token is the last run's id: new runs do not move the next page
+        before = number_in(page_token)  # the token is the last run's id: new runs shift no page
 
         def wanted(run: Document) -> bool:
             return (

@@ -27,7 +27,7 @@ class RunNow(BaseModel):
     queue: dict[str, Any] | None = None
 
     def overriding(self) -> dict[str, Any]:
-        """The given parameters for single kinds of tasks."""
+        """The given parameters that are for one kind of task."""
         return {name: value for name in OVERRIDES if (value := getattr(self, name))}
 
 

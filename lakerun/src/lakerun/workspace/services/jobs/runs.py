@@ -27,10 +27,10 @@ from lakerun.workspace.store import Document, Store
 
 logger = logging.getLogger(__name__)
 
-STOPPED = "The workspace stopped while the run was going."
+STOPPED = "The workspace stopped during the run."
 QUEUED = {
     "code": "MAX_CONCURRENT_RUNS_REACHED",
-    "message": "Queued because as many runs of the job are active as max_concurrent_runs allows.",
+    "message": "Queued because the job has as many active runs as max_concurrent_runs allows.",
 }
 
 
@@ -83,10 +83,10 @@ class Runs:
         self._closed = False
 
     def run_now(self, request: RunNow, trigger: str = "ONE_TIME") -> Document:
-        """Start a run of a job, or queue or skip it; `run_id` and `number_in_job`.
+        """Start a run of a job, or queue or skip it; returns `run_id` and `number_in_job`.
 
         INVALID_PARAMETER_VALUE for a job, a parameter or a task in `only` that does not exist. A request
-        with the idempotency token of an earlier one gets that one's run.
+        with the idempotency token of an earlier one gets the earlier run.
         """
         job = self._store.get("job", request.job_id)
         if job is None:
@@ -110,7 +110,7 @@ class Runs:
         return {"run_id": live.run_id, "number_in_job": live.run_id}
 
     def submit(self, body: Mapping[str, Any]) -> Document:
-        """Run tasks that belong to no job once: `runs/submit`."""
+        """Run tasks once, without a job: `runs/submit`."""
         settings = {**body, "name": body.get("run_name") or "Untitled"}
         token = body.get("idempotency_token")
         with self._lock, self._store.transaction():
@@ -131,7 +131,7 @@ class Runs:
         return {"run_id": live.run_id}
 
     def cancel(self, run_id: int) -> None:
-        """Cancel a run, or the run of which this is a task; nothing where it has ended."""
+        """Cancel a run, by its id or by that of one of its tasks, unless it has ended."""
         run = self._store.get("run", run_id)
         if run is None:
             output = self._store.get("task_output", run_id)
@@ -152,9 +152,9 @@ class Runs:
             self._save(live)
 
     def cancel_all(self, job_id: int | None, queued_only: bool = False) -> None:
-        """Cancel the runs of a job, or its queued ones; of all jobs without a job."""
+        """Cancel the runs of a job, or only its queued ones; without a job, the queued ones of all jobs."""
         if job_id is None and not queued_only:
-            raise invalid("job_id: it is needed unless all_queued_runs is true.")
+            raise invalid("job_id: required unless all_queued_runs is true.")
         with self._lock:
             chosen = [
                 live.run_id
@@ -171,7 +171,7 @@ class Runs:
         if run is None:
             raise invalid(f"Run {run_id} does not exist.")
         if documents.is_active(run):
-            raise ApiError("INVALID_STATE", f"Run {run_id} is active: cancel it before it is deleted.")
+            raise ApiError("INVALID_STATE", f"Run {run_id} is active: cancel it before you delete it.")
         with self._store.transaction():
             self._store.delete("run", run_id)
             self._store.delete_children("task_output", run_id)
@@ -262,15 +262,15 @@ class Runs:
         spec = live.spec
         with self._lock:
             queue = self._queues[live.job_id]
-            going = sum(1 for other in self._live.values() if other.job_id == live.job_id) - len(queue) - 1
-            if going < spec.max_concurrent_runs:
+            active = sum(1 for other in self._live.values() if other.job_id == live.job_id) - len(queue) - 1
+            if active < spec.max_concurrent_runs:
                 self._launch(live)
             elif spec.queue:
                 queue.append(live.run_id)
                 live.run |= documents.waiting("QUEUED", QUEUED["message"], QUEUED)
                 self._save(live)
             else:
-                reason = f"{spec.max_concurrent_runs} of the job's runs are active, its max_concurrent_runs."
+                reason = f"the job has {spec.max_concurrent_runs} active runs, its max_concurrent_runs."
                 self._end(live, documents.skipped(f"Skipped: {reason}"))
 
     def _launch(self, live: _Live) -> None:
@@ -371,7 +371,7 @@ class Runs:
                 self._save(live)
 
     def _end(self, live: _Live, end: Document) -> None:
-        """Record how a run ended, and start the next of its job's queue. The caller holds the lock."""
+        """Record the end of a run, and start the next run in its job's queue. The caller holds the lock."""
         if self._closed:
             live.done.set()
             return

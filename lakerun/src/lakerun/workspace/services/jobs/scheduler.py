@@ -15,14 +15,14 @@ from lakerun.workspace.store import Store
 
 logger = logging.getLogger(__name__)
 
-# If the machine was asleep or busy, a run this late still starts, one for all that were missed.
+# After the machine was asleep or busy, a run still starts if it is at most this late, once for all missed.
 LATE_SECONDS = 60
 
 
 class Scheduler:
     """Follows the jobs' `schedule`. Runs that were due while the workspace was down are skipped.
 
-    `continuous` jobs and `trigger`s on files or tables are not run by themselves here; the log says so.
+    `continuous` and `trigger`s on files or tables do not start runs here; the log warns of it.
     """
 
     def __init__(self, store: Store, runs: Runs) -> None:
@@ -41,7 +41,7 @@ class Scheduler:
             self._scheduler.shutdown(wait=False)
 
     def follow(self, job_id: int) -> None:
-        """Schedule a job as it is now; call it after each change and after a deletion."""
+        """Follow the current settings of a job; called after each change and deletion."""
         if self._scheduler.get_job(str(job_id)):
             self._scheduler.remove_job(str(job_id))
         job = self._store.get("job", job_id)

@@ -1,4 +1,4 @@
-"""A pipeline's events as the API gives them, and the filter over them."""
+"""A pipeline's events in the API's format, and their filter."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _AND = re.compile(r"and\s+", re.IGNORECASE)
 
 
 def event_body(event: Event) -> Body:
-    """An event of the engine's log, as `GET pipelines/{id}/events` has it; time in UTC to the microsecond."""
+    """An event in the format of `GET pipelines/{id}/events`, with its time in UTC, to the microsecond."""
     body: Body = {
         "id": event.id,
         "sequence": {
@@ -81,7 +81,7 @@ def own_event(origin: Mapping[str, str], state: str, message: str, error: str | 
 def event_filter(text: str) -> Condition:
     """A filter such as `update_id = '...' AND level in ('ERROR', 'WARN') AND timestamp > '...'`.
 
-    Raises ApiError, which shows where the filter cannot be read or what field it does not know.
+    Raises ApiError, which shows the part that cannot be parsed, or the unknown field.
     """
     conditions: list[Condition] = []
     rest = text.strip()
@@ -92,7 +92,7 @@ def event_filter(text: str) -> Condition:
         elif found := _MEMBERSHIP.match(rest):
             conditions.append(_condition(found[1], "in", set(re.findall(r"'([^']*)'", found[2]))))
         else:
-            raise invalid(f"filter: cannot be read from here on: {rest[:60]}")
+            raise invalid(f"filter: cannot be parsed from here on: {rest[:60]}")
         rest = rest[found.end() :]
         if rest:
             following = _AND.match(rest)
@@ -103,13 +103,13 @@ def event_filter(text: str) -> Condition:
 
 
 def filtered_update(text: str) -> str | None:
-    """The update that a filter asks for, if it names one; then only that update's events are read."""
+    """The update to which a filter is limited, if any; then only that update's events are read."""
     found = re.search(r"\bupdate_id\s*=\s*'([^']*)'", text)
     return found[1] if found else None
 
 
 def _origin(origin: Mapping[str, str]) -> Body:
-    """The origin with its numbers as numbers, which clients require."""
+    """The origin with numeric ids as numbers, which clients require."""
     return {key: int(value) if key in ("batch_id", "org_id") else value for key, value in origin.items()}
 
 

@@ -1,4 +1,4 @@
-"""Pipelines as they are defined; their updates and events are the run service's."""
+"""Definitions of pipelines: `PipelineService`. `Updates` runs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REQUEST_ONLY = (
     "pipeline_id",
 )
 FILTER = re.compile(r"""^\s*(name|notebook)\s+(=|like|LIKE)\s+'(.*)'\s*$""")
-PER_PAGE_AT_MOST = 100
+MAX_PER_PAGE = 100
 Name = Annotated[StrictStr, Field(pattern=r"^[^\s./]+$")]
 
 
@@ -54,9 +54,9 @@ class _Spec(BaseModel):
 
 
 class PipelineService:
-    """Documents of kind "pipeline". `on_change(pipeline_id)` of each listener follows every change.
+    """Documents of kind "pipeline". Listeners in `on_change` get the id after each change and deletion.
 
-    `state_of` gives a pipeline's `state` and `latest_updates`.
+    `state_of` returns a pipeline's `state` and `latest_updates`.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class PipelineService:
         creations.register("pipeline", self.delete)
 
     def create(self, body: Document) -> str:
-        """A new pipeline's id; RESOURCE_CONFLICT where the name is taken."""
+        """Create a pipeline and return its id; RESOURCE_CONFLICT if the name is taken."""
         check(_Spec, body)
         with self._store.transaction():
             self._check_name(body)
@@ -94,7 +94,7 @@ class PipelineService:
 
     def page(self, *, filter: str | None, size: int, token: str | None) -> tuple[list[Document], str | None]:
         """A page of pipelines by name, and the next page's token; the filter is `name LIKE '%x%'`."""
-        size = checked_size(size, PER_PAGE_AT_MOST, "max_results")
+        size = checked_size(size, MAX_PER_PAGE, "max_results")
         found = sorted(self._store.list("pipeline"), key=lambda pipeline: str(pipeline["name"]))
         if filter:
             pattern = _pattern(filter)
@@ -122,7 +122,7 @@ class PipelineService:
         self._changed(pipeline_id)
 
     def delete(self, pipeline_id: str, *, cascade: bool = True) -> None:
-        """Delete it with its checkpoints and, unless `cascade` is false, the tables that it wrote."""
+        """Delete a pipeline with its checkpoints and, unless `cascade` is false, the tables that it wrote."""
         with self._store.transaction():
             self._stored(pipeline_id)
             tables = self._tables(pipeline_id) if cascade else []
@@ -176,8 +176,8 @@ class PipelineService:
             **pipeline,
             "run_as_user_name": run_as.get("service_principal_name") or run_as.get("user_name") or self._user,
         }
-        told = self.state_of(pipeline["pipeline_id"])
-        return shown | {key: value for key, value in told.items() if value}
+        state = self.state_of(pipeline["pipeline_id"])
+        return shown | {key: value for key, value in state.items() if value}
 
     def _changed(self, pipeline_id: str) -> None:
         for listener in self.on_change:
@@ -187,7 +187,7 @@ class PipelineService:
 def _pattern(filter: str) -> re.Pattern[str]:
     parsed = FILTER.match(filter)
     if parsed is None or parsed[1] != "name":
-        raise invalid(f"filter: must be like name LIKE '%orders%'; given: {filter!r}.")
+        raise invalid(f"filter: must be like name LIKE '%daily%'; given: {filter!r}.")
     wanted = parsed[3]
     parts = wanted.split("%") if parsed[2].lower() == "like" else [wanted]
     return re.compile(".*".join(map(re.escape, parts)), re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Updates of pipelines: started through the API or by a job's task, run in a worker, and what they report."""
+"""Updates of pipelines, started through the API or by a job's task and run in a worker: `Updates`."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ OPTIONS = ("full_refresh", "validate_only", "refresh_selection", "full_refresh_s
 LATEST_UPDATES = 5
 PAGE = 100
 LARGEST_PAGE = 250
-STOPPED = "The workspace stopped while the update was going."
+STOPPED = "The workspace stopped during the update."
 
 
 class _Canceled(threading.Event):
-    """Set when the update is stopped, or its job is canceled; stopping an update ends no other task."""
+    """Set when the update is stopped or its job is canceled; stopping it stops no other task of the job."""
 
     def __init__(self, also: threading.Event | None = None) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Updates:
         return self._run(pipeline, active, call, on_event)
 
     def get(self, pipeline_id: str, update_id: str) -> Document:
-        """An update as the API has it, and its "result": what became of each dataset."""
+        """An update in the API's format, and its "result", which has the outcome of each dataset."""
         self._pipeline(pipeline_id)
         update = self._store.get("update", update_id)
         if update is None or update["pipeline_id"] != pipeline_id:
@@ -140,7 +140,7 @@ class Updates:
     ) -> Document:
         """A page of the pipeline's events, the newest first unless `order_by` is `timestamp asc`.
 
-        A page token carries the filter and the order of the call that gave it.
+        A page token contains the filter and the order of the call that returned it.
         """
         self._pipeline(pipeline_id)
         size = checked_size(min(max_results, LARGEST_PAGE), LARGEST_PAGE, "max_results")
@@ -159,7 +159,7 @@ class Updates:
         return without_none({"events": page, "next_page_token": following})
 
     def stop(self, pipeline_id: str) -> None:
-        """Cancel the active update; nothing where there is none."""
+        """Cancel the active update, if there is one."""
         self._pipeline(pipeline_id)
         with self._lock:
             active = self._active.get(pipeline_id)
@@ -188,7 +188,7 @@ class Updates:
         }
 
     def follow(self, pipeline_id: str) -> None:
-        """Call it after each change of a pipeline: the updates of a deleted one are deleted too."""
+        """Delete the updates of a deleted pipeline; called after each change of a pipeline."""
         if self._store.get("pipeline", pipeline_id) is not None:
             return
         with self._lock:
@@ -199,7 +199,7 @@ class Updates:
         self._store.delete_children("update", pipeline_id)
 
     def recover(self) -> None:
-        """Mark updates as failed that were active when the workspace stopped."""
+        """Mark the updates that were active when the workspace stopped as failed."""
         for update in self._store.list("update"):
             if update["state"] not in UPDATE_ENDED:
                 self._finish(update["update_id"], "FAILED", STOPPED)
@@ -299,15 +299,15 @@ class Updates:
             return self._compute.execute(prepared, record, active.canceled)
 
     def _finish(self, update_id: str, state: str, error: str | None) -> None:
-        """Record how an update ended, with an event if the engine could not write one."""
+        """Record the end of an update, with an event if the worker did not send one."""
         update = self._store.get("update", update_id)
         if update is None:
             return  # the pipeline was deleted meanwhile
-        told = any(
+        reported = any(
             event["details"].get("update_progress", {}).get("state") == state
             for event in self._store.list("event", update_id, newest_first=True, limit=20)
         )
-        if not told:
+        if not reported:
             spec = update["config"]
             origin = {
                 "cloud": "laptop",
@@ -329,7 +329,7 @@ class Updates:
                 self._store.put("update", update_id, update | fields, update["pipeline_id"])
 
     def _all_events(self, pipeline_id: str, filter: str, newest_first: bool) -> Iterator[Document]:
-        """One update's events after another's: a pipeline has one update at a time."""
+        """The events, update by update: a pipeline has only one update at a time."""
         only = filtered_update(filter)
         updates = self._store.list("update", pipeline_id, newest_first=newest_first)
         for update in updates:
@@ -338,7 +338,7 @@ class Updates:
 
 
 def _options(request: Mapping[str, Any]) -> Document:
-    """What an update has to do, from a request or a pipeline task, checked."""
+    """The checked options of an update, from a request or a pipeline task."""
     flags = {name: request.get(name) or False for name in OPTIONS[:2]}
     for name, value in flags.items():
         if value in ("true", "false"):

@@ -58,7 +58,7 @@ class _Evaluation(BaseModel):
     def _compares(self) -> _Evaluation:
         operand = self.threshold or _Operand()
         if self.comparison_operator not in NULL_TESTS and not (operand.column or operand.value):
-            raise ValueError("a threshold is needed, a value or a column")
+            raise ValueError("a threshold is required: a value or a column")
         return self
 
 
@@ -86,7 +86,7 @@ class _Alert(BaseModel):
 
 
 def check_alert(given: Mapping[str, Any]) -> None:
-    """INVALID_PARAMETER_VALUE names the first field that is wrong. Unknown fields are allowed."""
+    """Check an alert; INVALID_PARAMETER_VALUE names the first invalid field. Unknown fields are allowed."""
     try:
         _Alert.model_validate(given)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Evaluates an alert: one value of its query's rows, compared with a threshold."""
+"""Evaluates an alert: compares one value of its query's result with a threshold."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ NULL_TESTS = ("IS_NULL", "IS_NOT_NULL")
 def judge(evaluation: Mapping[str, Any], columns: Sequence[str], rows: Rows) -> tuple[str, Any]:
     """The alert's state, OK, TRIGGERED or UNKNOWN, and the value that decided it.
 
-    Without rows the state is `empty_result_state`. A NULL compared with anything decides nothing: UNKNOWN.
-    Without an aggregation the first row counts. Raises LakerunError for a column that is not there or
-    values that cannot be compared.
+    Without rows the state is `empty_result_state`; a comparison with NULL is UNKNOWN. Without an
+    aggregation, the value is the first row's. Raises LakerunError for a missing column or values that
+    cannot be compared.
     """
     value = _operand(evaluation["source"], columns, rows)
     if not rows:
@@ -80,7 +80,7 @@ def _threshold(threshold: Mapping[str, Any], columns: Sequence[str], rows: Rows)
 
 
 def _comparable(value: Any, threshold: Any) -> tuple[Any, Any]:
-    """A text against another type is read as that type."""
+    """The values as one type: text beside another type is parsed as that type."""
     if isinstance(value, str) != isinstance(threshold, str):
         text, other = (value, threshold) if isinstance(value, str) else (threshold, value)
         read = _read(text, other)
@@ -99,7 +99,7 @@ def _read(text: str, like: Any) -> Any:
             return read.replace(tzinfo=like.tzinfo) if read.tzinfo is None else read
         return date.fromisoformat(text) if isinstance(like, date) else Decimal(text)
     except (ArithmeticError, ValueError, KeyError):
-        raise LakerunError(f"The alert compares '{text}' with {like!r}, which is not such a value.") from None
+        raise LakerunError(f"The alert cannot compare '{text}' with {like!r}: the types differ.") from None
 
 
 def _numbers(values: list[Any]) -> list[Any]:
@@ -110,7 +110,7 @@ def _numbers(values: list[Any]) -> list[Any]:
 
 
 def _key(value: Any) -> Any:
-    """A number by its value as it is written, so that 0.1 and 0.10 are equal; NaN above all, as in Spark."""
+    """A number by its decimal value, so that 0.1 and 0.10 are equal; NaN is the largest, as in Spark."""
     if isinstance(value, float) and math.isnan(value):
         return Decimal("Infinity")
     return Decimal(repr(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value

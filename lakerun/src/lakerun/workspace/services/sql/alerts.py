@@ -1,4 +1,4 @@
-"""Alerts (v2): a query on a schedule, the state that follows from its result, and notifications."""
+"""Alerts (v2): scheduled queries whose results set a state and cause notifications."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 KIND, NOTIFICATION = "alert", "notification"
-MAX_ROWS = 10_000  # of a query's result that an alert looks at
+MAX_ROWS = 10_000  # rows of a query's result that an alert evaluates
 MAX_PAGE = 1000
 _OUTPUT_ONLY = (
     "id",
@@ -40,13 +40,13 @@ _OUTPUT_ONLY = (
     "owner_user_name",
     "effective_run_as",
 )
-LATE_SECONDS = 60  # how late an evaluation may start, on a machine that was asleep
+LATE_SECONDS = 60  # how late an evaluation may start, after the machine was asleep
 
 
 class Alerts:
     """Alerts in the shape of `GET /api/2.0/alerts/{id}`; `start` evaluates them on their schedules.
 
-    Nothing is sent anywhere: a notification is a document of kind "notification", parent is the alert's id:
+    Notifications are not sent. Each is a document of kind "notification", whose parent is the alert's id:
     {"id", "time" (ms), "alert_id", "display_name", "state", "previous_state", "value", "message",
     "subscriptions"}.
     """
@@ -94,7 +94,7 @@ class Alerts:
         return body
 
     def update(self, id: str, given: dict[str, Any], update_mask: str = "*") -> Document:
-        """Replace what the mask names, `*` for everything, or `evaluation.threshold,schedule`."""
+        """Replace the mask's fields: `*` for all, or a list such as `evaluation.threshold,schedule`."""
         with self._store.transaction():
             body = self.get(id)
             kept = {key: body[key] for key in (*_OUTPUT_ONLY, "parent_path") if key in body}
@@ -126,7 +126,7 @@ class Alerts:
         return page_of(active, token, page_size(size, MAX_PAGE, "page_size"))
 
     def notifications(self, alert_id: str | None = None, limit: int = 100) -> list[Document]:
-        """The newest first."""
+        """Notifications of one alert, or of all, the newest first."""
         return self._store.list(NOTIFICATION, alert_id, newest_first=True, limit=limit)
 
     # Evaluation ---------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class Alerts:
             previous = alert["evaluation"].get("state", "UNKNOWN")
             alert["evaluation"] |= {"state": state, "last_evaluated_at": _now()}
             self._store.put(KIND, id, alert)
-            if self._tells(alert, previous, state):
+            if self._notifies(alert, previous, state):
                 self._notify(alert, previous, state, value, problem)
         return state
 
@@ -158,15 +158,15 @@ class Alerts:
         rows = [dict(zip(table.column_names, row, strict=True)) for row in rows_of(table)]
         return judge(alert["evaluation"], table.column_names, rows)
 
-    def _tells(self, alert: Document, previous: str, state: str) -> bool:
-        """On a change to TRIGGERED, back to OK if that is wanted, and again while it stays triggered."""
+    def _notifies(self, alert: Document, previous: str, state: str) -> bool:
+        """True for a change to TRIGGERED and, if configured, back to OK and repeatedly while TRIGGERED."""
         notification = alert["evaluation"].get("notification") or {}
         if state == "TRIGGERED":
             if previous != "TRIGGERED":
                 return True
             again = int(notification.get("retrigger_seconds") or 0)
-            told = self.notifications(alert["id"], limit=1)
-            return bool(again) and (not told or _now_ms() - told[0]["time"] >= again * 1000)
+            last = self.notifications(alert["id"], limit=1)
+            return bool(again) and (not last or _now_ms() - last[0]["time"] >= again * 1000)
         return state == "OK" and previous == "TRIGGERED" and bool(notification.get("notify_on_ok"))
 
     def _notify(self, alert: Document, previous: str, state: str, value: Any, problem: str) -> None:
@@ -211,7 +211,7 @@ class Alerts:
     def _due(self, id: str) -> None:
         try:
             self.evaluate(id)
-        except ApiError as error:  # deleted since it became due
+        except ApiError as error:  # deleted after it became due
             logger.info("alert %s: %s", id, error)
 
     def _check(self, given: Mapping[str, Any]) -> None:
@@ -224,7 +224,7 @@ class Alerts:
 
 
 def _masked(body: Document, given: Mapping[str, Any], mask: str) -> dict[str, Any]:
-    """`body` with the fields that the mask names taken from `given`; one that is not given goes."""
+    """`body` with the mask's fields from `given`; a field that is not given is removed."""
     changed: dict[str, Any] = {**body, "evaluation": dict(body["evaluation"])}
     for path in mask.split(","):
         *above, last = path.strip().split(".")

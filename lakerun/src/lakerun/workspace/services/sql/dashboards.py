@@ -21,15 +21,15 @@ KIND, PUBLISHED = "dashboard", "published_dashboard"
 SUFFIX = ".lvdash.json"
 MAX_PAGE = 1000
 FIRST_ETAG = 80611980
-# What a list leaves out.
+# Fields that a list does not have.
 _DETAILS = ("etag", "serialized_dashboard", "parent_path", "path", "update_time")
 
 
 class Dashboards:
     """Dashboards in the shape of `GET /api/2.0/lakeview/dashboards/{id}`.
 
-    `etag` changes with every write. As in a workspace, the stored text gets each page's type, the default
-    catalog and schema of its datasets, and ends with a line break.
+    `etag` changes with every write. As on Databricks, the stored text has each page's type and the default
+    catalog and schema of the datasets, and ends with a newline.
     """
 
     def __init__(self, settings: Settings, storage: Storage, store: Store) -> None:
@@ -40,7 +40,7 @@ class Dashboards:
     def create(
         self, given: dict[str, Any], dataset_catalog: str | None = None, dataset_schema: str | None = None
     ) -> Document:
-        """A draft. RESOURCE_DOES_NOT_EXIST where its folder does not exist."""
+        """Create a draft; RESOURCE_DOES_NOT_EXIST if its folder does not exist."""
         name = _name(given.get("display_name"))
         parent = _text(given, "parent_path") or f"/Users/{self._settings.user}"
         parent = "/" + parent.removeprefix("/Workspace").strip("/")
@@ -68,7 +68,7 @@ class Dashboards:
         return body
 
     def get(self, id: str) -> Document:
-        """A dashboard, one in the trash too."""
+        """A dashboard, also one in the trash."""
         body = self._store.get(KIND, id)
         if body is None:
             raise missing("Dashboard", id)
@@ -81,7 +81,7 @@ class Dashboards:
         dataset_catalog: str | None = None,
         dataset_schema: str | None = None,
     ) -> Document:
-        """Change what is given. RESOURCE_CONFLICT if `etag` is given and is not the newest."""
+        """Change the given fields; RESOURCE_CONFLICT if `etag` is given and outdated."""
         with self._store.transaction():
             body = self._active(id)
             if given.get("etag") and given["etag"] != body["etag"]:
@@ -99,14 +99,14 @@ class Dashboards:
         return body
 
     def trash(self, id: str) -> None:
-        """It can still be read, with lifecycle_state TRASHED; its published revision is gone."""
+        """Move a dashboard to the trash, where it can be read, and delete its published revision."""
         with self._store.transaction():
             body = self._active(id)
             self._store.delete(PUBLISHED, id)
             self._store.put(KIND, id, body | {"lifecycle_state": "TRASHED"})
 
     def publish(self, id: str, given: dict[str, Any]) -> Document:
-        """The draft as it is now, for its readers."""
+        """Publish the current draft."""
         with self._store.transaction():
             draft = self._active(id)
             body = {
@@ -129,7 +129,7 @@ class Dashboards:
     def page(
         self, size: int | None = None, token: str | None = None, show_trashed: bool = False
     ) -> tuple[list[Document], str | None]:
-        """One page without the contents, and the token of the next page, None at the end."""
+        """One page of dashboards without their contents, and the token of the next page, None at the end."""
         states = ("ACTIVE", "TRASHED") if show_trashed else ("ACTIVE",)
         found = [body for body in self._store.list(KIND) if body["lifecycle_state"] in states]
         page, following = page_of(found, token, page_size(size, MAX_PAGE, "page_size"))
@@ -173,18 +173,18 @@ def _stored_text(text: str, catalog: str | None, schema: str | None) -> str:
 
 
 def check_content(text: str) -> dict[str, Any]:
-    """A dashboard's JSON. INVALID_PARAMETER_VALUE names the field that is wrong."""
+    """A dashboard's JSON; INVALID_PARAMETER_VALUE names the invalid field."""
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise invalid(f"serialized_dashboard: it is not JSON: {error}.") from None
+        raise invalid(f"serialized_dashboard: must be JSON: {error}.") from None
     if not isinstance(content, dict):
         raise _wrong("serialized_dashboard", "an object", content)
     for dataset, at in _objects(content, "serialized_dashboard", "datasets"):
         _string(dataset, at, "name")
         lines = dataset.get("queryLines", [])
         if not isinstance(lines, list) or any(not isinstance(line, str) for line in lines):
-            raise _wrong(f"{at}.queryLines", "a list of texts", lines)
+            raise _wrong(f"{at}.queryLines", "a list of strings", lines)
         if "query" in dataset:
             _string(dataset, at, "query")
     for page, at in _objects(content, "serialized_dashboard", "pages"):
@@ -209,17 +209,17 @@ def _objects(owner: dict[str, Any], at: str, field: str) -> list[tuple[dict[str,
 def _string(owner: dict[str, Any], at: str, field: str) -> None:
     value = owner.get(field)
     if not isinstance(value, str) or not value:
-        raise _wrong(f"{at}.{field}", "a text", value)
+        raise _wrong(f"{at}.{field}", "a string", value)
 
 
 def _wrong(field: str, expected: str, value: object) -> ApiError:
-    return invalid(f"{field}: {expected} is needed, not {json.dumps(value)[:60]}.")
+    return invalid(f"{field}: must be {expected}, not {json.dumps(value)[:60]}.")
 
 
 def _text(given: dict[str, Any], field: str) -> str:
     value = given.get(field)
     if value is not None and not isinstance(value, str):
-        raise _wrong(field, "a text", value)
+        raise _wrong(field, "a string", value)
     return value or ""
 
 
@@ -235,5 +235,5 @@ def _revision(body: Document) -> Document:
 
 
 def _now() -> str:
-    """Microseconds: a revision is current if it is not older than the draft."""
+    """The time in microseconds, as a revision is current if it is not older than its draft."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""A query's result as the statement API writes it: types by Databricks' names, every value as text."""
+"""A query's result in the statement API's format: types with Databricks' names, every value as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = list[str | None]
 
 
 def result_schema(schema: pa.Schema) -> dict[str, Any]:
-    """A manifest's `schema`."""
+    """The `schema` in a result's manifest."""
     columns = [
         {"name": field.name, "position": position, **_type(field.type)}
         for position, field in enumerate(schema)
@@ -49,7 +49,7 @@ def _name(kind: pa.DataType) -> str:
     import pyarrow as pa
 
     is_ = pa.types
-    if is_.is_unsigned_integer(kind):  # Databricks has none: the next larger type holds its values
+    if is_.is_unsigned_integer(kind):  # Databricks has none; the next larger type fits
         return {8: "SHORT", 16: "INT", 32: "LONG"}.get(kind.bit_width, "DECIMAL")
     if is_.is_integer(kind):
         return {8: "BYTE", 16: "SHORT", 32: "INT"}.get(kind.bit_width, "LONG")
@@ -112,7 +112,7 @@ def _writer(kind: pa.DataType) -> Callable[[Any], str]:
 
 
 def _nested(kind: pa.DataType, value: Any) -> Any:
-    """Within an array, a map or a struct every scalar is text too."""
+    """A value with its scalars as text, also in arrays, maps and structs."""
     if value is None:
         return None
     name = _name(kind)
@@ -128,7 +128,7 @@ def _nested(kind: pa.DataType, value: Any) -> Any:
 
 
 def _double(value: float) -> str:
-    """A number as Java prints it, `1.0`, `1.0E10`, which is what Databricks answers."""
+    """A number as Java prints it, such as `1.0` and `1.0E10`, which Databricks also does."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if value == 0:
@@ -147,7 +147,7 @@ def _double(value: float) -> str:
 
 
 def _float(value: float) -> str:
-    """The shortest text that means this 32-bit number."""
+    """The shortest text of a 32-bit number."""
     for digits in range(1, 10):
         short = float(f"{value:.{digits}g}")
         if not math.isfinite(value) or struct.pack("f", short) == struct.pack("f", value):

@@ -25,11 +25,11 @@ from lakerun.workspace.services.sql.warehouses import Warehouses
 from lakerun.workspace.store import Document
 
 logger = logging.getLogger(__name__)
-INLINE_BYTES = 25 * 2**20  # what Databricks answers inline; a larger result fails
+INLINE_BYTES = 25 * 2**20  # Databricks' limit for INLINE; a larger result fails
 CHUNK_BYTES = 4 * 2**20
-KEPT_SECONDS = 3600  # a finished statement's result
+KEPT_SECONDS = 3600  # how long the result of a finished statement is kept
 THREADS = 4
-WRITES = "Tables change through a pipeline or a job; this warehouse only reads."
+WRITES = "This warehouse only reads; change tables with a pipeline or a job."
 
 
 class StatementParameter(BaseModel):
@@ -46,7 +46,7 @@ class StatementRequest(BaseModel):
     statement: str = Field(min_length=1, max_length=16 * 2**20)
     warehouse_id: str = Field(min_length=1)
     catalog: str | None = None
-    # "schema" is a name that pydantic's models have already.
+    # Pydantic's models already have an attribute named "schema".
     schema_: str | None = Field(default=None, alias="schema")
     parameters: list[StatementParameter] = []
     row_limit: int | None = Field(default=None, ge=1)
@@ -77,7 +77,7 @@ class _Statement:
 
 
 class Statements:
-    """Statements of this server's life; their results are kept for an hour."""
+    """The statements since the server's start; results are kept for an hour."""
 
     def __init__(self, storage: Storage, warehouses: Warehouses) -> None:
         self._storage = storage
@@ -87,7 +87,7 @@ class Statements:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="statement")
 
     def close(self) -> None:
-        """Stop what runs."""
+        """Stop running statements."""
         for statement in list(self._statements.values()):
             statement.interrupt.stop()
         self._pool.shutdown(cancel_futures=True)
@@ -112,7 +112,7 @@ class Statements:
         return self._shown(statement)
 
     def get(self, id: str) -> Document:
-        """State, and with success the manifest and the first chunk."""
+        """The state and, after success, the manifest and the first chunk."""
         return self._shown(self._find(id))
 
     def chunk(self, id: str, index: int) -> Document:
@@ -125,7 +125,7 @@ class Statements:
         return _chunk(statement, index)
 
     def cancel(self, id: str) -> None:
-        """A finished statement stays as it is."""
+        """Cancel a statement that has not finished."""
         statement = self._find(id)
         with self._lock:
             if statement.state in ("PENDING", "RUNNING"):
@@ -146,13 +146,13 @@ class Statements:
                 del self._statements[id]
 
     def _run(self, statement: _Statement) -> None:
-        if not self._go_on(statement, "RUNNING"):
+        if not self._advance(statement, "RUNNING"):
             return
         try:
             statement.result = self._answer(statement)
-            self._go_on(statement, "SUCCEEDED")
+            self._advance(statement, "SUCCEEDED")
         except InterruptedError:
-            self._go_on(statement, "CANCELED")
+            self._advance(statement, "CANCELED")
         except LakerunError as error:
             self._fail(statement, error_of(error))
         except Exception as error:
@@ -182,8 +182,8 @@ class Statements:
                 break
             if total > INLINE_BYTES:
                 raise LakerunError(
-                    f"The result is larger than the {INLINE_BYTES} bytes that INLINE has room for. "
-                    "Ask for fewer rows or columns."
+                    f"The result is larger than {INLINE_BYTES} bytes, the limit of INLINE. "
+                    "Select fewer rows or columns."
                 )
             if not chunks or size + row_bytes > CHUNK_BYTES:
                 chunks.append([])
@@ -194,8 +194,8 @@ class Statements:
                 raise InterruptedError
         return _Result(result_schema(table.schema), chunks, truncated)
 
-    def _go_on(self, statement: _Statement, state: str) -> bool:
-        """Whether the statement was not canceled meanwhile."""
+    def _advance(self, statement: _Statement, state: str) -> bool:
+        """Set the state, unless the statement was canceled meanwhile; returns whether it was set."""
         with self._lock:
             if statement.state == "CANCELED":
                 statement.result = None
@@ -208,7 +208,7 @@ class Statements:
     def _fail(self, statement: _Statement, failure: tuple[Document, str | None]) -> None:
         error, sql_state = failure
         statement.error = {"error": error} | ({"sql_state": sql_state} if sql_state else {})
-        self._go_on(statement, "FAILED")
+        self._advance(statement, "FAILED")
 
     def _shown(self, statement: _Statement) -> Document:
         with self._lock:
@@ -222,7 +222,7 @@ class Statements:
 
 
 def error_of(error: LakerunError) -> tuple[Document, str | None]:
-    """A statement's `error`, and its SQLSTATE where Databricks has one for it."""
+    """A statement's `error`, and its SQLSTATE if Databricks has one."""
     message = f"{error} {WRITES}" if isinstance(error, WriteRefusedError) else str(error)
     condition = condition_of(error)
     if condition is None:

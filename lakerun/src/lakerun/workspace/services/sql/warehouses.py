@@ -1,4 +1,4 @@
-"""SQL warehouses: one that is always there, and those that a bundle makes. All answer from this machine."""
+"""SQL warehouses: a built-in one, and those that bundles create. All of them run on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lakerun.workspace.services import Settings
 
 LOCAL_ID = "10ca110ca110ca11"
-LOCAL_NAME = "Serverless Starter Warehouse"  # as in a new workspace; the bundle looks it up
+LOCAL_NAME = "Serverless Starter Warehouse"  # as in a new workspace, where bundles look it up by name
 SIZES = (
     "2X-Small",
     "X-Small",
@@ -45,7 +45,7 @@ class Warehouses:
         return self._shown(body)
 
     def create(self, given: dict[str, Any]) -> str:
-        """A running warehouse; returns its id."""
+        """Create a running warehouse and return its id."""
         if not str(given.get("name") or ""):
             raise invalid("name: a SQL warehouse needs a name.")
         self._check(given, None)
@@ -54,7 +54,7 @@ class Warehouses:
         return id
 
     def edit(self, id: str, given: dict[str, Any]) -> None:
-        """New settings; what is not given gets its default."""
+        """Replace the settings; those that are not given get their defaults."""
         body = self._changeable(id, "edited")
         self._check(given, id)
         given = {"name": body["name"]} | given
@@ -72,13 +72,13 @@ class Warehouses:
         self._store.put(KIND, id, self._changeable(id, "stopped") | {"state": "STOPPED"})
 
     def use(self, id: str) -> None:
-        """A statement is about to run on it: a stopped warehouse starts by itself."""
+        """Start a stopped warehouse, as a statement is about to run on it."""
         if self.get(id)["state"] != "RUNNING":
             self.start(id)
 
     def _changeable(self, id: str, done: str) -> Document:
         if id == LOCAL_ID:
-            raise ApiError("INVALID_STATE", f"The {LOCAL_NAME} is always there and cannot be {done}.")
+            raise ApiError("INVALID_STATE", f"The {LOCAL_NAME} is built in and cannot be {done}.")
         body = self._store.get(KIND, id)
         if body is None:
             raise missing("SQL warehouse", id)
@@ -91,7 +91,7 @@ class Warehouses:
         for field in ("auto_stop_mins", "min_num_clusters", "max_num_clusters"):
             value = given.get(field, 0)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise invalid(f"{field}: a whole number is needed, not '{value}'.")
+                raise invalid(f"{field}: must be a whole number, not '{value}'.")
         for other in (self._built_in(), *self._store.list(KIND)):
             if other["name"] == given.get("name") and other["id"] != id:
                 raise ApiError(
