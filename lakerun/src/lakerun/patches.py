@@ -66,13 +66,16 @@ ACTIVE_SESSION = Patch(
     permanent=True,
 )
 SESSION_BUILDER = Patch(
-    "pyspark.sql:SparkSession.Builder", "getOrCreate", "Spark starts when a task first asks for a session."
+    "pyspark.sql:SparkSession.Builder",
+    "getOrCreate",
+    "PySpark gives every thread the process's first session; a pipeline has one with its configuration. "
+    "Spark starts when a task first asks for one.",
 )
 JVM_NAMES = (
     Patch("py4j.java_gateway:JVMView", "__getattr__", _ASKED_ONCE, permanent=True),
     Patch("py4j.java_gateway:JavaClass", "__getattr__", _ASKED_ONCE, permanent=True),
 )
-PIPELINE_DECORATORS = tuple(
+EXPECTATIONS = tuple(
     Patch("pyspark.pipelines", name, _DECLARED)
     for name in (
         "expect",
@@ -82,6 +85,14 @@ PIPELINE_DECORATORS = tuple(
         "expect_all_or_drop",
         "expect_all_or_fail",
     )
+)
+DECLARATIONS = tuple(
+    Patch(
+        "pyspark.pipelines",
+        name,
+        "Databricks' decorators have arguments that open-source Spark lacks, and each is checked.",
+    )
+    for name in ("table", "materialized_view", "temporary_view", "append_flow")
 )
 STREAMING_TABLES = Patch("pyspark.pipelines", "create_streaming_table", _DECLARED)
 AUTO_CDC_FLOWS = Patch("pyspark.pipelines", "create_auto_cdc_flow", _DECLARED)
@@ -103,7 +114,8 @@ PATCHES: tuple[Patch, ...] = (
     ACTIVE_SESSION,
     SESSION_BUILDER,
     *JVM_NAMES,
-    *PIPELINE_DECORATORS,
+    *EXPECTATIONS,
+    *DECLARATIONS,
     STREAMING_TABLES,
     AUTO_CDC_FLOWS,
     STDOUT,

@@ -110,10 +110,11 @@ def test_each_patch_has_a_reason_and_an_attribute_of_its_own() -> None:
     ]
 
 
-# Not patches: both only add, for as long as the process lives.
+# Not patches: they add what stays for as long as the process lives.
 ADDITIONS = {
     "jobs/local_task_runner.py: sys.path",  # a task's wheels
     "workspace/worker.py: sys.path",  # the deployed wheels
+    "spark/active_session.py: SparkSession._activeSession",  # where PySpark itself keeps it
     "jobs/notebooks.py: linecache.cache",  # a cell's lines, for traces
 }
 

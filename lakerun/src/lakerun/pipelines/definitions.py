@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,8 @@ from lakerun.console import console, current_console
 from lakerun.errors import GraphError, LakerunError, typed_first_line
 from lakerun.patches import (
     AUTO_CDC_FLOWS,
-    PIPELINE_DECORATORS,
+    DECLARATIONS,
+    EXPECTATIONS,
     STREAMING_TABLES,
     Patch,
     Replace,
@@ -30,6 +31,7 @@ from lakerun.patches import (
     patched,
 )
 from lakerun.pipelines import expectations as ex
+from lakerun.pipelines.arguments import taken
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -50,6 +52,7 @@ class DatasetDefinition:
     cluster_by: tuple[str, ...] = ()
     schema: str | None = None
     expectations: tuple[ex.Expectation, ...] = ()
+    spark_conf: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,15 @@ class FlowDefinition:
 
 @dataclass
 class Definitions:
-    """Everything that a pipeline's source files declare, in order, and what they printed."""
+    """Everything that a pipeline's source files declare, in order, and what they printed.
+
+    `without_effect` says which arguments change nothing here, and why.
+    """
 
     datasets: dict[str, DatasetDefinition] = field(default_factory=dict)
     flows: dict[str, FlowDefinition] = field(default_factory=dict)
     printed: list[str] = field(default_factory=list)
+    without_effect: list[str] = field(default_factory=list)
 
     def add_dataset(self, dataset: DatasetDefinition) -> None:
         if dataset.name in self.datasets:
@@ -132,6 +139,8 @@ def load_definitions(
     return definitions
 
 
+_MACHINERY = (__file__, str(Path("pyspark", "pipelines")))
+
 # In a notebook's source format every cell but Python's is a comment, which would be skipped silently.
 MAGIC_CELL = re.compile(r"# MAGIC\s+%([\w-]+)")
 INSTALLERS, TEXT = ("pip", "restart_python"), ("md", "md-sandbox")
@@ -176,15 +185,17 @@ def _registry(definitions: Definitions) -> Any:
             self.definitions = definitions
 
         def register_output(self, output: out.Output) -> None:
-            place = output.source_code_location
-            location = f"{Path(place.filename).name}:{place.line_number}"
+            location = _caller()
             if isinstance(output, out.TemporaryView):
                 definitions.add_dataset(
                     DatasetDefinition(output.name, "VIEW", output.comment or "", location)
                 )
                 return
             if not isinstance(output, out.Table):
-                raise GraphError(f"sink '{output.name}' cannot be run on a laptop.", location=location)
+                raise GraphError(
+                    f"create_sink: '{output.name}' is not supported here. A pipeline writes only tables.",
+                    location=location,
+                )
             kind: DatasetKind = (
                 "MATERIALIZED_VIEW" if isinstance(output, out.MaterializedView) else "STREAMING_TABLE"
             )
@@ -203,14 +214,13 @@ def _registry(definitions: Definitions) -> Any:
             )
 
         def register_flow(self, flow: Flow) -> None:
-            place = flow.source_code_location
             definitions.add_flow(
                 FlowDefinition(
                     name=flow.name,
                     target=flow.target,
-                    location=f"{Path(place.filename).name}:{place.line_number}",
+                    location=_caller(),
                     query=flow.func,
-                    spark_conf=dict(flow.spark_conf),
+                    spark_conf=_settings(flow.spark_conf),
                 )
             )
 
@@ -231,16 +241,32 @@ def _loading() -> Definitions:
     return declared
 
 
+def _declaring(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `pyspark.pipelines` with the arguments that Databricks has, each of them checked."""
+
+    @wraps(original)
+    def declare(*values: Any, **options: Any) -> Any:
+        declared = _loading()
+        return original(
+            *values, **taken(original.__name__, options, _caller(), declared.without_effect.append)
+        )
+
+    return declare
+
+
 def _streaming_table(original: Callable[..., None]) -> Callable[..., None]:
+    checked = _declaring(original)
+
     def create_streaming_table(
         name: str,
         *,
+        spark_conf: Mapping[str, Any] | None = None,
         expect_all: Mapping[str, str] | None = None,
         expect_all_or_drop: Mapping[str, str] | None = None,
         expect_all_or_fail: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        original(name, **options)
+        checked(name, **options)
         actions: tuple[tuple[Mapping[str, str] | None, Literal["ALLOW", "DROP", "FAIL"]], ...] = (
             (expect_all, "ALLOW"),
             (expect_all_or_drop, "DROP"),
@@ -251,11 +277,19 @@ def _streaming_table(original: Callable[..., None]) -> Callable[..., None]:
             for group, action in actions
             for key, constraint in (group or {}).items()
         )
-        if declared:
-            datasets = _loading().datasets
-            datasets[name] = replace(datasets[name], expectations=declared)
+        datasets = _loading().datasets
+        datasets[name] = replace(
+            datasets[name], expectations=declared, spark_conf=_settings(spark_conf or {})
+        )
 
     return create_streaming_table
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, str]:
+    """Spark's settings as text."""
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in given.items()
+    }
 
 
 def create_auto_cdc_flow(
@@ -275,11 +309,11 @@ def create_auto_cdc_flow(
     once: bool = False,
 ) -> None:
     location = _caller()
+    refusable = {"apply_as_truncates": apply_as_truncates, "once": once}
+    taken("create_auto_cdc_flow", refusable, location, _loading().without_effect.append)
     problem = None
     if not keys:
         problem = "needs at least one key"
-    elif apply_as_truncates is not None or once:
-        problem = "cannot run with apply_as_truncates or once on a laptop"
     elif str(stored_as_scd_type) not in ("1", "2"):
         problem = f"stored_as_scd_type is 1 or 2, not {stored_as_scd_type!r}"
     elif column_list and except_column_list:
@@ -316,7 +350,8 @@ def _instead(own: Any, original: Any) -> Any:
 
 # Databricks' features, in the `pyspark.pipelines` module while files load.
 _EXTENSIONS: dict[Patch, Replace] = {
-    **{patch: partial(_instead, getattr(ex, patch.attribute)) for patch in PIPELINE_DECORATORS},
+    **{patch: partial(_instead, getattr(ex, patch.attribute)) for patch in EXPECTATIONS},
+    **dict.fromkeys(DECLARATIONS, _declaring),
     STREAMING_TABLES: _streaming_table,
     AUTO_CDC_FLOWS: partial(_instead, create_auto_cdc_flow),
 }
@@ -340,7 +375,10 @@ def _ddl(schema: Any) -> str:
 
 
 def _caller() -> str:
-    frame = sys._getframe(2)
+    """The place in the code that called a function of `pyspark.pipelines`, in whichever file it is."""
+    frame = sys._getframe(1)
+    while frame.f_back and any(name in frame.f_code.co_filename for name in _MACHINERY):
+        frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 

@@ -7,7 +7,6 @@ or type is found before anything runs.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lakerun.errors import GraphError, LakerunError, UnknownNameError, first_line
 from lakerun.pipelines import expectations as ex
 from lakerun.pipelines.change_flows import change_target_schema, check_change_flows, sequence_column
+from lakerun.pipelines.declared_schema import declared_schema
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, FlowDefinition
 from lakerun.pipelines.fingerprint import Fingerprint, fingerprint, named
 from lakerun.spark.empty_rows import empty_rows
@@ -24,8 +24,10 @@ from lakerun.tables.delta_files import has_options
 from lakerun.tables.storage import Storage, TableName, name_parts
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType, StructType
+
+    from lakerun.spark.query_session import QuerySession
 
 
 RESET_ALLOWED = "pipelines.reset.allowed"
@@ -33,12 +35,16 @@ RESET_ALLOWED = "pipelines.reset.allowed"
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow whose inputs are known. `reads_files`: it also streams something other than tables."""
+    """A flow whose inputs are known. `reads_files`: it also streams something other than tables.
+
+    `settings` are Spark's for this flow only: its own, its table's, and those of the views that it reads.
+    """
 
     definition: FlowDefinition
     reads: frozenset[TableName]
     streams: frozenset[TableName]
     reads_files: bool
+    settings: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -129,6 +135,7 @@ class Names:
                     f"{UnknownNameError('dataset', flow.target, valid)}",
                     location=flow.location,
                 )
+        self.views_have_settings = any(flow.spark_conf for flows in self.flows.values() for flow in flows)
 
     def table(self, name: str) -> TableName:
         """The full name of a table."""
@@ -156,13 +163,15 @@ class QueryReader:
     """Builds the DataFrame of one flow and notes what it reads.
 
     `leaf` gives a table's DataFrame; `apply` puts a dataset's expectations on its rows; `nothing` is an
-    empty folder to stream in place of one that does not exist yet.
+    empty folder to stream in place of one that does not exist yet. `settings` are known after `build`.
     """
 
     def __init__(
-        self, names: Names, session: SparkSession, leaf: Leaf, apply: Apply, nothing: Path | None = None
+        self, names: Names, session: QuerySession, leaf: Leaf, apply: Apply, nothing: Path | None = None
     ) -> None:
         self._nothing = nothing
+        self.settings: dict[str, str] = {}
+        self._own: Mapping[str, str] = {}
         self.reads: set[TableName] = set()
         self.streams: set[TableName] = set()
         self.reads_files = False
@@ -172,15 +181,17 @@ class QueryReader:
 
     def build(self, flow: FlowDefinition, dataset: DatasetDefinition, target: str) -> DataFrame:
         """The rows of the flow, with its dataset's expectations on them."""
-        with reading_through(self):
-            rows = self._session.readStream.table(flow.cdc.source) if flow.cdc else _call(flow)
+
+        def query() -> DataFrame:
+            return self._session.readStream.table(flow.cdc.source) if flow.cdc else _call(flow)
+
+        rows = self._with_settings({**dataset.spark_conf, **flow.spark_conf}, query)
         expectations = dataset.expectations + (ex.of_function(flow.query) if flow.query else ())
         return self._apply(rows, target, ex.checked(expectations, target))
 
     def build_view(self, name: str) -> DataFrame:
         """The rows of a temporary view, with its expectations on them."""
-        with reading_through(self):
-            return self._view(name)
+        return self._with_settings({}, lambda: self._view(name))
 
     def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
         """Answer a read within the flow's query."""
@@ -209,10 +220,31 @@ class QueryReader:
         """The query streams neither a table nor a folder."""
         self.reads_files = True
 
+    def _with_settings(self, own: Mapping[str, str], query: Callable[[], DataFrame]) -> DataFrame:
+        """The query's rows with its settings, which are also those of the views that it reads."""
+        self._own, self.settings = own, dict(own)
+        if self._names.views_have_settings:  # building the query shows which views it reads
+            apply, self._apply = self._apply, lambda rows, name, declared: rows
+            with reading_through(self):
+                query()
+            self._apply = apply
+        with self._session.with_settings(self.settings), reading_through(self):
+            return query()
+
+    def _take_settings(self, view: FlowDefinition) -> None:
+        for key, value in view.spark_conf.items():
+            if key not in self._own and self.settings.setdefault(key, value) != value:
+                raise GraphError(
+                    f"views with different values of {key} are read together: {self.settings[key]} and "
+                    f"{value}. Give the dataset that reads them its own.",
+                    location=view.location,
+                )
+
     def _view(self, name: str) -> DataFrame:
         if name in self._views_in_progress:
             raise GraphError(f"Views read each other: {' -> '.join([*self._views_in_progress, name])}.")
         (flow,) = self._names.flows[name]
+        self._take_settings(flow)
         self._views_in_progress.append(name)
         try:
             rows = _call(flow)
@@ -223,7 +255,7 @@ class QueryReader:
 
 def resolve(
     definitions: Definitions,
-    session: SparkSession,
+    session: QuerySession,
     storage: Storage,
     catalog: str,
     schema: str,
@@ -316,7 +348,7 @@ def read_delta(
 def _resolve_dataset(
     table: TableName,
     names: Names,
-    session: SparkSession,
+    session: QuerySession,
     leaf: Leaf,
     nothing: Path | None,
     report: Report | None,
@@ -355,7 +387,8 @@ def _resolve_dataset(
                 "use @dp.materialized_view, or spark.readStream.",
                 location=flow.location,
             )
-        flows.append(Flow(flow, frozenset(reader.reads), frozenset(reader.streams), reader.reads_files))
+        reads, streams = frozenset(reader.reads), frozenset(reader.streams)
+        flows.append(Flow(flow, reads, streams, reader.reads_files, reader.settings))
         found = rows.schema
         if flow.cdc:
             sequence = rows.select(sequence_column(flow)).schema[0].dataType
@@ -372,32 +405,13 @@ def _resolve_dataset(
             known = (
                 Fingerprint(None, "it reads a table with options")
                 if reader.with_options
-                else fingerprint(definition, rows, expectations, paths, settings)
+                else fingerprint(definition, rows, expectations, paths, {**settings, **reader.settings})
             )
     assert schema is not None
     if definition.schema:
-        schema = declared_schema(definition.schema, session)
+        schema = declared_schema(definition.schema)
     upstream = frozenset(read for flow in flows for read in flow.reads if read in names.tables)
     return Dataset(table, definition, tuple(flows), schema, upstream, known)
-
-
-CONSTRAINT = re.compile(
-    r",?\s*CONSTRAINT\s+\w+\s+(PRIMARY|FOREIGN)\s+KEY\s*\([^)]*\)(\s*(NOT ENFORCED|RELY|NORELY))*", re.I
-)
-
-
-def declared_schema(ddl: str, session: SparkSession) -> StructType:
-    """A declared schema; key constraints, which only Unity Catalog keeps, are left out."""
-    from pyspark.sql.types import StructType
-
-    schema = StructType.fromDDL(CONSTRAINT.sub("", ddl))
-    assert isinstance(schema, StructType)
-    return schema
-
-
-def declared_constraints(ddl: str | None) -> list[str]:
-    """The key constraints of a declared schema, as written."""
-    return [found.group(0).lstrip(", \n\t") for found in CONSTRAINT.finditer(ddl or "")]
 
 
 def _call(flow: FlowDefinition) -> DataFrame:

@@ -43,7 +43,9 @@ from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
+
+    from lakerun.spark.query_session import QuerySession
 
 logger = logging.getLogger(__name__)
 PUBLISH_EVERY_SECONDS = 2.0
@@ -94,7 +96,7 @@ class GraphRun:
         state: State,
         log: EventLog,
         executor: Executor,
-        session: SparkSession,
+        session: QuerySession,
         stop: threading.Event,
     ) -> None:
         self._stop = stop
@@ -133,7 +135,7 @@ class GraphRun:
 
     def _stop_streams(self) -> None:
         """Stop what streams now: every batch is whole or not there, however it ends."""
-        for query in self._session.streams.active:
+        for query in self._session.active_streams():
             query.stop()
 
     def _end_without_running(self, name: TableName) -> DatasetResult | None:

@@ -19,9 +19,9 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from lakerun.errors import LakerunError
 from lakerun.pipelines.auto_cdc import ChangeBatch, apply_changes
+from lakerun.pipelines.declared_schema import declared_constraints
 from lakerun.pipelines.executor import BatchReport, ExpectationFailedError, RefreshRun, StreamRun
 from lakerun.pipelines.expectations import read_violation
-from lakerun.pipelines.graph import declared_constraints
 from lakerun.spark.causes import root_cause
 from lakerun.tables.delta_files import write_table
 from lakerun.tables.delta_table import Commit, Table

@@ -129,15 +129,18 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
     )
     _progress(update, "INITIALIZING")
     with session_with(sized_settings(update.storage) | spec.configuration) as session:
+        before = session.settings()
         definitions = load_definitions(spec.source_files, session, spec.root_path)
+        by_code = dict(session.settings().items() - before.items())
         _log_printed(update, definitions)
+        _log_without_effect(update, definitions)
         graph = resolve(
             definitions,
             session,
             update.storage,
             spec.catalog,
             spec.schema,
-            settings=spec.configuration,
+            settings=spec.configuration | by_code,
         )
         chosen = _chosen(update, graph)
         _describe(update, graph)
@@ -250,6 +253,13 @@ def _log_printed(update: _Update, definitions: Definitions) -> None:
         )
 
 
+def _log_without_effect(update: _Update, definitions: Definitions) -> None:
+    """Report what the pipeline's code asks for and what changes nothing here."""
+    for text in definitions.without_effect:
+        details = {"runtime_details": {"without_effect": text}}
+        update.log.emit("runtime_details", f"Without effect here: {text}", details)
+
+
 def _describe(update: _Update, graph: Graph) -> None:
     for name, dataset in graph.datasets.items():
         definition = dataset.definition
@@ -279,7 +289,7 @@ def _describe(update: _Update, graph: Graph) -> None:
                         "input_datasets": reads,
                         "flow_type": kind,
                         "schema": columns,
-                        "spark_conf": dict(flow.definition.spark_conf),
+                        "spark_conf": dict(flow.settings),
                     }
                 },
                 origin={"dataset_name": str(name), "flow_name": flow.name},

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lakerun.patches import ACTIVE_SESSION, SESSION_BUILDER, patch_permanently, patched
 
@@ -20,10 +20,12 @@ def activate(session: SparkSession) -> None:
     PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread. Tasks that
     run side by side have sessions of their own, so PySpark is patched to return the thread's.
     """
+    from pyspark.sql import SparkSession
+
     patch_permanently({ACTIVE_SESSION: _of_thread})
     _active.session = session
     jvm: Any = session._jvm
-    type(session)._activeSession = session
+    SparkSession._activeSession = session
     jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
 
 
@@ -34,12 +36,19 @@ def session_on_demand(start: Callable[[], object]) -> Iterator[None]:
     A task that does not use Spark does not wait for it.
     """
     patch_permanently({ACTIVE_SESSION: _of_thread})
-    with patched({SESSION_BUILDER: _started}):
+    with session_of_builder():
         token = _start.set(start)
         try:
             yield
         finally:
             _start.reset(token)
+
+
+@contextmanager
+def session_of_builder() -> Iterator[None]:
+    """Within, `SparkSession.builder.getOrCreate` gives a thread its session, with more settings."""
+    with patched({SESSION_BUILDER: _of_builder}):
+        yield
 
 
 _active = threading.local()
@@ -49,20 +58,29 @@ _start: ContextVar[Callable[[], object] | None] = ContextVar("start_session", de
 def _of_thread(original: Callable[[], SparkSession | None]) -> Any:
     def active_session() -> SparkSession | None:
         _start_once()
-        session: SparkSession | None = getattr(_active, "session", None)
-        if session is not None and session._sc._jsc is not None:
-            return session
-        return original()
+        return _live() or original()
 
     return staticmethod(active_session)
 
 
-def _started(original: Callable[..., SparkSession]) -> Callable[..., SparkSession]:
+def _of_builder(original: Callable[..., SparkSession]) -> Callable[..., SparkSession]:
     def get_or_create(builder: Any) -> SparkSession:
         _start_once()
-        return original(builder)
+        session: Any = _live()
+        if session is None:
+            return original(builder)
+        # As Spark does for a session that runs: settings that it only reads at its start are left out.
+        module = session._get_j_spark_session_module(session._jvm)
+        module.applyModifiableSettings(session._jsparkSession, builder._options)
+        return cast("SparkSession", session)
 
     return get_or_create
+
+
+def _live() -> SparkSession | None:
+    """This thread's session, unless it was stopped."""
+    session: SparkSession | None = getattr(_active, "session", None)
+    return session if session is not None and session._sc._jsc is not None else None
 
 
 def _start_once() -> None:

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakerun.errors import LakerunError, first_line
 from lakerun.files import write_file
-from lakerun.spark.active_session import activate
+from lakerun.spark.active_session import activate, session_of_builder
 from lakerun.spark.jars import delta_jars
 from lakerun.spark.java import MINIMUM_JAVA, cache_root, class_archive_options, java_home
 from lakerun.spark.jvm_names import remember_jvm_names
@@ -22,6 +22,8 @@ from lakerun.tables.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from lakerun.spark.query_session import QuerySession
 
 # With fewer bytes in the data folder a run ends before optimizing pays off: the JVM's second compiler,
 # Spark's code generation and adaptive planning. On 2 cores, four runs of the main job on 700 orders
@@ -57,17 +59,30 @@ def get_session(log_file: Path | None = None, *, typical: bool = False) -> Spark
 
 
 @contextmanager
-def session_with(configuration: Mapping[str, str]) -> Iterator[SparkSession]:
-    """A session of its own with a pipeline's configuration; within, it is the active one."""
-    base = get_session()
-    session = base.newSession()
+def session_with(configuration: Mapping[str, str]) -> Iterator[QuerySession]:
+    """A session of its own with a pipeline's configuration; within, it is what code gets as the session.
+
+    Raises LakerunError for a setting that a running Spark cannot change.
+    """
+    from pyspark.errors import AnalysisException
+
+    from lakerun.spark.query_session import QuerySession
+
+    base: Any = get_session()
+    session = QuerySession(base._sc, base._jsparkSession.newSession())
     for key, value in configuration.items():
-        session.conf.set(key, value)
-    activate(session)
-    try:
-        yield session
-    finally:
-        activate(base)
+        try:
+            session.conf.set(key, value)
+        except AnalysisException:
+            raise LakerunError(
+                f"configuration: '{key}' cannot be set for a pipeline: Spark reads it only when it starts."
+            ) from None
+    with session_of_builder():
+        activate(session)
+        try:
+            yield session
+        finally:
+            activate(base)
 
 
 def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:

@@ -1,0 +1,119 @@
+"""Spark's settings: a pipeline's for all of its queries, a dataset's for its own query only."""
+
+from __future__ import annotations
+
+import pytest
+
+from integration.lab import Lab, dataset
+from lakerun.errors import GraphError
+
+ZONES = """
+    spark = SparkSession.builder.getOrCreate()
+    ZONE = "spark.sql.session.timeZone"
+    TOKYO, LIMA = {{ZONE: "Asia/Tokyo"}}, {{ZONE: "America/Lima"}}
+
+    def midnight():
+        # Midnight of 1970 in UTC, as text in the query's time zone; the rows are those of one file.
+        return F.from_unixtime(F.lit(0)).alias("at")
+
+    @dp.materialized_view(name="own", spark_conf=TOKYO)
+    def own():
+        return spark.range(1).select(midnight())
+
+    @dp.materialized_view(name="common")
+    def common():
+        return spark.range(1).select(midnight())
+
+    @dp.temporary_view(name="limas", spark_conf=LIMA)
+    def limas():
+        return spark.range(1).select(midnight())
+
+    @dp.materialized_view(name="of_view")
+    def of_view():
+        return spark.read.table("limas").select("at", midnight().alias("mine"))
+
+    @dp.materialized_view(name="over_view", spark_conf=TOKYO)
+    def over_view():
+        return spark.read.table("limas")
+
+    @dp.table(name="streamed", spark_conf=TOKYO)
+    def streamed():
+        return spark.readStream.schema("id INT").json("{folder}").select("id", midnight())
+
+    dp.create_streaming_table("target", spark_conf=LIMA)
+
+    @dp.append_flow(target="target", name="of_table")
+    def of_table():
+        return spark.readStream.table("streamed").select(F.lit("table").alias("flow"), midnight())
+
+    @dp.append_flow(target="target", name="of_flow", spark_conf=TOKYO)
+    def of_flow():
+        return spark.readStream.table("streamed").select(F.lit("flow").alias("flow"), midnight())
+"""
+UTC, TOKYO, LIMA = "1970-01-01 00:00:00", "1970-01-01 09:00:00", "1969-12-31 19:00:00"
+
+
+def test_settings_reach_exactly_the_queries_that_they_are_declared_for(lab: Lab) -> None:
+    assert lab.run(ZONES.format(folder=lab.arrive("ids", [{"id": 1}]))).state == "COMPLETED"
+    assert lab.rows("common") == [(UTC,)]
+    assert lab.rows("own") == [(TOKYO,)]
+    assert lab.rows("of_view") == [(LIMA, LIMA)]
+    assert lab.rows("over_view") == [(TOKYO,)]
+    assert lab.rows("streamed") == [(1, TOKYO)]
+    assert lab.rows("target") == [("flow", TOKYO), ("table", LIMA)]
+
+
+BUILT = """
+    session = SparkSession.builder.appName("mine"){config}.getOrCreate()
+
+    @dp.materialized_view(name="found")
+    def found():
+        inner = SparkSession.builder.getOrCreate()
+        return inner.range(1).select(
+            F.from_unixtime(F.lit(0)).alias("at"),
+            F.lit(session.conf.get("STAGE")).alias("stage"),
+            F.lit(inner.conf.get("STAGE")).alias("inner"),
+        )
+"""
+
+
+def test_the_session_of_a_builder_has_the_pipelines_configuration(lab: Lab) -> None:
+    lab.run(BUILT.format(config=""))
+    assert lab.rows("found") == [(UTC, "local", "local")]
+    again = lab.run(BUILT.format(config=".config('spark.sql.session.timeZone', 'Asia/Tokyo')"))
+    assert dataset(again, "found").status == "COMPLETED"  # what the code sets is part of the definition
+    assert lab.rows("found") == [(TOKYO, "local", "local")]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            """
+            @dp.materialized_view(name="found", spark_conf={"spark.executor.memory": "1g"})
+            def found():
+                return spark.range(1)
+            """,
+            "spark.executor.memory",
+        ),
+        (
+            """
+            @dp.temporary_view(spark_conf={"spark.sql.ansi.enabled": "true"})
+            def one():
+                return spark.range(1)
+
+            @dp.temporary_view(spark_conf={"spark.sql.ansi.enabled": "false"})
+            def two():
+                return spark.range(1)
+
+            @dp.materialized_view
+            def found():
+                return spark.read.table("one").union(spark.read.table("two"))
+            """,
+            "views with different values of spark.sql.ansi.enabled are read together: true and false",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_carried_out_are_refused(lab: Lab, source: str, said: str) -> None:
+    with pytest.raises(GraphError, match=said):
+        lab.run(source)
