@@ -276,7 +276,7 @@ def test_a_pipelines_configuration_holds_in_its_own_session_alone(spark: SparkSe
     assert spark_sees is None
     assert SparkSession.active() is spark
     assert spark.conf.get("spark.sql.shuffle.partitions") != "7"
-    with pytest.raises(LakerunError, match="'spark.executor.memory' cannot be set"):
+    with pytest.raises(LakerunError, match=r"'spark\.executor\.memory' cannot be set"):
         session_with({"spark.executor.memory": "1g"}).__enter__()
     with pytest.raises(ZeroDivisionError), session_with({}):
         raise ZeroDivisionError
