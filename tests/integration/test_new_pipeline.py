@@ -147,6 +147,12 @@ def test_its_events_are_among_those_of_all_pipelines(project: Project) -> None:
         "SELECT count(DISTINCT update_id) AS n FROM pipeline_events WHERE pipeline_name = 'returns_pipeline'"
     )
     assert project.json("sql", updates) == [{"n": 2}]
+    states = project.json("sql", "-f", "src/sql/pipeline_updates.sql")
+    assert [row["state"] for row in states] == ["FAILED", "COMPLETED"]
+    failures = project.json("sql", "-f", "src/sql/expectation_failures.sql")
+    assert ("has_price", 1, 33.33) in {
+        (row["expectation_name"], row["failed_records"], row["failure_rate_pct"]) for row in failures
+    }
     ended = (
         "SELECT dataset_name, message FROM pipeline_events WHERE pipeline_name = 'returns_pipeline' "
         "AND event_type = 'flow_progress' AND (message LIKE '%COMPLETED%' OR message LIKE '%FAILED%')"

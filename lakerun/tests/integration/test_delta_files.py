@@ -14,9 +14,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from lakerun.errors import LakerunError
+from lakerun.sql.query import query
 from lakerun.tables import delta_files
+from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.delta_files import read_table, write_table
 from lakerun.tables.delta_table import Table
+from lakerun.tables.storage import Storage, TableName
 
 COLUMNS = "order_id STRING, price DECIMAL(10,2), ordered_at TIMESTAMP, tags ARRAY<STRING>"
 LONG = "x" * 40
@@ -228,3 +231,19 @@ def test_a_table_that_delta_rs_cannot_commit_to_goes_through_spark(
     write_table(orders(0, 2), table, "append")
     assert _by_spark(table)
     assert _numbers(read_table(spark.read, table)) == [0, 1]
+
+
+def test_rows_that_spark_deleted_are_neither_read_nor_counted_without_spark(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    storage = Storage(tmp_path)
+    name = TableName("c", "s", "numbers")
+    path = _create(storage.table_path(name), "id BIGINT")
+    spark.range(1000).coalesce(1).write.format("delta").mode("append").save(str(path))
+    spark.sql(f"DELETE FROM delta.`{path}` WHERE id % 10 = 0")
+    log = "".join(file.read_text() for file in (path / "_delta_log").glob("*.json"))
+    assert '"deletionVector"' in log  # else this test would test nothing
+
+    assert Table.named(storage, name).figures().rows == 900
+    assert rows_of(query("SELECT count(*), min(id) FROM numbers", storage)) == [(900, 1)]
+    assert len(rows_of(query("SELECT * FROM numbers", storage))) == 900

@@ -22,15 +22,6 @@ from lakerun.tables.storage import Storage, TableName
 from unit import cli_data
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    """A data folder with four orders and the events of two updates."""
-    storage = Storage(tmp_path)
-    cli_data.table(storage, "silver_orders", cli_data.orders(), description="Valid orders")
-    cli_data.table(storage, "event_log_orders_pipeline", cli_data.event_log())
-    return storage
-
-
 def rows(sql: str, storage: Storage, **options: Any) -> list[tuple[Any, ...]]:
     return rows_of(query(sql, storage, **options))
 

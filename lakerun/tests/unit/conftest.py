@@ -7,46 +7,44 @@ from pathlib import Path
 import pytest
 
 from lakerun.tables.storage import Storage
-from tests.unit.shop_data import lakehouse_tables
+from unit import cli_data
 
 BUNDLE = """
 bundle:
-  name: ecommerce_lakehouse
+  name: reports
 variables:
-  environment: {default: dev}
-  catalog: {default: c}
-  schema: {default: data_eng}
-  volume: {default: data}
+  catalog: {default: main_dev}
 targets:
   dev:
     mode: development
     default: true
   prod:
     mode: production
+    variables: {catalog: main_prod}
 resources:
   jobs:
     nightly:
       name: nightly
       description: Everything, every night
       parameters:
-        - {name: environment, default: "${var.environment}"}
+        - {name: region, default: "${var.catalog}"}
       schedule: {quartz_cron_expression: "0 0 3 * * ?", timezone_id: UTC, pause_status: PAUSED}
       tasks:
-        - task_key: medallion
+        - task_key: orders
           pipeline_task:
-            pipeline_id: ${resources.pipelines.medallion_dlt_pipeline.id}
+            pipeline_id: ${resources.pipelines.orders_pipeline.id}
   pipelines:
-    medallion_dlt_pipeline:
-      name: medallion_dlt_pipeline
+    orders_pipeline:
+      name: orders_pipeline
       catalog: ${var.catalog}
-      schema: ${var.schema}
+      schema: sales
       libraries:
         - file: {path: ./counted.py}
-      event_log: {catalog: main_dev, schema: data_eng, name: event_log_medallion_dlt_pipeline}
+      event_log: {catalog: main_dev, schema: sales, name: event_log_orders_pipeline}
     quiet:
       name: quiet
       catalog: ${var.catalog}
-      schema: ${var.schema}
+      schema: sales
       libraries:
         - file: {path: ./counted.py}
 """
@@ -56,7 +54,8 @@ resources:
 def storage(home: Path) -> Storage:
     """A data folder with four orders and the events of two updates."""
     storage = Storage(home)
-    lakehouse_tables(storage)
+    cli_data.table(storage, "silver_orders", cli_data.orders(), description="Valid orders")
+    cli_data.table(storage, "event_log_orders_pipeline", cli_data.event_log())
     return storage
 
 

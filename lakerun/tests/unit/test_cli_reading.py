@@ -1,4 +1,4 @@
-"""`lakehouse show`, `sql` and `events` on small tables."""
+"""`lakerun show`, `sql` and `events` on small tables."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from unit import cli_data
 
 from lakerun.tables.storage import Storage
-from tests.unit import shop_data
-from tests.unit.command_line import as_json, error_of, lakehouse
-
-ROOT = Path(__file__).parents[2]
+from unit import cli_data
+from unit.command_line import lakerun
 
 # show -----------------------------------------------------------------------------------------------
 
 
 def test_show_prints_rows_that_people_can_read(storage: Storage) -> None:
-    text = lakehouse("show", "silver_orders").stdout
+    text = lakerun("show", "silver_orders").stdout
     assert "2024-03-02 12:59:59" in text
     assert "caf\\xe9" in text  # bytes that are not UTF-8
     assert '["new", "gift"]' in text
@@ -27,15 +24,15 @@ def test_show_prints_rows_that_people_can_read(storage: Storage) -> None:
 
 
 def test_show_limits_rows_and_columns(storage: Storage) -> None:
-    assert as_json("show", "silver_orders", "-n", "1", "-c", "price, order_id") == [
+    assert lakerun.json("show", "silver_orders", "-n", "1", "-c", "price, order_id") == [
         {"price": 10.5, "order_id": "o1"}
     ]
-    text = lakehouse("show", "silver_orders", "-n", "3").stdout
+    text = lakerun("show", "silver_orders", "-n", "3").stdout
     assert "3 rows, and there are more (--limit)" in text
 
 
 def test_show_as_json_keeps_every_type(storage: Storage) -> None:
-    first, second, _, last = as_json("show", "silver_orders")
+    first, second, _, last = lakerun.json("show", "silver_orders")
     assert first == {
         "order_id": "o1",
         "customer_id": "c1",
@@ -52,24 +49,24 @@ def test_show_as_json_keeps_every_type(storage: Storage) -> None:
 
 
 def test_show_schema_and_history(storage: Storage) -> None:
-    schema = {column["name"]: column["type"] for column in as_json("show", "silver_orders", "--schema")}
+    schema = {column["name"]: column["type"] for column in lakerun.json("show", "silver_orders", "--schema")}
     assert schema["price"] == "decimal(10,2)"
-    shop_data.table(storage, "silver_orders", cli_data.orders(), mode="append")
-    versions = as_json("show", "silver_orders", "--history")
+    cli_data.table(storage, "silver_orders", cli_data.orders(), mode="append")
+    versions = lakerun.json("show", "silver_orders", "--history")
     assert [(v["version"], v["operation"]) for v in versions] == [(1, "WRITE"), (0, "WRITE")]
-    assert "num_added_rows 4" in lakehouse("show", "silver_orders", "--history").stdout
+    assert "num_added_rows 4" in lakerun("show", "silver_orders", "--history").stdout
 
 
 def test_an_unknown_table_or_column_names_the_closest(storage: Storage) -> None:
-    assert error_of(2, "show", "silver_ordrs").startswith(
+    assert lakerun.error(2, "show", "silver_ordrs").startswith(
         "Unknown table 'silver_ordrs'. Did you mean 'silver_orders'?"
     )
-    assert "Did you mean 'price'?" in error_of(2, "show", "silver_orders", "-c", "prize")
+    assert "Did you mean 'price'?" in lakerun.error(2, "show", "silver_orders", "-c", "prize")
 
 
 def test_control_characters_in_raw_input_do_not_reach_the_terminal(storage: Storage) -> None:
-    shop_data.table(storage, "bronze_raw", pa.table({"raw_line": [b"\x1b[31mred\x07", b"[bold]x[/bold]"]}))
-    text = lakehouse("show", "bronze_raw").stdout
+    cli_data.table(storage, "bronze_raw", pa.table({"raw_line": [b"\x1b[31mred\x07", b"[bold]x[/bold]"]}))
+    text = lakerun("show", "bronze_raw").stdout
     assert "\x1b" not in text
     assert "\\x1b[31mred\\x07" in text
     assert "[bold]x[/bold]" in text
@@ -81,53 +78,48 @@ COUNT = "SELECT customer_id, count(*) AS orders FROM silver_orders GROUP BY 1 OR
 
 
 def test_sql_prints_a_table_json_or_csv(storage: Storage) -> None:
-    assert as_json("sql", COUNT)[0] == {"customer_id": "c1", "orders": 2}
-    csv = lakehouse("sql", COUNT, "--format", "csv").stdout
+    assert lakerun.json("sql", COUNT)[0] == {"customer_id": "c1", "orders": 2}
+    csv = lakerun("sql", COUNT, "--format", "csv").stdout
     assert csv.splitlines() == ["customer_id,orders", "c1,2", ",1", "c2,1"]
-    assert lakehouse("sql", COUNT).stdout.split("\n")[2].split() == ["c1", "2"]
+    assert lakerun("sql", COUNT).stdout.split("\n")[2].split() == ["c1", "2"]
 
 
 def test_sql_reads_a_file_or_stdin(storage: Storage, tmp_path: Path) -> None:
     file = tmp_path / "count.sql"
     file.write_text(COUNT, encoding="utf-8")
-    expected = lakehouse("sql", COUNT).stdout
-    assert lakehouse("sql", "-f", str(file)).stdout == expected
-    assert lakehouse("sql", "-", input=COUNT).stdout == expected
+    expected = lakerun("sql", COUNT).stdout
+    assert lakerun("sql", "-f", str(file)).stdout == expected
+    assert lakerun("sql", "-", input=COUNT).stdout == expected
 
 
 def test_sql_without_a_limit_shows_a_hundred_rows_and_gives_scripts_all(storage: Storage) -> None:
-    shop_data.table(storage, "many", pa.table({"n": list(range(101))}))
-    assert "100 rows, and there are more" in lakehouse("sql", "SELECT n FROM many").stdout
-    assert len(as_json("sql", "SELECT n FROM many")) == 101
-    assert len(as_json("sql", "SELECT n FROM many", "--limit", "7")) == 7
+    cli_data.table(storage, "many", pa.table({"n": list(range(101))}))
+    assert "100 rows, and there are more" in lakerun("sql", "SELECT n FROM many").stdout
+    assert len(lakerun.json("sql", "SELECT n FROM many")) == 101
+    assert len(lakerun.json("sql", "SELECT n FROM many", "--limit", "7")) == 7
 
 
 def test_columns_of_the_same_name_are_all_in_the_json(storage: Storage) -> None:
-    assert as_json("sql", "SELECT 1 AS a, 2 AS a") == [[1, 2]]
-
-
-@pytest.mark.parametrize("name", ["pipeline_updates.sql", "expectation_failures.sql"])
-def test_the_monitoring_queries_run_from_their_files(storage: Storage, name: str) -> None:
-    assert len(as_json("sql", "-f", str(ROOT / "src" / "sql" / name))) > 0
+    assert lakerun.json("sql", "SELECT 1 AS a, 2 AS a") == [[1, 2]]
 
 
 def test_sql_errors_are_one_line_with_their_place(storage: Storage) -> None:
-    assert error_of(2, "sql", "SELECT FROM WHERE").startswith("SQL syntax, line 1, column")
-    assert error_of(2, "sql", "DROP TABLE silver_orders").startswith("DROP is refused")
-    assert error_of(2, "sql", "SELECT 1 FROM silver_ordrs").endswith("(line 1, column 15)")
+    assert lakerun.error(2, "sql", "SELECT FROM WHERE").startswith("SQL syntax, line 1, column")
+    assert lakerun.error(2, "sql", "DROP TABLE silver_orders").startswith("DROP is refused")
+    assert lakerun.error(2, "sql", "SELECT 1 FROM silver_ordrs").endswith("(line 1, column 15)")
 
 
 # events ---------------------------------------------------------------------------------------------
 
 
 def messages(*options: str) -> list[str]:
-    return [row["message"] for row in as_json("events", "medallion_dlt_pipeline", *options)]
+    return [row["message"] for row in lakerun.json("events", "orders_pipeline", *options)]
 
 
 def test_events_come_the_newest_last(storage: Storage, project: Path) -> None:
     assert messages("--limit", "2") == ["Flow 'silver_orders' has FAILED.", "event 1030"]
     assert len(messages()) == 10
-    text = lakehouse("events", "medallion_dlt_pipeline").stdout
+    text = lakerun("events", "orders_pipeline").stdout
     assert text.index("event 20") < text.index("event 1030")
 
 
@@ -139,7 +131,7 @@ def test_events_are_filtered_by_level_type_and_update(storage: Storage, project:
 
 
 def test_events_as_json_are_the_rows_of_the_table(storage: Storage, project: Path) -> None:
-    row = as_json("events", "medallion_dlt_pipeline", "--type", "flow_progress")[-1]
+    row = lakerun.json("events", "orders_pipeline", "--type", "flow_progress")[-1]
     assert row["origin"]["flow_name"] == "silver_orders"
     assert row["error"]["exceptions"][0]["message"] == "no such thing"
     assert json.loads(row["details"]) == {"flow_progress": {"status": "FAILED"}}
@@ -149,19 +141,19 @@ def test_events_as_json_are_the_rows_of_the_table(storage: Storage, project: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("medalion",), 2, "Unknown pipeline 'medalion'. Did you mean 'medallion_dlt_pipeline'?"),
-        (("nightly",), 1, "'nightly' is a job; events are kept for each pipeline: medallion_dlt_pipeline"),
-        (("medallion_dlt_pipeline", "--level", "WRN"), 2, "Unknown level 'WRN'. Did you mean 'WARN'?"),
-        (("medallion_dlt_pipeline", "--type", "flow_progres"), 2, "Did you mean 'flow_progress'?"),
-        (("medallion_dlt_pipeline", "--update", "u9"), 2, "Unknown update 'u9'."),
+        (("order_pipeline",), 2, "Unknown pipeline 'order_pipeline'. Did you mean 'orders_pipeline'?"),
+        (("nightly",), 1, "'nightly' is a job; events are kept for each pipeline: orders_pipeline"),
+        (("orders_pipeline", "--level", "WRN"), 2, "Unknown level 'WRN'. Did you mean 'WARN'?"),
+        (("orders_pipeline", "--type", "flow_progres"), 2, "Did you mean 'flow_progress'?"),
+        (("orders_pipeline", "--update", "u9"), 2, "Unknown update 'u9'."),
     ],
 )
 def test_a_wrong_filter_names_the_valid_ones(
     storage: Storage, project: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
-    assert message in error_of(code, "events", *arguments)
+    assert message in lakerun.error(code, "events", *arguments)
 
 
 def test_a_pipeline_that_never_ran_has_no_events(home: Path, project: Path) -> None:
-    assert as_json("events", "quiet") == []
-    assert "No events match" in lakehouse("events", "quiet").stdout
+    assert lakerun.json("events", "quiet") == []
+    assert "No events match" in lakerun("events", "quiet").stdout
