@@ -103,6 +103,11 @@ THREAD_START = Patch("threading:Thread", "start", "A thread that a task starts p
 DBUTILS_MODULE = Patch(
     "sys:modules", "pyspark.dbutils", "Wheels and scripts import DBUtils, which open-source Spark lacks."
 )
+RUNTIME_MODULE = Patch(
+    "sys:modules",
+    "databricks.sdk.runtime",
+    "Modules import the task's spark and dbutils from there; the SDK's own need a remote workspace.",
+)
 IMPORT_PATH = Patch("sys", "path", "Scripts, notebooks and pipelines' source files import their neighbours.")
 
 PATCHES: tuple[Patch, ...] = (
@@ -123,6 +128,7 @@ PATCHES: tuple[Patch, ...] = (
     ARGUMENTS,
     THREAD_START,
     DBUTILS_MODULE,
+    RUNTIME_MODULE,
     IMPORT_PATH,
 )
 

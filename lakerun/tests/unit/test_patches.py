@@ -110,9 +110,10 @@ def test_each_patch_has_a_reason_and_an_attribute_of_its_own() -> None:
     ]
 
 
-# Not patches: they add what stays for as long as the process lives.
+# Not patches: they add what stays for as long as the process lives, or put back what was there.
 ADDITIONS = {
     "jobs/local_task_runner.py: sys.path",  # a task's wheels
+    "jobs/task_process.py: sys.path",  # as it was before the tasks that have ended
     "workspace/worker.py: sys.path",  # the deployed wheels
     "spark/active_session.py: SparkSession._activeSession",  # where PySpark itself keeps it
     "jobs/notebooks.py: linecache.cache",  # a cell's lines, for traces

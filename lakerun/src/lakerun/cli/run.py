@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,6 +95,7 @@ def command(
         "validate_only": validate_only,
     }
     storage = Storage.default()
+    os.environ["LAKEHOUSE_HOME"] = str(storage.home)  # tasks have working directories of their own
     with storage.exclusive(program(f"run {name}")):
         log = storage.log_path("run")
         log.write_text("", encoding="utf-8")

@@ -15,6 +15,7 @@ from typing import Any
 from lakerun.errors import LakerunError, UnknownNameError
 
 REFERENCE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+BRACKETS = re.compile(r"\[([^\[\]]*)\]")  # Databricks documents {{job.parameters.[name]}}
 NAMESPACES = ("job", "task", "tasks", "workspace", "input", "backfill")
 # References in older jobs, which Databricks still replaces.
 DEPRECATED = {
@@ -36,7 +37,7 @@ def substitute(value: Any, values: Mapping[str, Any], *, scalars_only: bool = Fa
     if isinstance(value, str):
 
         def replace(found: re.Match[str]) -> str:
-            name = DEPRECATED.get(found[1], found[1].replace("`", ""))
+            name = DEPRECATED.get(found[1], BRACKETS.sub(r"\1", found[1]).replace("`", ""))
             if name.split(".")[0] not in NAMESPACES:
                 return found[0]
             if name not in values:

@@ -24,6 +24,8 @@ from lakerun.jobs.dbutils import (
 )
 from lakerun.jobs.notebooks import notebook_file, run_notebook
 from lakerun.jobs.output import TaskOutput, captured
+from lakerun.jobs.task_names import TaskNames, runtime_module
+from lakerun.jobs.task_process import own_imports, working_folder
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.patches import importable
 from lakerun.pipelines.results import Event
@@ -57,8 +59,9 @@ class LocalTaskRunner:
     """Runs attempts of tasks in threads of this process.
 
     Tasks run in parallel on one Spark session; updates of pipelines run one at a time. Each task has its own
-    output and arguments; the working directory, environment variables, `sys.path` and imported modules are
-    the process's. A task is stopped by canceling its Spark jobs and raising TaskCanceled in its code; code
+    output, arguments and working directory, which is the folder of its script or notebook. Environment
+    variables, `sys.path` and imported modules are the process's; what a task adds to the last two is gone
+    when it ends. A task is stopped by canceling its Spark jobs and raising TaskCanceled in its code; code
     that notices neither, as in a long sleep, is abandoned after `stop_seconds`. Updates stop by themselves.
     `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first uses it.
     """
@@ -168,7 +171,7 @@ class _AttemptThread:
         with suppress(TaskCanceled):
             try:
                 token = current_dbutils.set(self._dbutils)
-                with captured(self._output):
+                with captured(self._output), own_imports(), self._leave:
                     try:
                         self._outcome = self._run()
                     finally:
@@ -202,7 +205,7 @@ class _AttemptThread:
         payload = self._call.payload
         add_wheels(self._call.wheels)
         function = entry_point(payload["package_name"], payload["entry_point"])
-        with self._in_spark(start=True):
+        with self._in_spark(TaskNames(self._dbutils, self._start_spark)):
             function()
         return self._ended()
 
@@ -213,14 +216,16 @@ class _AttemptThread:
             raise LakerunError(f"spark_python_task.python_file: there is no file '{path}'.")
         add_wheels(self._call.wheels)
         code = compile(file.read_text(encoding="utf-8"), str(file), "exec", dont_inherit=True)
-        with importable(file.parent), self._in_spark(start=True):
-            exec(code, {"__name__": "__main__", "__file__": str(file), "__builtins__": __builtins__})
+        names = TaskNames(self._dbutils, self._start_spark)
+        names["__file__"] = str(file)
+        with self._in_spark(names), importable(file.parent), working_folder(file.parent):
+            exec(code, names)
         return self._ended()
 
     def _notebook(self) -> TaskOutcome:
         add_wheels(self._call.wheels)
         file = notebook_file(self._call.payload["notebook_path"])
-        with self._in_spark(start=False):
+        with working_folder(file.parent):
             result = self._run_notebook(file, self._dbutils, 0)
         return self._ended(result=result)
 
@@ -232,8 +237,9 @@ class _AttemptThread:
             return self._run_notebook(notebook_file(path, file.parent), inner, depth + 1)
 
         dbutils.notebook.run_notebook = other
-        with importable(file.parent):
-            return run_notebook(file, dbutils, self._start_spark, depth)
+        names = TaskNames(dbutils, self._start_spark)
+        with self._in_spark(names), importable(file.parent):
+            return run_notebook(file, names, depth)
 
     def _pipeline(self) -> TaskOutcome:
         from lakerun.pipelines.update import Selection, run_update
@@ -265,13 +271,13 @@ class _AttemptThread:
         return self._ended(error=error, canceled=update.state == "CANCELED", update=update)
 
     @contextmanager
-    def _in_spark(self, *, start: bool) -> Iterator[None]:
+    def _in_spark(self, names: TaskNames) -> Iterator[None]:
         """In this context the task can use Spark, which starts when the task first uses it."""
-        with dbutils_module(), self._leave:
-            if start and self._runner.started:
+        with dbutils_module(), runtime_module(names), ExitStack() as on_demand:
+            if self._runner.started:
                 self._start_spark()
-            elif start:
-                self._leave.enter_context(session_on_demand(self._start_spark))
+            else:
+                on_demand.enter_context(session_on_demand(self._start_spark))
             yield
 
     def _start_spark(self) -> SparkSession | None:

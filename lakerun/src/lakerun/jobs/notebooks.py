@@ -6,16 +6,14 @@ import ast
 import json
 import linecache
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lakerun.errors import LakerunError, first_line
-from lakerun.jobs.dbutils import DbUtils, NotebookExit
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from lakerun.jobs.dbutils import NotebookExit
+from lakerun.jobs.task_names import TaskNames, display
 
 HEADERS = {"# Databricks notebook source": "python", "-- Databricks notebook source": "sql"}
 COMMENTS = {"python": "#", "sql": "--"}
@@ -24,7 +22,6 @@ INSTALLERS = ("pip", "conda", "restart_python")
 SUFFIXES = (".py", ".ipynb", ".sql")
 MAGIC = re.compile(r"\s*%([\w-]+)[ \t]*(.*)", re.DOTALL)
 MAX_DEPTH = 20
-MAX_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -69,15 +66,13 @@ def read_notebook(file: Path) -> list[Cell]:
     return [cell for cell in cells if cell.text.strip() or cell.language in ("run", *INSTALLERS)]
 
 
-def run_notebook(
-    file: Path, dbutils: DbUtils, spark: Callable[[], SparkSession | None], depth: int = 0
-) -> str | None:
-    """Run every cell and return the notebook's exit value, None without one. `spark` gives the session.
+def run_notebook(file: Path, names: TaskNames, depth: int = 0) -> str | None:
+    """Run every cell with these global names; return the notebook's exit value, None without one.
 
     Exceptions of its code are not caught. `%pip` installs nothing: the notebook runs in the project's
     environment.
     """
-    run = _NotebookRun(dbutils, spark, depth)
+    run = _NotebookRun(names, depth)
     try:
         run.cells(file)
     except NotebookExit as exit_:
@@ -85,28 +80,10 @@ def run_notebook(
     return None
 
 
-class _Namespace(dict[str, Any]):
-    """A notebook's global names. Spark starts only when `spark` is first used."""
-
-    def __init__(self, spark: Callable[[], SparkSession | None]) -> None:
-        super().__init__()
-        self._spark = spark
-
-    def __missing__(self, name: str) -> Any:
-        if name == "spark":
-            self[name] = self._spark()
-            return self[name]
-        if name == "sc":
-            return self["spark"].sparkContext
-        raise KeyError(name)
-
-
 class _NotebookRun:
-    def __init__(self, dbutils: DbUtils, spark: Callable[[], SparkSession | None], depth: int) -> None:
-        self._dbutils = dbutils
+    def __init__(self, names: TaskNames, depth: int) -> None:
+        self._names = names
         self._depth = depth
-        self._names = _Namespace(spark)
-        self._names.update(__name__="__main__", dbutils=dbutils, display=display, displayHTML=display)
 
     def cells(self, file: Path) -> None:
         """Run the cells of a notebook, or of one that it includes by `%run`, with these global names."""
@@ -163,21 +140,6 @@ class _NotebookRun:
                 rows = spark.sql(statement)
                 self._names["_sqldf"] = rows
                 display(rows)
-
-
-def display(value: Any = None, *_: Any, **__: Any) -> None:
-    """Print rows as a table, at most 1000 of them, and anything else as text."""
-    if hasattr(value, "toPandas") and hasattr(value, "limit"):
-        if getattr(value, "isStreaming", False):
-            raise LakerunError("display cannot show a stream, which does not end; write it to a table.")
-        if not value.columns:
-            return
-        value = value.limit(MAX_ROWS).toPandas()
-    if hasattr(value, "to_string"):
-        value = (
-            value.to_string(index=False) if len(value) else f"no rows: {', '.join(map(str, value.columns))}"
-        )
-    print(value)
 
 
 def _source_cells(lines: list[str], line: int, language: str, comment: str) -> list[Cell]:

@@ -1,0 +1,98 @@
+"""What a task has of its own although it shares the process: its working directory and its imports."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+CLONE_FS = 0x200  # of Linux's sched.h
+
+
+@contextmanager
+def working_folder(folder: Path) -> Iterator[None]:
+    """Within, this thread and those that it starts work in the folder, as a task does on Databricks.
+
+    On Linux and macOS the other threads keep theirs. Where the system does not allow that, the folder is the
+    process's until the thread leaves.
+    """
+    own = _own_folder(folder)
+    before = Path.cwd()
+    try:
+        if not own:
+            os.chdir(folder)
+        yield
+    finally:
+        if not own:
+            os.chdir(before)
+
+
+def _own_folder(folder: Path) -> bool:
+    """Give this thread a working directory of its own; whether that worked."""
+    if threading.current_thread() is threading.main_thread():
+        return False
+    library = ctypes.CDLL(None)
+    if sys.platform == "linux" and library.unshare(CLONE_FS) == 0:
+        os.chdir(folder)
+        return True
+    if sys.platform == "darwin":
+        return bool(library.pthread_chdir_np(os.fsencode(folder)) == 0)
+    return False
+
+
+@contextmanager
+def own_imports() -> Iterator[None]:
+    """When the last of the tasks that run side by side leaves, their modules and import paths are gone.
+
+    The next task imports its files as they are then. Modules on the process's own import path stay: they
+    are installed, and do not change while it runs.
+    """
+    with _lock:
+        if not _inside:
+            _at_first.append(_Imports(tuple(sys.path), frozenset(sys.modules), Path.cwd()))
+        _inside.append(threading.get_ident())
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside.remove(threading.get_ident())
+            if not _inside:
+                _restore(_at_first.pop())
+
+
+@dataclass(frozen=True)
+class _Imports:
+    """The import path, names of imported modules, and the folder from which relative entries start."""
+
+    path: tuple[str, ...]
+    modules: frozenset[str]
+    folder: Path
+
+
+_lock = threading.Lock()
+_inside: list[int] = []
+_at_first: list[_Imports] = []
+
+
+def _restore(before: _Imports) -> None:
+    kept = {before.folder / entry for entry in before.path}
+    for name, module in list(sys.modules.items()):
+        places = _places(module) if name not in before.modules else []
+        if places and kept.isdisjoint(folder for place in places for folder in place.parents):
+            del sys.modules[name]
+    sys.path[:] = before.path
+    for entry in sys.path_importer_cache.keys() - set(before.path):
+        if not Path(entry).is_absolute():  # it means another folder in the next task
+            del sys.path_importer_cache[entry]
+
+
+def _places(module: ModuleType) -> list[Path]:
+    """The module's file or a package's folders; none for one that is built in."""
+    file = getattr(module, "__file__", None)
+    return [Path(place) for place in ([file] if file else getattr(module, "__path__", []))]

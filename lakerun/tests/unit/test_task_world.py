@@ -1,0 +1,137 @@
+"""What a task finds, as on Databricks: global names, the runtime's module, its folder, fresh imports."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from lakerun.errors import LakerunError
+from lakerun.jobs.local_task_runner import LocalTaskRunner
+from unit.job_lab import JobLab, error_of
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> JobLab:
+    return JobLab(tmp_path)
+
+
+def test_a_script_finds_dbutils_display_and_spark_as_a_notebook_does(lab: JobLab) -> None:
+    starts: list[str] = []
+    lab.task_runner = LocalTaskRunner(lab.storage, lambda: starts.append("spark"))
+    body = """
+    dbutils.jobs.taskValues.set("rows", 5)
+    display("shown")
+    def later():
+        return dbutils.jobs.taskValues.get("before", "rows", default=0)
+    print(later(), "spark" in globals())
+    """
+    lab.run(lab.job(lab.script("quiet", body)))
+    assert (lab.logs("quiet"), starts) == ("shown\n0 False\n", [])
+    lab.run(lab.job(lab.script("loud", "print(spark is None)")))
+    assert (lab.logs("loud"), starts) == ("True\n", ["spark"])
+
+
+def test_an_unknown_name_is_still_an_error(lab: JobLab) -> None:
+    result = lab.run(lab.job(lab.script("go", "print(sparc)")))
+    assert error_of(result, "go") == "NameError: name 'sparc' is not defined"
+
+
+def test_the_runtime_module_has_each_tasks_own_names(lab: JobLab) -> None:
+    (lab.folder / "values_of.py").write_text(
+        "from databricks.sdk.runtime import dbutils\n"
+        "def note(value): dbutils.jobs.taskValues.set('value', value)\n",
+        encoding="utf-8",
+    )
+    body = "import values_of\nvalues_of.note({!r})"
+    show = "import sys; print(*sys.argv[1:])"
+    for first, second in (("a", "b"), ("c", "d")):
+        tasks = [lab.notebook("one", body.format(first)), lab.script("two", body.format(second))]
+        references = ["{{tasks.one.values.value}}", "{{tasks.two.values.value}}"]
+        lab.run(lab.job(*tasks, lab.script("show", show, *references, after=["one", "two"])))
+        assert lab.last("show").message == f"{first} {second}"
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ("from databricks.sdk.runtime import display, spark\nprint(callable(display), spark)", "True None"),
+        (
+            "try:\n    from databricks.sdk.runtime import sparc\nexcept ImportError: print('unknown')",
+            "unknown",
+        ),
+    ],
+)
+def test_the_runtime_module_has_databricks_names_and_no_others(lab: JobLab, code: str, printed: str) -> None:
+    lab.run(lab.job(lab.script("go", code)))
+    assert lab.last("go").message == printed
+
+
+def test_the_runtime_modules_names_belong_to_a_task() -> None:
+    from lakerun.jobs.task_names import _module
+
+    with pytest.raises(LakerunError, match="only in a task"):
+        _module().dbutils  # noqa: B018
+
+
+def test_scripts_and_notebooks_work_in_their_files_folder_side_by_side(lab: JobLab) -> None:
+    before = Path.cwd()
+    body = """
+    import os, threading, time
+    wait = time.monotonic() + 5
+    open("here.txt", "w").write("mine")
+    while not all(os.path.exists(f"../{other}/here.txt") for other in ("one", "two")):
+        assert time.monotonic() < wait
+    thread = threading.Thread(target=lambda: print(os.path.basename(os.getcwd())))
+    thread.start()
+    thread.join()
+    """
+    tasks = []
+    for name, made in (("one", lab.script), ("two", lab.notebook)):
+        lab.folder, home = lab.folder / name, lab.folder
+        lab.folder.mkdir()
+        tasks.append(made(name, body))
+        lab.folder = home
+    lab.run(lab.job(*tasks))
+    assert (lab.logs("one"), lab.logs("two")) == ("one\n", "two\n")
+    assert Path.cwd() == before
+
+
+def test_the_next_task_imports_a_changed_neighbour_again(lab: JobLab) -> None:
+    path, modules = list(sys.path), set(sys.modules)
+    body = "import sys\nsys.path.append('beside')\nimport advice\nprint(advice.TEXT)"
+    (lab.folder / "beside").mkdir()
+    for text in ("old", "new, and longer"):
+        (lab.folder / "beside" / "advice.py").write_text(f"TEXT = {text!r}", encoding="utf-8")
+        lab.run(lab.job(lab.script("go", body)))
+        assert lab.last("go").message == text
+    assert sys.path == path
+    assert "advice" not in sys.modules.keys() - modules
+    assert "beside" not in sys.path_importer_cache
+
+
+def test_where_threads_share_the_folder_it_is_the_tasks_and_comes_back(
+    lab: JobLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lakerun.jobs import task_process
+
+    monkeypatch.setattr(task_process, "_own_folder", lambda folder: False)
+    before = Path.cwd()
+    lab.run(lab.job(lab.script("go", "import os; print(os.getcwd())")))
+    assert (lab.last("go").message, Path.cwd()) == (os.path.realpath(lab.folder), before)
+
+
+def test_a_reference_may_have_its_names_in_brackets(lab: JobLab) -> None:
+    show = "import sys; print('|'.join(sys.argv[1:]))"
+    references = [
+        "{{ job.parameters.[day] }}",
+        "{{tasks.[load].values.[rows]}}",
+        "{{tasks.load.result_state}}",
+        "{{job.[name]}}",
+    ]
+    load = lab.notebook("load", "dbutils.jobs.taskValues.set('rows', 3)")
+    job = lab.job(load, lab.script("show", show, *references, after="load"), parameters={"day": "monday"})
+    lab.run(job)
+    assert lab.last("show").message == "monday|3|success|nightly"
