@@ -110,14 +110,14 @@ def test_what_is_not_known_to_be_unchanged_is_computed(lab: Lab, spark: Any) -> 
         e.origin["dataset_name"].rsplit(".", 1)[-1]: e.message for e in lab.events if "STARTING" in e.message
     }
     assert said["files"].endswith(
-        "It is computed at each update: it does not only read tables (LogicalRelation)."
+        "It is computed at each update: it reads something other than tables (LogicalRelation)."
     )
     assert said["udf"].endswith("It is computed at each update: it calls a Python function.")
     for sample in ("sampled", "sampled_within"):
         assert said[sample].endswith(
-            "It is computed at each update: it depends on chance, or on the order of rows."
+            "It is computed at each update: it is random, or depends on the order of rows."
         )
-    assert said["clock"].endswith("It is computed at each update: it asks for the current time or user.")
+    assert said["clock"].endswith("It is computed at each update: it uses the current time or user.")
 
 
 TWO = """
@@ -212,7 +212,7 @@ def test_a_protected_table_survives_every_full_refresh(lab: Lab) -> None:
     kept = [event.message for event in lab.events if event.level == "WARN"]
     assert kept == [
         "Table 'clean' keeps its rows: it has pipelines.reset.allowed=false. It streams from a table that is "
-        "made again, all of whose rows are new to it."
+        "created again, and reads all of its rows."
     ]
     replaced(lab, "q", [{"q": 4}])
     lab.run(text, full_refresh=("raw",))

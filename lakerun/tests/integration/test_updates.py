@@ -216,10 +216,13 @@ def test_what_cannot_run_is_refused_in_one_line_before_anything_runs(lab: Lab, c
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        ("# MAGIC %sql\n# MAGIC CREATE MATERIALIZED VIEW b AS SELECT 1", "lab.py:12: %sql cells are not run"),
-        ("# MAGIC %run ./other", "lab.py:12: %run cells are not run"),
-        ("# MAGIC %pip install x\n# MAGIC step = 2", "lab.py:13: Code below %pip is not run"),
-        ("# MAGIC %restart_python\nstep = 2", "lab.py:13: Code below %restart_python is not run"),
+        (
+            "# MAGIC %sql\n# MAGIC CREATE MATERIALIZED VIEW b AS SELECT 1",
+            "lab.py:12: %sql cells are not supported",
+        ),
+        ("# MAGIC %run ./other", "lab.py:12: %run cells are not supported"),
+        ("# MAGIC %pip install x\n# MAGIC step = 2", "lab.py:13: Code below %pip is not supported"),
+        ("# MAGIC %restart_python\nstep = 2", "lab.py:13: Code below %restart_python is not supported"),
     ],
 )
 def test_a_notebooks_cell_that_would_not_run_is_refused(lab: Lab, cell: str, said: str) -> None:
@@ -247,9 +250,13 @@ def a(): return spark.range(1)
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("totals.sql", "CREATE MATERIALIZED VIEW t AS SELECT 1", "totals.sql: A SQL source file is not run"),
-        ("book.ipynb", "{}", "book.ipynb: A Jupyter notebook is not run"),
-        ("sales", "-- Databricks notebook source\nSELECT 1", "sales: A SQL source file is not run"),
+        (
+            "totals.sql",
+            "CREATE MATERIALIZED VIEW t AS SELECT 1",
+            "totals.sql: SQL source files are not supported",
+        ),
+        ("book.ipynb", "{}", "book.ipynb: Jupyter notebooks are not supported"),
+        ("sales", "-- Databricks notebook source\nSELECT 1", "sales: SQL source files are not supported"),
     ],
 )
 def test_a_source_file_that_cannot_run_is_refused(lab: Lab, name: str, text: str, said: str) -> None:
@@ -258,6 +265,6 @@ def test_a_source_file_that_cannot_run_is_refused(lab: Lab, name: str, text: str
     settings = {"catalog": "main", "schema": "shop", "libraries": [{"glob": {"include": "src/**"}}]}
     found = read_pipeline(Section(settings), "lab", lambda _section, _key, path: lab.home / path)
     assert [file.name for file in found.source_files] == sorted(["lab.py", name])
-    with pytest.raises(GraphError, match="is not run in pipelines here") as refused:
+    with pytest.raises(GraphError, match="are not supported in pipelines here") as refused:
         run_update(spec.model_copy(update={"source_files": found.source_files}), storage=lab.storage)
     assert said in str(refused.value)

@@ -62,7 +62,7 @@ def test_rows_expectations_and_errors_of_a_real_update(spark: SparkSession, tmp_
             action = "Drop the row" if update_id == "over" else r"\S"
             assert re.search(rf"gold_value positive {action} 2 1 33.3 % failed", text)
             assert re.search(r"bronze_orders has_id (Keep the row|\S) 2 1 33.3 % failed", text)
-            errors = text[text.index("Errors") : text.index("The datasets as a list")]
+            errors = text[text.index("Errors") : text.index("List of the datasets")]
             assert "no rate for this day" in errors
         with site.reader() as reader:
             table = reader.get("/tables/main/shop/gold_value").text

@@ -1,7 +1,7 @@
 """Auto CDC by MERGE: type 1 keeps the newest row of a key, type 2 keeps its history.
 
-The result depends only on the changes, not on their order of arrival, their batches or the flow that brings
-them (see `cdc_rows`). This needs more than the target shows, so all flows of a target share its memory, a
+The result depends only on the changes, not on their order of arrival, their batches or their flow
+(see `cdc_rows`). This needs more than the target shows, so all flows of a target share its memory, a
 Delta table of its own. Type 1 stores the newest change of each key in it, deletes included. Type 2 stores
 every change, and so do both types if NULLs are ignored. A batch goes into the memory first; then the touched
 keys of the target are updated from the memory. Each of the two commits happens once, and the second can be
@@ -151,7 +151,7 @@ def _check_kind(batch: ChangeBatch, stored: StructType) -> None:
     is_history = START_AT in stored.names
     if not batch.target_is_empty and is_history != (batch.cdc.scd_type == 2):
         raise LakerunError(
-            f"The table of auto CDC flow '{batch.flow.name}' was made with stored_as_scd_type="
+            f"The table of auto CDC flow '{batch.flow.name}' was created with stored_as_scd_type="
             f"{2 if is_history else 1}: refresh it fully with --full-refresh {batch.target.name}."
         )
 
@@ -322,7 +322,7 @@ def _same_key(keys: Sequence[str]) -> Column:
 
 @contextmanager
 def _transaction(batch: ChangeBatch) -> Iterator[None]:
-    """Within, a MERGE commits at most once for this batch. Each stream has its own session."""
+    """In this context a MERGE commits at most once for this batch. Each stream has its own session."""
     conf = batch.session.conf
     conf.set("spark.databricks.delta.write.txnAppId", batch.app_id)
     conf.set("spark.databricks.delta.write.txnVersion", str(batch.batch_id))

@@ -88,7 +88,7 @@ def comparable(value: Column, kind: DataType) -> Column:
 
 
 def column(name: str) -> Column:
-    """A column by its name, which may hold any character."""
+    """A column by its name, which may have any character."""
     return F.col(quoted(name))
 
 

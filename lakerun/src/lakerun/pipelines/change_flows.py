@@ -25,7 +25,7 @@ def check_change_flows(table: TableName, flows: list[FlowDefinition]) -> None:
     for flow in flows[1:]:
         if (first.cdc is None) != (flow.cdc is None):
             raise GraphError(
-                f"'{table}' has auto CDC flows and others; a table has one kind of flow.",
+                f"'{table}' has auto CDC flows and other flows; a table can only have one kind.",
                 location=flow.location,
             )
         if not first.cdc or not flow.cdc:

@@ -57,7 +57,7 @@ class DatasetDefinition:
 
 @dataclass(frozen=True)
 class AutoCdc:
-    """How an auto CDC flow applies changes: see `create_auto_cdc_flow`."""
+    """The settings of an auto CDC flow: see `create_auto_cdc_flow`."""
 
     source: str
     keys: tuple[str, ...]
@@ -141,7 +141,7 @@ def load_definitions(
 
 _MACHINERY = (__file__, str(Path("pyspark", "pipelines")))
 
-# In a notebook's source format every cell but Python's is a comment, which would be skipped silently.
+# A notebook's source format has cells in other languages as comments, which would be skipped silently.
 MAGIC_CELL = re.compile(r"# MAGIC\s+%([\w-]+)")
 INSTALLERS, TEXT = ("pip", "restart_python"), ("md", "md-sandbox")
 
@@ -150,13 +150,14 @@ def _check_source(file: Path) -> None:
     """Refuse files that are not Python, and notebook cells that would not run."""
     if file.suffix == ".ipynb":
         raise GraphError(
-            "A Jupyter notebook is not run in pipelines here: export it as a source file.", location=file.name
+            "Jupyter notebooks are not supported in pipelines here: export this one as a source file.",
+            location=file.name,
         )
     lines = file.read_text(encoding="utf-8").splitlines() or [""]
     if file.suffix == ".sql" or lines[0].startswith("-- Databricks notebook source"):
-        raise GraphError("A SQL source file is not run in pipelines here.", location=file.name)
+        raise GraphError("SQL source files are not supported in pipelines here.", location=file.name)
     if lines[0].startswith("// Databricks notebook source"):
-        raise GraphError("A Scala notebook is not run in pipelines here.", location=file.name)
+        raise GraphError("Scala notebooks are not supported in pipelines here.", location=file.name)
     if lines[0].strip() != "# Databricks notebook source":
         return
     kind = ""
@@ -167,10 +168,10 @@ def _check_source(file: Path) -> None:
         elif found := MAGIC_CELL.match(line):
             kind = found[1]
             if kind not in (*INSTALLERS, *TEXT):
-                raise GraphError(f"%{kind} cells are not run in pipelines here.", location=location)
+                raise GraphError(f"%{kind} cells are not supported in pipelines here.", location=location)
         elif kind in INSTALLERS and line.removeprefix("# MAGIC").strip().partition("#")[0]:
             raise GraphError(
-                f"Code below %{kind} is not run in pipelines here: give it a cell of its own.",
+                f"Code below %{kind} is not supported in pipelines here: move it to its own cell.",
                 location=location,
             )
 
@@ -234,7 +235,7 @@ def _registry(definitions: Definitions) -> Any:
 
 
 def _loading() -> Definitions:
-    """What the files that this thread loads declare; Spark's own error where it loads none."""
+    """The definitions that this thread is loading; raises Spark's own error if it is not loading any."""
     from pyspark.pipelines.graph_element_registry import get_active_graph_element_registry
 
     declared: Definitions = get_active_graph_element_registry().definitions  # type: ignore[attr-defined]
@@ -315,7 +316,7 @@ def create_auto_cdc_flow(
     if not keys:
         problem = "needs at least one key"
     elif str(stored_as_scd_type) not in ("1", "2"):
-        problem = f"stored_as_scd_type is 1 or 2, not {stored_as_scd_type!r}"
+        problem = f"needs stored_as_scd_type 1 or 2, not {stored_as_scd_type!r}"
     elif column_list and except_column_list:
         problem = "takes column_list or except_column_list, not both"
     elif track_history_column_list and track_history_except_column_list:
@@ -348,7 +349,7 @@ def _instead(own: Any, original: Any) -> Any:
     return own
 
 
-# Databricks' features, in the `pyspark.pipelines` module while files load.
+# Databricks' features, which the `pyspark.pipelines` module has while files load.
 _EXTENSIONS: dict[Patch, Replace] = {
     **{patch: partial(_instead, getattr(ex, patch.attribute)) for patch in EXPECTATIONS},
     **dict.fromkeys(DECLARATIONS, _declaring),
@@ -383,7 +384,7 @@ def _caller() -> str:
 
 
 def _place(error: Exception, file: Path) -> str:
-    """The deepest place within the pipeline's source file."""
+    """The innermost line of the error's trace in the pipeline's source file."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f"{Path(error.filename or file).name}:{error.lineno}"
     lines = [

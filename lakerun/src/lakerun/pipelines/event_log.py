@@ -67,7 +67,7 @@ class EventLog:
         flow: tuple[str, FlowProgress] | None = None,
         dataset: tuple[str, Refreshed] | None = None,
     ) -> None:
-        """Store an event, with the progress that it reports, and tell the listener."""
+        """Store an event with the progress that it reports, and call the listener."""
         body: dict[str, Any] = {
             "id": str(uuid.uuid4()),
             "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -108,7 +108,7 @@ def event_of(number: int, body: Mapping[str, Any]) -> Event:
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
-    """An exception in the log's `error` column."""
+    """An exception as a value of the log's `error` column."""
     import traceback
 
     frames = [

@@ -1,6 +1,6 @@
-"""The narrow interface between planning and execution: three ways to run a flow.
+"""The interface between planning and execution: three ways to run a flow.
 
-`SparkExecutor` is the only implementation; another one needs no more than this.
+`SparkExecutor` is the only implementation.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class BatchReport:
 class Query:
     """A flow's rows, built on demand against the tables as they are now.
 
-    `build(observe, fail)` puts the expectations on the rows: counted through `observe`, and enforced, except
-    that with `fail=False` an `expect_or_fail` only counts. `counts(metrics)` reads the observed metrics.
+    `build(observe, fail)` applies the expectations to the rows: it counts them through `observe` and enforces
+    them, but with `fail=False` an `expect_or_fail` only counts. `counts(metrics)` reads the observed metrics.
     """
 
     build: Callable[[Observe, bool], DataFrame]
@@ -48,7 +48,7 @@ class Query:
 
 @dataclass(frozen=True)
 class StreamRun:
-    """One run of a streaming flow: everything that has arrived, then stop.
+    """One run of a streaming flow, which ends when it has processed everything that has arrived.
 
     `memory` is the folder of the target's auto CDC memory. `epoch` names the checkpoint; `last_batch`
     is the last batch that the event log has; `on_batch` must be called for each later batch, in order, before

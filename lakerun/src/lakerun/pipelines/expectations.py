@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lakerun.spark.causes import Cause
 
 ATTRIBUTE = "__lakehouse_expectations__"
-# What `raise_error` is given begins with this; the name and the row follow, each as JSON.
+# The start of the message for `raise_error`; the name and the row follow, each as JSON.
 VIOLATION = "EXPECTATION_VIOLATION "
 Query = TypeVar("Query", bound=Callable[..., Any])
 Observe = Callable[["DataFrame", str, Sequence["Column"]], "DataFrame"]
@@ -92,7 +92,7 @@ def of_function(query: Callable[..., Any]) -> tuple[Expectation, ...]:
 
 
 def checked(expectations: Sequence[Expectation], dataset: str) -> tuple[Expectation, ...]:
-    """The same expectations; GraphError where two of a dataset share a name."""
+    """The same expectations; GraphError if two of a dataset have the same name."""
     names = [item.name for item in expectations]
     for name in names:
         if names.count(name) > 1:
@@ -103,10 +103,10 @@ def checked(expectations: Sequence[Expectation], dataset: str) -> tuple[Expectat
 def enforce(
     rows: DataFrame, expectations: Sequence[Expectation], metric: str, observe: Observe, *, fail: bool
 ) -> DataFrame:
-    """Count every expectation on `rows`, then drop and fail as they say.
+    """Count every expectation on `rows`, then drop rows and fail as the expectations require.
 
-    `observe(df, metric, aggregates)` attaches the counting: `total`, `failed_<n>` per expectation,
-    `dropped`. With `fail=False` violations are only counted, as in the second pass after a failure.
+    `observe(df, metric, aggregates)` attaches the aggregates: `total`, `failed_<n>` per expectation,
+    `dropped`. With `fail=False` violations only count, as in the second pass after a failure.
     """
     from pyspark.sql import functions as F  # noqa: N812
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEFINITION_FORMAT = "2"
 # Catalyst's tree patterns. CURRENT_LIKE: the clock, the user, the current catalog.
 UNKNOWN = {
-    "CURRENT_LIKE": "it asks for the current time or user",
+    "CURRENT_LIKE": "it uses the current time or user",
     "PYTHON_UDF": "it calls a Python function",
     "EVAL_PYTHON_UDTF": "it calls a Python function",
     "SCALA_UDF": "it calls a function of the JVM",
@@ -90,10 +90,10 @@ def _unknown(rows: DataFrame, plan: Any, text: str, leaves: Sequence[Any], paths
         if plan.containsPattern(getattr(patterns, pattern)()):
             return why
     if not plan.deterministic() or SAMPLE.search(text):
-        return "it depends on chance, or on the order of rows"
+        return "it is random, or depends on the order of rows"
     for leaf in leaves:
         if not _is_known(leaf, paths):
-            return f"it does not only read tables ({_name(leaf)})"
+            return f"it reads something other than tables ({_name(leaf)})"
     return ""
 
 
@@ -112,7 +112,7 @@ def _is_known(leaf: Any, paths: frozenset[str]) -> bool:
     if name == "LogicalRelation":
         try:
             files: Any = leaf.relation().location()
-        except Py4JError:  # not of files: JDBC, for one
+        except Py4JError:  # it has no files, such as JDBC
             return False
         # A table of the data folder, at its newest version.
         return (

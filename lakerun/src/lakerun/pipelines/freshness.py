@@ -56,15 +56,15 @@ def nothing_new(flow: Flow, progress: FlowProgress, storage: Storage) -> bool:
 
 
 def check_sources(dataset: Dataset, flow: Flow, progress: FlowProgress, storage: Storage) -> None:
-    """Raises LakerunError where a flow would stream from another table than before."""
-    mend = f"run again with --full-refresh {dataset.name.table}"
+    """Raises LakerunError if a flow would stream from another table than before."""
+    fix = f"run again with --full-refresh {dataset.name.table}"
     for name in sorted(flow.streams, key=str):
         before = progress.inputs.get(str(name))
         if before and before.table_id not in ("", Table.named(storage, name).table_id):
-            raise LakerunError(f"Table {name} was recreated after '{flow.name}' streamed from it: {mend}.")
+            raise LakerunError(f"Table {name} was recreated after '{flow.name}' streamed from it: {fix}.")
     if progress.inputs and set(progress.inputs) != {str(name) for name in flow.streams}:
         was = _names(sorted(progress.inputs))
-        raise LakerunError(f"Flow '{flow.name}' streamed from {was} before, and now from others: {mend}.")
+        raise LakerunError(f"Flow '{flow.name}' streamed from {was} before, but not any more: {fix}.")
 
 
 def compared(flow: Flow, names: Iterable[TableName]) -> str:

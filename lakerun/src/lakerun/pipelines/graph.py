@@ -1,7 +1,7 @@
-"""From definitions to a graph: what each dataset reads, its schema, and the order in which to run.
+"""Resolves definitions to a graph: the inputs and the schema of each dataset, and the order to run them in.
 
-Every query function is called once against empty tables of the right schemas, so that a wrong name, column
-or type is found before anything runs.
+Every query function is called once on empty tables with the right schemas, so that a wrong name, column or
+type is found before anything runs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RESET_ALLOWED = "pipelines.reset.allowed"
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow whose inputs are known. `reads_files`: it also streams something other than tables.
+    """A flow whose inputs are known. With `reads_files`, it also streams something other than tables.
 
     `settings` are Spark's for this flow only: its own, its table's, and those of the views that it reads.
     """
@@ -55,7 +55,7 @@ class Flow:
 class Dataset:
     """A table of the graph: its declaration, flows, output schema, and the tables that it reads.
 
-    `fingerprint` is a materialized view's.
+    `fingerprint` is only for materialized views.
     """
 
     name: TableName
@@ -115,7 +115,7 @@ class Graph:
 
 
 class Names:
-    """Names as pipelines write them: a view by its own name, a table in one, two or three parts."""
+    """Resolves the names in a pipeline: a view's own name, a table's name in one, two or three parts."""
 
     def __init__(self, definitions: Definitions, catalog: str, schema: str) -> None:
         self.catalog, self.schema = catalog, schema
@@ -162,8 +162,8 @@ Apply = Callable[["DataFrame", str, tuple[ex.Expectation, ...]], "DataFrame"]
 class QueryReader:
     """Builds the DataFrame of one flow and notes what it reads.
 
-    `leaf` gives a table's DataFrame; `apply` puts a dataset's expectations on its rows; `nothing` is an
-    empty folder to stream in place of one that does not exist yet. `settings` are known after `build`.
+    `leaf` gives a table's DataFrame; `apply` applies a dataset's expectations to its rows; `nothing` is an
+    empty folder to stream instead of one that does not exist yet. `settings` are known after `build`.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class QueryReader:
         self._views_in_progress: list[str] = []
 
     def build(self, flow: FlowDefinition, dataset: DatasetDefinition, target: str) -> DataFrame:
-        """The rows of the flow, with its dataset's expectations on them."""
+        """The rows of the flow, with its dataset's expectations applied."""
 
         def query() -> DataFrame:
             return self._session.readStream.table(flow.cdc.source) if flow.cdc else _call(flow)
@@ -190,11 +190,11 @@ class QueryReader:
         return self._apply(rows, target, ex.checked(expectations, target))
 
     def build_view(self, name: str) -> DataFrame:
-        """The rows of a temporary view, with its expectations on them."""
+        """The rows of a temporary view, with its expectations applied."""
         return self._with_settings({}, lambda: self._view(name))
 
     def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
-        """Answer a read within the flow's query."""
+        """Answer a read in the flow's query."""
         if name in self._names.views:
             rows = self._view(name)
             if rows.isStreaming != streaming:
@@ -212,16 +212,16 @@ class QueryReader:
             return self._leaf(table, reader, streaming)
 
     def files(self, path: str) -> str:
-        """The query streams files."""
+        """Note that the query streams files; returns the folder to stream."""
         self.reads_files = True
         return str(self._nothing) if self._nothing and not Path(path).is_dir() else path
 
     def other_source(self) -> None:
-        """The query streams neither a table nor a folder."""
+        """Note that the query streams neither a table nor a folder."""
         self.reads_files = True
 
     def _with_settings(self, own: Mapping[str, str], query: Callable[[], DataFrame]) -> DataFrame:
-        """The query's rows with its settings, which are also those of the views that it reads."""
+        """The query's rows with its settings, which include those of the views that it reads."""
         self._own, self.settings = own, dict(own)
         if self._names.views_have_settings:  # building the query shows which views it reads
             apply, self._apply = self._apply, lambda rows, name, declared: rows
@@ -264,11 +264,11 @@ def resolve(
     elsewhere: Mapping[TableName, StructType] | None = None,
     report: Report | None = None,
 ) -> Graph:
-    """The pipeline's graph. Raises GraphError, in one line with file and line, for what cannot run.
+    """The pipeline's graph. Raises GraphError with file and line for definitions that cannot run.
 
     `settings` are the pipeline's configuration. `elsewhere` has the schemas of tables that other pipelines
-    will create. With `report`, it is called for every problem of a dataset or an expectation, and the graph
-    holds the datasets without one.
+    will create. `report`, if given, is called for every problem of a dataset or an expectation; the graph
+    then has the datasets without problems.
     """
     names = Names(definitions, catalog, schema)
     if not names.tables:
@@ -333,7 +333,7 @@ def resolve(
 def read_delta(
     storage: Storage, table: TableName, reader: Any, known: list[str], *, as_files: bool = False
 ) -> DataFrame:
-    """A table of the data folder; UnknownNameError where there is none."""
+    """A table of the data folder; UnknownNameError if there is none."""
     path = storage.table_path(table)
     if not (path / "_delta_log").is_dir():
         raise UnknownNameError("table", str(table), [*known, *map(str, storage.tables())])

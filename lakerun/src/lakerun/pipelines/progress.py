@@ -12,7 +12,7 @@ from typing import Any
 
 from lakerun.pipelines.results import FLOW_ENDED, Action, DatasetResult
 
-# A dataset with several flows is in the first of these states that one of its flows is in.
+# A dataset with several flows has the first of these states that one of its flows has.
 PRECEDENCE = (
     "FAILED",
     "STOPPED",
@@ -60,7 +60,7 @@ class DatasetProgress:
 
     @property
     def status(self) -> str | None:
-        """None before the update comes to it."""
+        """None before the update reaches the dataset."""
         if self.result is not None:
             return self.result.status
         statuses = self.flows.values()
@@ -73,7 +73,7 @@ class DatasetProgress:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, up to now while it runs; None before it starts."""
+        """The duration, up to now while it runs; None before it starts."""
         if self.result is not None:
             return self.result.seconds
         if self.started is None:
@@ -82,11 +82,11 @@ class DatasetProgress:
 
     @property
     def failed(self) -> int:
-        """The failed records of all its expectations."""
+        """The number of failed records of all expectations."""
         return sum(each.failed for each in self.expectations.values())
 
     def conclude(self, result: DatasetResult) -> None:
-        """Replace what the events said by the result."""
+        """Replace the values from events with the result's."""
         self.result = result
         self.kind = self.kind or result.kind
         self.rows, self.dropped, self.message = result.rows_written, result.rows_dropped, result.note
@@ -126,7 +126,7 @@ class UpdateProgress:
         return None
 
     def end(self, at: datetime | None) -> None:
-        """Mark as stopped what still ran or waited when the update ended, or was killed."""
+        """Mark flows as stopped that still ran or waited when the update ended or was killed."""
         for dataset in self.datasets.values():
             if dataset.is_over:
                 continue
@@ -137,7 +137,7 @@ class UpdateProgress:
                 dataset.ended = at
 
     def conclude(self, results: Iterable[DatasetResult]) -> None:
-        """Replace what the events said by the update's results."""
+        """Replace the values from events with those of the update's results."""
         for result in results:
             self._dataset(result.name).conclude(result)
 

@@ -50,10 +50,10 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """What one update did to one dataset. `name` is the table's full name; rows and seconds are sums.
+    """The result of one dataset in an update. `name` is the table's full name; rows and seconds are sums.
 
     `kind`: streaming table, materialized view. `status`: COMPLETED, FAILED, STOPPED, or SKIPPED, which has
-    a `skip_reason`. `note` is what a user reads about it.
+    a `skip_reason`. `note` is a text for the user.
     """
 
     name: str
@@ -70,7 +70,7 @@ class DatasetResult:
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """How an update of a pipeline ended."""
+    """The result of a pipeline's update."""
 
     pipeline: str
     update_id: str

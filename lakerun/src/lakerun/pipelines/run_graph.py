@@ -57,7 +57,7 @@ KINDS = {"STREAMING_TABLE": "streaming table", "MATERIALIZED_VIEW": "materialize
 
 @dataclass
 class _Tally:
-    """What the flows of one dataset have done so far in this update."""
+    """The totals of one dataset's flows in this update so far."""
 
     rows: int = 0
     dropped: int = 0
@@ -105,9 +105,10 @@ class GraphRun:
         self._published = time.monotonic()
 
     def run(self) -> list[DatasetResult]:
-        """Run them all; results in the order of the graph. A failure skips what depends on it.
+        """Run the datasets; returns their results in the order of the graph.
 
-        Once the update is told to stop, streams end where they are and datasets that wait do not start.
+        Datasets that depend on a failed one are skipped. Once `stop` is set, streams are stopped, and waiting
+        datasets do not start.
         """
         names = [name for name in self._graph.datasets if name in self._chosen]
         for name in names:
@@ -134,7 +135,7 @@ class GraphRun:
         return [self._dag.results[name] for name in names]
 
     def _stop_streams(self) -> None:
-        """Stop what streams now: every batch is whole or not there, however it ends."""
+        """Stop the running streams: each batch is committed as a whole or not at all."""
         for query in self._session.active_streams():
             query.stop()
 
@@ -180,7 +181,7 @@ class GraphRun:
         for flow in dataset.flows:
             if self._stop.is_set():
                 self._flow_event(name, flow, "STOPPED", message=STOPPED)
-                if status != "FAILED":  # a failure is what matters
+                if status != "FAILED":  # a failure takes precedence
                     status, note = "STOPPED", STOPPED
                 continue
             try:
@@ -206,7 +207,7 @@ class GraphRun:
         )
 
     def _run_flow(self, dataset: Dataset, flow: Flow, tally: _Tally) -> bool:
-        """Run one flow; False where there was nothing to do."""
+        """Run one flow; False if there was nothing to do."""
         if dataset.is_materialized_view:
             return self._refresh(dataset, flow, tally)
         return self._stream(dataset, flow, tally)
@@ -236,7 +237,7 @@ class GraphRun:
         table = self._storage.table_path(dataset.name)
         if progress and progress.last_batch >= 0 and not Table(table).exists:
             raise LakerunError(
-                f"Table {dataset.name} is gone but its flow has progress: run again with "
+                f"Table {dataset.name} no longer exists, but its flow has progress: run again with "
                 f"--full-refresh {dataset.name.table}."
             )
         if progress:
@@ -281,7 +282,7 @@ class GraphRun:
             if not self._stop.is_set():
                 raise
         if self._stop.is_set():
-            # Stopped or just done: the next update finds out.
+            # The flow may also have completed: the next update finds out.
             self._flow_event(dataset.name, flow, "STOPPED", message=STOPPED)
             raise _StoppedError
         done = FlowProgress(current.epoch, current.last_batch, inputs)
@@ -319,7 +320,7 @@ class GraphRun:
         return Query(build, counts)
 
     def _failed(self, dataset: Dataset, flow: Flow, tally: _Tally, error: Exception) -> str:
-        """Record a flow's failure; returns the line that a user reads."""
+        """Record a flow's failure; returns the message for the user."""
         report = None
         if isinstance(error, ExpectationFailedError):
             tally.add_counts(error.counts)

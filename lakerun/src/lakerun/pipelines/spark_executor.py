@@ -213,7 +213,7 @@ class SparkExecutor:
         return run.query.counts(_values(observed))
 
     def _recount(self, run: StreamRun) -> Any:
-        """Run the failed batch again on a copy of its checkpoint, writing nothing."""
+        """Run the failed batch again on a copy of its checkpoint, without writing."""
         copy = run.checkpoint.with_name(f"{run.checkpoint.name}_recount")
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(run.checkpoint, copy)
@@ -249,7 +249,7 @@ class _Reports:
         self._waiting.append(batch_id)
 
     def send(self) -> None:
-        """Report the batches that Spark has finished; their progress is there before the next one starts."""
+        """Report the batches that Spark has finished; it has their progress before the next one starts."""
         if not self._waiting:
             return
         self.started.wait()

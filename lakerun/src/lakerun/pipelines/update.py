@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a user asked an update to do; by default everything, incrementally."""
+    """The user's options for an update, which by default runs everything incrementally."""
 
     refresh: tuple[str, ...] = ()
     full_refresh: tuple[str, ...] = ()
@@ -59,14 +59,13 @@ def run_update(
     stop: threading.Event | None = None,
     update_id: str | None = None,
 ) -> UpdateResult:
-    """Bring a pipeline's tables up to date with what has arrived, on local Spark.
+    """Update a pipeline's tables with the data that has arrived, on local Spark.
 
-    The caller holds `storage.exclusive`, and runs one update at a time in a process: loading pipeline
-    files changes Spark's decorators and the import path. A flow that fails makes the result FAILED; what
-    does not depend on it still runs. Once `stop` is set, running streams are stopped, nothing else starts,
-    and the result is CANCELED; what was committed stays, and the next update continues from there.
-    `update_id` is a new UUID unless given. Raises LakerunError for definitions that cannot run; no table
-    was touched then.
+    The caller must hold `storage.exclusive`, and run one update at a time in a process: loading pipeline
+    files changes Spark's decorators and the import path. A failed flow makes the result FAILED; datasets
+    that do not depend on it still run. Once `stop` is set, running streams are stopped, nothing else starts,
+    and the result is CANCELED; commits stay, and the next update continues from them. `update_id` is a new
+    UUID by default. Raises LakerunError for definitions that cannot run, before it changes any table.
     """
     selection = selection or Selection()
     update_id = update_id or str(uuid.uuid4())
@@ -100,7 +99,7 @@ def run_update(
 
 
 def _log_usage(log: EventLog, usage: ProcessUsage) -> None:
-    """Databricks has no such event: its flow_progress metrics have executor times, and no memory."""
+    """Databricks has no such event, but executor times in flow_progress metrics, without memory."""
     used = usage.details()
     message = f"The update took {used['wall_seconds']} s."
     log.emit("update_resources", message, {"update_resources": used}, level="METRICS")
@@ -195,7 +194,7 @@ def _chosen(update: _Update, graph: Graph) -> set[TableName]:
     for name in sorted(graph.select(selection.full_refresh) & graph.protected, key=str):
         raise LakerunError(
             f"Table '{name.table}' cannot be refreshed fully: it has {RESET_ALLOWED}=false. Leave it out, or "
-            "take the property away."
+            "remove the property."
         )
     named = graph.select(selection.refresh) | graph.select(selection.full_refresh)
     if selection.full_refresh_all or not named:
@@ -206,8 +205,8 @@ def _chosen(update: _Update, graph: Graph) -> set[TableName]:
 def _reset(update: _Update, graph: Graph) -> None:
     """Empty the tables of a full refresh; after a kill the next update repeats it.
 
-    A table that streams from one of them must restart as well: its source is a new table now. A protected
-    one keeps its rows, and takes all rows of the new source as new.
+    A table that streams from one of them must restart as well, as its source is a new table. A protected
+    table keeps its rows and reads all rows of the new source.
     """
     selection = update.selection
     protected = graph.protected
@@ -221,7 +220,7 @@ def _reset(update: _Update, graph: Graph) -> None:
         text = f"Table '{name.table}' keeps its rows: it has {RESET_ALLOWED}=false."
         again = [flow.name for flow in graph.datasets[name].flows if flow.name in restarted]
         if again:
-            text += " It streams from a table that is made again, all of whose rows are new to it."
+            text += " It streams from a table that is created again, and reads all of its rows."
         update.log.emit(
             "runtime_details",
             text,

@@ -1,8 +1,8 @@
 """Finds all problems of the project at once, before anything runs: `validate`.
 
-The bundle for each of its targets, the graph of every pipeline with all expectations, its dashboards, and the
-project's registry of rules, where it has one. Nothing is written, and no data is read: every table is empty,
-of its right schema.
+It checks the bundle for each target, the graph of every pipeline with all expectations, the dashboards, and
+the project's registry of rules, if there is one. Nothing is written and no data is read: every table is an
+empty one with the right schema.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Schemas = dict[TableName, "StructType"]
 
 
 def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | None = None) -> list[Problem]:
-    """All problems of the project in folder `root`, sorted by place; empty where it can run.
+    """All problems of the project in folder `root`, sorted by location; empty if it can run.
 
     Locations are relative to the project. `variables` are the bundle's, for its default target; `rules`
     checks the project's registry of rules. Needs Spark, started by `get_session` before.
@@ -56,7 +56,7 @@ def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | No
 def _bundle_problems(root: Path, variables: Mapping[str, str]) -> list[Problem]:
     found: list[Problem] = []
     targets: list[str | None] = [None]
-    with contextlib.suppress(LakerunError):  # the default target meets the same problem
+    with contextlib.suppress(LakerunError):  # the default target has the same problem
         targets += bundle_targets(root)
     for target in targets:
         try:
@@ -72,7 +72,7 @@ def _bundle_problems(root: Path, variables: Mapping[str, str]) -> list[Problem]:
 def _pipeline_problems(
     bundle: Bundle, rules: RuleValidator | None
 ) -> tuple[Schemas, list[Problem], dict[TableName, str]]:
-    """The tables' schemas, what is wrong in the pipelines, and every declared table with its pipeline."""
+    """The tables' schemas, the pipelines' problems, and every declared table with its pipeline."""
     found: list[Problem] = []
     loaded: dict[str, Definitions] = {}
     owners: dict[TableName, str] = {}
@@ -107,7 +107,7 @@ def _pipeline_problems(
 
 
 class _Elsewhere(dict[TableName, "StructType"]):
-    """Schemas of the tables of other pipelines; notes when one is asked for that is not known yet."""
+    """Schemas of the tables of other pipelines; notes requests for those that are not known yet."""
 
     def __init__(self, schemas: Schemas, awaited: set[TableName]) -> None:
         super().__init__(schemas)
@@ -119,7 +119,7 @@ class _Elsewhere(dict[TableName, "StructType"]):
 
     def __missing__(self, table: TableName) -> StructType:
         self.missed.add(table)
-        raise LakerunError(f"Table '{table}' is of a pipeline that cannot be resolved before this one.")
+        raise LakerunError(f"Table '{table}' belongs to a pipeline that cannot be resolved before this one.")
 
 
 def _resolve(
@@ -174,7 +174,7 @@ def _table_name(name: str, spec: PipelineSpec) -> TableName:
 
 
 def _problem(error: Exception, otherwise: str, spec: PipelineSpec) -> Problem:
-    """An error of a pipeline's definitions, at its own place or at another one."""
+    """An error of a pipeline's definitions, at its own location, or else at `otherwise`."""
     location = getattr(error, "location", None) or otherwise
     return Problem(_full(location, spec), getattr(error, "message", None) or first_line(error, at_most=500))
 

@@ -1,4 +1,4 @@
-"""HTTP routes, one module per API group: thin over `workspace.services`."""
+"""HTTP routes, one module per API group: a thin layer over `workspace.services`."""
 
 from __future__ import annotations
 

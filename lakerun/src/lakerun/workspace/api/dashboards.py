@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
 
-# The CLI knows a dashboard only once it has created and published it; one that a deployment left in between
-# keeps its name from the next deployment.
+# The CLI records a dashboard only after it has created and published it. One that a killed deployment left
+# unpublished would block its name for the next deployment.
 DEPLOYMENT = "cmd/bundle_deploy"
 
 

@@ -1,4 +1,4 @@
-"""Who the caller is, and SCIM: `/.well-known/databricks-config`, `/api/2.0/preview/scim/v2`."""
+"""The caller's identity, and SCIM: `/.well-known/databricks-config`, `/api/2.0/preview/scim/v2`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telemetry from the CLI is accepted and dropped."""
+"""Accepts the CLI's telemetry and drops it."""
 
 from __future__ import annotations
 

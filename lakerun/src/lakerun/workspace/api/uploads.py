@@ -1,4 +1,4 @@
-"""Request bodies that may be large: written to disk as they arrive, up to a limit."""
+"""Limits the size of request bodies while they arrive, and writes large ones to disk."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lakerun.workspace.errors import ApiError
 
 @asynccontextmanager
 async def uploaded(request: Request, new_file: Callable[[], Path], limit: int) -> AsyncIterator[Path]:
-    """The request's body in a file of its own, which is deleted afterwards unless it was moved.
+    """The request's body in a new file, which is deleted afterwards unless it was moved.
 
-    REQUEST_TOO_LARGE above `limit` bytes: by its Content-Length before anything is read, else while it comes.
+    Raises REQUEST_TOO_LARGE above `limit` bytes: before it reads anything if the Content-Length is too large.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -45,7 +45,7 @@ class BodyTooLarge(HTTPException):
 
 
 def bounded(receive: Receive, limit: int) -> Receive:
-    """`receive`, which raises BodyTooLarge as soon as more than `limit` bytes have arrived."""
+    """`receive`, but it raises BodyTooLarge as soon as more than `limit` bytes have arrived."""
     size = 0
 
     async def counted() -> Message:

@@ -15,7 +15,7 @@ from lakerun.workspace.services.checks import without_none
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
-# The answer of a workspace that does not allow presigned URLs: clients then use the Files API.
+# The error of a workspace without presigned URLs, after which clients use the Files API.
 NO_PRESIGNED_URLS = "FILES_API_API_IS_NOT_ENABLED"
 
 

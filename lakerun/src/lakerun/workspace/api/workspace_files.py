@@ -20,7 +20,7 @@ from lakerun.workspace.services.files.workspace_files import LANGUAGES, Notebook
 
 EXPORT_BYTES = 10 * 2**20  # as on Databricks; direct_download has no such limit
 CHUNK = 2**20
-FORM_BYTES = 2**20  # what a form may hold beside its file: boundaries and short fields
+FORM_BYTES = 2**20  # for a form's boundaries and short fields
 
 
 class _Path(BaseModel):
@@ -84,7 +84,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/api/2.0/workspace-files/import-file/{path:path}")
     async def import_file(path: str, request: Request, overwrite: bool = False) -> dict[str, Any]:
-        files.local_path(f"/{path}")  # refuse a bad path before its body is read
+        files.local_path(f"/{path}")  # refuse an invalid path before the body is read
         async with uploaded(request, files.new_upload, limit) as upload:
             await run_in_threadpool(files.save, f"/{path}", upload, overwrite=overwrite)
         return {}

@@ -1,6 +1,6 @@
-"""Pages for people: runs, pipelines, tables, quarantine and health, rendered on the server.
+"""The workspace's pages: runs, pipelines, tables, quarantine and health, rendered on the server.
 
-`router` has the routes, `PageGate` lets signed-in users in, `error_page` shows a failed call.
+`router` has the routes, `PageGate` requires a signed-in user, `error_page` shows an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["PageGate", "Sessions", "error_page", "is_page", "login_url", "naviga
 
 
 def router(services: Services) -> APIRouter:
-    """Every page over `services`."""
+    """The routes of all pages."""
     routes = APIRouter(default_response_class=Response, include_in_schema=False)
     for subject in (session, overview, runs, pipelines, tables):
         routes.include_router(subject.router(services))

@@ -1,6 +1,6 @@
-"""Charts as a page draws them: bars and lines over days, with axes, in pixels: `bar_chart`, `line_chart`.
+"""Lays out charts with bars or lines over days, in pixels: `bar_chart`, `line_chart`.
 
-A table below each chart has the same figures, and colour is never the only sign: each series also has its
+A table below each chart has the same figures. Colour is never the only difference: each series also has its
 own pattern or dashes.
 """
 
@@ -15,13 +15,13 @@ WIDTH, HEIGHT = 720.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 20.0, 12.0, 30.0  # room for the axes
 TICKS = 4  # at most, above zero
 LABELS = 6  # dates below the chart, at most
-GAP = 0.25  # between bars, of a day's width
+GAP = 0.25  # between bars, as a fraction of a day's width
 DOT = 3.2  # radius
 
 
 @dataclass(frozen=True)
 class Series:
-    """One value per day, None for a day without one. `look` names the style, see style.css."""
+    """One value per day, None for a day without one. `look` is a style in style.css."""
 
     name: str
     look: str
@@ -30,7 +30,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Tick:
-    """A line of the grid, or a date below it: where it is, and its text."""
+    """The position and the text of a grid line, or of a date below the chart."""
 
     at: float
     text: str
@@ -91,7 +91,7 @@ class Chart:
 def bar_chart(
     id: str, title: str, summary: str, unit: str, days: Sequence[date], series: Sequence[Series]
 ) -> Chart:
-    """Counts of a day on top of each other. `summary` is the chart in a sentence."""
+    """A bar for each day with its counts stacked. `summary` describes the chart in a sentence."""
     sums = [sum(each.values[n] or 0 for each in series) for n in range(len(days))]
     scale = _Scale(len(days), max(sums, default=0), least_step=1)
     bars = []
@@ -112,7 +112,7 @@ def bar_chart(
 def line_chart(
     id: str, title: str, summary: str, unit: str, days: Sequence[date], series: Sequence[Series]
 ) -> Chart:
-    """A line per series, broken where a day has no value; a dot for every value."""
+    """A line per series, broken at days without a value, with a dot for every value."""
     highest = max((value for each in series for value in each.values if value is not None), default=0)
     scale = _Scale(len(days), highest)
     paths, dots = [], []
@@ -139,7 +139,7 @@ def text(value: float) -> str:
 
 
 class _Scale:
-    """From day numbers and values to pixels. The highest tick is a round number not below any value."""
+    """Converts day numbers and values to pixels. The highest tick is round and not below any value."""
 
     def __init__(self, days: int, highest: float, least_step: float = 0) -> None:
         self.step = (WIDTH - LEFT - RIGHT) / max(days, 1)
@@ -158,7 +158,7 @@ class _Scale:
 
 
 def _round_step(highest: float) -> float:
-    """1, 2 or 5 times a power of ten, so that at most TICKS of it reach the highest value."""
+    """1, 2 or 5 times a power of ten, such that at most TICKS steps reach the highest value."""
     if highest <= 0:
         return 1
     magnitude = 10.0 ** math.floor(math.log10(highest / TICKS))
@@ -179,7 +179,7 @@ def _chart(
     dots: tuple[Dot, ...] = (),
 ) -> Chart:
     every = math.ceil(len(days) / LABELS) if days else 1
-    # Counted from the last day, which is the one that matters.
+    # Counted from the last day, so that it always has a label.
     shown = [number for number in range(len(days)) if (len(days) - 1 - number) % every == 0]
     return Chart(
         id=id,
@@ -197,7 +197,7 @@ def _chart(
 
 
 def _figures(days: Sequence[date], series: Sequence[Series]) -> tuple[tuple[date, tuple[str, ...]], ...]:
-    """The newest day first."""
+    """The values of each day as text, the newest day first."""
     return tuple(
         (day, tuple("" if (value := each.values[number]) is None else text(value) for each in series))
         for number, day in reversed(list(enumerate(days)))

@@ -1,4 +1,4 @@
-"""An update's datasets as a page shows them, from the update's events and result."""
+"""An update's datasets for its pages, from the update's events and result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Event = Mapping[str, Any]
 
 
 def datasets_of(update: Mapping[str, Any], events: Iterable[Event]) -> dict[str, DatasetProgress]:
-    """The datasets by full name in the order of definition; the result, once there, has the last word."""
+    """The datasets by full name in the order of definition; a result replaces the values from events."""
     progress = UpdateProgress()
     at = None
     for event in events:
@@ -50,7 +50,7 @@ def dataset_drawing(datasets: Mapping[str, DatasetProgress]) -> Drawing | None:
                 name,
                 short_name(name),
                 None,
-                "from elsewhere",
+                "external",
                 "",
                 dataset_address(name),
                 f"{name}, read only",
@@ -87,7 +87,7 @@ def _box(dataset: DatasetProgress) -> Box:
     state = state_of(dataset.status) if dataset.status else None
     rows = "" if dataset.rows is None else plural(dataset.rows, "row")
     failed = f"{number(dataset.failed)} failed" if dataset.failed else ""
-    said = [dataset.name, dataset.kind, state.word if state else "not started", rows]
-    checks = plural(dataset.failed, "failed expectation count") if failed else ""
-    title = ", ".join(part for part in [*said, checks] if part)
+    parts = [dataset.name, dataset.kind, state.word if state else "not started", rows]
+    failures = plural(dataset.failed, "expectation failure") if failed else ""
+    title = ", ".join(part for part in [*parts, failures] if part)
     return Box(dataset.name, dataset.table, state, rows or dataset.kind, failed, f"#{dataset.name}", title)

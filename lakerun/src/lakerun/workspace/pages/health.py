@@ -1,6 +1,6 @@
 """`/monitoring`: updates, rows, failures and freshness over time, from the published event logs.
 
-`/health`, by contrast, says whether the server answers.
+`/health` is another route, which says whether the server answers.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _charts(found: Trends) -> tuple[Chart, ...]:
         line_chart(
             "failures",
             "Expectation failures",
-            f"{total.failed_records:,} of {plural(total.judged_records, 'judged record')} failed.",
+            f"{total.failed_records:,} of {plural(total.judged_records, 'checked record')} failed.",
             "%",
             days,
             [Series("Failed records, %", "line-1", rate)],

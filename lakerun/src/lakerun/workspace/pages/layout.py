@@ -1,9 +1,9 @@
-"""Draws a directed graph in layers, left to right: `lay_out` says where boxes and lines go.
+"""Lays out a directed graph in layers, from left to right: `lay_out`.
 
 It takes the usual three steps (Sugiyama): layers by the longest path, the order within a layer by the mean
-position of the neighbours, and heights by the same mean, at a distance from each other. A line that passes a
-layer gets a lane there, so that it runs between the boxes and not through them. The same graph always gives
-the same drawing, as a page that is drawn every second must not move. Decision 52 says why no library does it.
+position of the neighbours, and heights by the same mean, with gaps. A line that crosses a layer gets a lane
+there, so that it runs between the boxes and not through them. The same graph always gets the same layout, as
+a page that is drawn every second must not move. Decision 52 explains why this does not use a library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SWEEPS = 8
 
 @dataclass(frozen=True)
 class Size:
-    """Measures in pixels: of a box, and the gaps beside and below it."""
+    """The size of a box, and the gaps beside and below it, in pixels."""
 
     width: float
     height: float
@@ -48,7 +48,7 @@ class Layout:
 
 
 class _Point:
-    """A box, or the lane of a line that passes a layer."""
+    """A box, or the lane of a line that crosses a layer."""
 
     def __init__(self, layer: int, height: float) -> None:
         self.layer, self.height = layer, height
@@ -59,7 +59,7 @@ class _Point:
 
 
 def lay_out(nodes: Sequence[str], edges: Iterable[Edge], size: Size) -> Layout:
-    """Places for `nodes` and lines for `edges`. An edge that closes a cycle does not affect the order."""
+    """Positions of `nodes` and lines for `edges`. An edge that closes a cycle does not affect the order."""
     known = dict.fromkeys(nodes)
     drawn = list(dict.fromkeys((a, b) for a, b in edges if a in known and b in known and a != b))
     forward = _without_cycles(list(known), drawn)
@@ -117,7 +117,7 @@ def _without_cycles(nodes: list[str], edges: list[Edge]) -> list[Edge]:
 
 
 def _layers(nodes: list[str], edges: list[Edge]) -> dict[str, int]:
-    """The longest path to each node; a source then moves right, next to what reads it."""
+    """The layer of each node by the longest path to it; sources then move right, next to their readers."""
     layers = dict.fromkeys(nodes, 0)
     for _ in nodes:
         moved = False
@@ -149,7 +149,7 @@ def _chain(source: _Point, target: _Point, columns: list[list[_Point]]) -> list[
 
 
 def _order(columns: list[list[_Point]]) -> None:
-    """Put each layer into the order with the fewest crossings that a few sweeps find."""
+    """Sort each layer into the order with the fewest crossings that a few sweeps find."""
     _rank(columns)
     best, fewest = [list(column) for column in columns], _crossings(columns)
     for sweep in range(SWEEPS):
@@ -180,7 +180,7 @@ def _crossings(columns: list[list[_Point]]) -> int:
 
 
 def _place(columns: list[list[_Point]], size: Size) -> None:
-    """Each point as near to the height of its neighbours as its own layer allows."""
+    """Move each point as close to the height of its neighbours as its layer allows."""
     for column in columns:
         _spread(column, [0.0] * len(column), size.gap_y)
     for sweep in range(SWEEPS):

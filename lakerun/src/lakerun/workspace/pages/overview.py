@@ -24,7 +24,7 @@ RECENT = 10
 
 
 def router(services: Services) -> APIRouter:
-    """`/`, and the addresses of lists that it holds."""
+    """`/`, and the addresses of lists that are part of it."""
     routes = APIRouter()
     store = services.store
 
@@ -43,7 +43,7 @@ def router(services: Services) -> APIRouter:
             quarantine=services.plugins.quarantine is not None,
             tables=len(services.storage.tables()),
             settings=services.settings,
-            # An overview never ends, so it is always followed; less often while nothing runs.
+            # The overview is always refreshed, but less often while nothing runs.
             follow=2 if active else 10,
         )
 
@@ -73,7 +73,7 @@ def job_row(services: Services, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def schedule_of(settings: Mapping[str, Any]) -> str:
-    """When a job runs by itself; empty for one that does not."""
+    """The schedule or trigger of a job in words; empty without one."""
     if schedule := settings.get("schedule"):
         text = f"{schedule.get('quartz_cron_expression', '')} {schedule.get('timezone_id', '')}".strip()
         paused = schedule.get("pause_status") == "PAUSED"
@@ -90,7 +90,7 @@ def schedule_of(settings: Mapping[str, Any]) -> str:
 
 
 def next_run_of(settings: Mapping[str, Any]) -> datetime | None:
-    """When the job's schedule is due next; None without one, or while it is paused."""
+    """The next time of the job's schedule; None without a schedule, or while it is paused."""
     schedule = settings.get("schedule") or {}
     if not schedule or schedule.get("pause_status") == "PAUSED":
         return None
@@ -102,7 +102,7 @@ def next_run_of(settings: Mapping[str, Any]) -> datetime | None:
 
 
 def run_row(run: Mapping[str, Any]) -> dict[str, Any]:
-    """A run in a list."""
+    """A run as a row of a list."""
     return {
         "id": run["run_id"],
         "job_id": run.get("job_id"),

@@ -131,7 +131,7 @@ def _update_row(services: Services, update: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _kind(update: Mapping[str, Any]) -> str:
-    """What the update was asked to do, in words."""
+    """The update's options in words."""
     if update.get("validate_only"):
         return "validation only"
     if update.get("full_refresh"):

@@ -32,7 +32,7 @@ PER_PAGE = 25
 
 @dataclass(frozen=True)
 class Quarantine:
-    """One quarantine table: its rows, the newest one's time, and how many rows broke each rule."""
+    """A quarantine table: its number of rows, the newest row's time, and the number of rows per rule."""
 
     name: TableName
     rows: int
@@ -88,7 +88,7 @@ def router(services: Services, convention: Convention) -> APIRouter:
 
 
 def _quarantine(storage: Storage, name: TableName) -> Quarantine | None:
-    """None if the table has no columns of a quarantine table, or cannot be read."""
+    """The table's figures; None if it lacks the columns of a quarantine table, or cannot be read."""
     source = name.quoted
     try:
         ((rows, newest),) = rows_of(query(f"SELECT count(*), max(ingested_at) FROM {source}", storage))
@@ -103,7 +103,7 @@ def _quarantine(storage: Storage, name: TableName) -> Quarantine | None:
 
 
 def _rows(storage: Storage, name: TableName, rule: str, *, offset: int, limit: int) -> list[tuple[Any, ...]]:
-    """Raw text, source file, ingestion time and broken rules of the rows that were kept, the newest first."""
+    """Raw text, source file, ingestion time and broken rules of quarantined rows, the newest first."""
     where = f"WHERE array_contains(broken_rules, {_literal(rule)})" if rule else ""
     statement = (
         f"SELECT raw_text, source_file, ingested_at, broken_rules FROM {name.quoted} {where} "

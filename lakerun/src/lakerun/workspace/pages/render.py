@@ -1,4 +1,4 @@
-"""Turns templates into responses: `render`, with the headers that every page carries."""
+"""Renders templates into responses, with the headers of every page: `render`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STATIC_TYPES = {
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page. One that follows a run is requested again and again: it answers 304 while it is unchanged."""
+    """A page, or 304 if the browser has this version: a page that follows a run is requested repeatedly."""
     page = _environment().get_template(template)
     navigation = getattr(request.app.state, "navigation", NAVIGATION)
     text = page.render(path=request.url.path, query=request.query_params, navigation=navigation, **values)
@@ -103,5 +103,5 @@ def _environment() -> Environment:
 
 @cache
 def _static_url(name: str) -> str:
-    """The file's address, which changes with its content, so that a browser may keep it."""
+    """The file's address, which changes with its content, so that browsers can cache it."""
     return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"

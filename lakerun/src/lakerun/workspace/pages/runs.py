@@ -102,7 +102,7 @@ def _runs(services: Services, job_id: int | None, page: int) -> tuple[list[dict[
 
 
 def _address(services: Services, run_id: int) -> str:
-    """The page of a run, or of the run that a task's run belongs to. Raises ApiError for an unknown id."""
+    """The address of a run's page, also by the id of a task's run. Raises ApiError for an unknown id."""
     if found := services.store.get("run", run_id):
         return f"/jobs/{found['job_id']}/runs/{run_id}"
     task = (services.store.get("task_output", run_id) or {}).get("metadata", {})

@@ -1,8 +1,8 @@
-"""Who may see the pages. A browser cannot send the API's token, so signing in gives it a cookie.
+"""Signs browsers in to the pages. A browser cannot send the API's token, so it gets a cookie.
 
-The cookie holds a random session id, not the token, so reading it gives no access to the API. It opens only
-pages, and pages only read, so a foreign site that makes a browser send a request here gains nothing. The
-store keeps the id's hash and its end: signing out, `workspace sign-out` and a new token end a session.
+The cookie has a random session id, not the token, so it gives no access to the API. It is only for pages,
+which change nothing, so a foreign site that makes a browser send a request here gains nothing. The store has
+the id's hash and expiry time. Signing out, `workspace sign-out` and a new token end a session.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def is_page(path: str) -> bool:
 
 
 def login_url(settings: Settings) -> str:
-    """The address that signs a person in. The token stands after `#`, which a browser never sends or logs."""
+    """The address that signs a user in. The token is in its fragment, which browsers do not send."""
     return f"{settings.host_url}/login#token={quote(settings.token, safe='')}"
 
 
 class PageGate:
-    """Answers a request for a page with it if the user is signed in, else redirects to the login."""
+    """Lets signed-in users see pages, and redirects others to the login."""
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self._app, self._sessions = app, sessions
@@ -66,7 +66,7 @@ class PageGate:
 
 
 class Sessions:
-    """The browsers that are signed in, kept in the store; each until it signs out or a week has passed."""
+    """The sessions of browsers, in the store. A session ends when the user signs out, or after a week."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
@@ -75,7 +75,7 @@ class Sessions:
         self.cookie = f"lakehouse_session_{port or 'default'}"
 
     def begin(self) -> str:
-        """The id of a new session, for the cookie."""
+        """Begin a session and return its id, for the cookie."""
         for document in self._store.list(SESSION):
             if document["expires"] < time.time():
                 self._store.delete(SESSION, document["id"])
@@ -91,18 +91,18 @@ class Sessions:
         return found is not None and found["expires"] >= time.time()
 
     def end(self, request: Request) -> None:
-        """End the session of this request's cookie; a copy of the cookie then opens nothing."""
+        """End the session of this request's cookie, so that copies of the cookie no longer work."""
         given = request.cookies.get(self.cookie)
         if given:
             self._store.delete(SESSION, self._key(given))
 
     def _key(self, session: str) -> str:
-        """A hash keyed by the token: a new token ends every session, and the store gives no session away."""
+        """A hash keyed by the token: a new token ends every session, and the store reveals no session id."""
         return hmac.new(self._settings.token.encode(), session.encode(), hashlib.sha256).hexdigest()
 
 
 def end_all(store: Store) -> int:
-    """Sign every browser out; returns how many sessions had not ended."""
+    """Sign every browser out; returns how many sessions were open."""
     ended = store.list(SESSION)
     for document in ended:
         store.delete(SESSION, document["id"])
@@ -115,8 +115,8 @@ def _refusal(sessions: Sessions, request: Request) -> Response | None:
         return None
     if request.method == "GET" and "if-none-match" not in request.headers:
         target = path + (f"?{request.url.query}" if request.url.query else "")
-        there = "/login" if target == "/" else f"/login?next={quote(target, safe='')}"
-        return RedirectResponse(there, 303)
+        login = "/login" if target == "/" else f"/login?next={quote(target, safe='')}"
+        return RedirectResponse(login, 303)
     return Response("Sign in again.", 401, media_type="text/plain")
 
 
@@ -158,7 +158,7 @@ def router(services: Services) -> APIRouter:
 
 
 def local_path(target: str) -> str:
-    """`target` if it is a page of this server, else `/`, so that no login leads to a foreign site."""
+    """`target` if it is a page of this server, else `/`: a login must not redirect to a foreign site."""
     parts = urlsplit(target.replace("\\", "/"))
     is_local = not parts.scheme and not parts.netloc and target.startswith("/")
     if (

@@ -1,4 +1,4 @@
-"""How the states of runs, tasks, updates and flows are shown: by a word, a tone and a shape."""
+"""Shows the states of runs, tasks, updates and flows with a word, a tone and a shape."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class State:
-    """A state as a page shows it: Databricks' own code, a word for it, and the tone that styles it."""
+    """A state on a page: Databricks' code, a word for it, and the tone that styles it."""
 
     code: str
     word: str
@@ -59,7 +59,7 @@ def run_state(run: Mapping[str, Any]) -> State:
 
 
 def message_of(run: Mapping[str, Any]) -> str:
-    """Why the run failed, or what it waits for."""
+    """The reason why the run failed or waits."""
     state, status = run.get("state") or {}, run.get("status") or {}
     details = status.get("termination_details") or status.get("queue_details") or {}
     return str(state.get("state_message") or details.get("message") or "")

@@ -25,7 +25,7 @@ COMMITS = 20
 
 
 def router(services: Services) -> APIRouter:
-    """Pages of tables, and the addresses under which Databricks has them."""
+    """Pages of tables, and redirects from their addresses on Databricks."""
     routes = APIRouter()
     storage = services.storage
 
@@ -88,7 +88,7 @@ def table_address(name: TableName) -> str:
 
 
 def _listed(storage: Storage, name: TableName) -> tuple[TableName, TableFigures | None]:
-    """A table's figures, or None if it cannot be read: that must not hide the other tables."""
+    """A table's figures, or None if it cannot be read: the other tables must still be shown."""
     try:
         return name, Table.named(storage, name).figures()
     except LakerunError as error:

@@ -1,4 +1,4 @@
-"""A run's tasks as its page shows them: the current attempt of each, its output, and what it started."""
+"""A run's tasks for its page: their attempts with output, and the updates and runs that they started."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Task:
 
 
 def tasks_of(run: Json, store: Store) -> list[Task]:
-    """The run's tasks in the job's order. Earlier attempts are entries of their own in the list."""
+    """The run's tasks in the job's order. Each attempt has its own entry in the run."""
     by_key: dict[str, list[Json]] = {}
     for entry in run.get("tasks", ()):
         by_key.setdefault(entry["task_key"], []).append(entry)

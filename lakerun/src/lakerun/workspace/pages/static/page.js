@@ -1,4 +1,4 @@
-// Follows a run while its page is open, forwards addresses that the CLI prints, and signs in by link.
+// Refreshes pages while something runs, redirects the addresses that the CLI prints, and signs in by link.
 "use strict";
 
 const FORWARDS = [
@@ -9,7 +9,7 @@ const FORWARDS = [
   [/^#joblist\/pipelines\/([\w-]+)$/, "/pipelines/$1"],
 ];
 
-/** The page that a fragment stands for, in Databricks' older addresses; the server never sees a fragment. */
+/** The page for a fragment of Databricks' older addresses, as the server does not get fragments. */
 function forwarded(fragment) {
   for (const [pattern, target] of FORWARDS) {
     if (pattern.test(fragment)) return fragment.replace(pattern, target);
@@ -27,7 +27,7 @@ function signIn(form) {
   form.submit();
 }
 
-/** Times in the browser's zone; the server wrote them in its own. */
+/** Shows times in the browser's time zone instead of the server's. */
 function localize(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const at = new Date(element.dateTime);
@@ -37,7 +37,7 @@ function localize(root) {
   }
 }
 
-/** Opens the folded part that the address names. */
+/** Opens the folded section that the address points to. */
 function unfold() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   const folded = target && target.closest("details");
@@ -47,9 +47,9 @@ function unfold() {
   }
 }
 
-/** Makes `old` equal to `fresh` and touches only what differs, so that focus, scrolling and folding stay. */
+/** Makes `old` equal to `fresh`, changing only the differences, so that focus, scrolling and folding stay. */
 function update(old, fresh) {
-  // What fails while one looks on shows why.
+  // A task that fails while the page is open shows its error.
   if (fresh.hasAttribute("data-failed") && !old.hasAttribute("data-failed")) old.open = true;
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && !(name === "open" && old.localName === "details")) old.removeAttribute(name);
@@ -83,7 +83,7 @@ function update(old, fresh) {
   if (atEnd) old.scrollTop = old.scrollHeight;
 }
 
-/** The node at or, where it has an id, behind `node` that `fresh` is the new form of. */
+/** The existing node for `fresh`: `node` itself or, if `fresh` has an id, `node` or a later one with that id. */
 function counterpart(node, fresh) {
   if (fresh.id) {
     for (let each = node; each; each = each.nextSibling) if (each.id === fresh.id) return each;
@@ -92,7 +92,7 @@ function counterpart(node, fresh) {
   return node && node.nodeName === fresh.nodeName && !node.id ? node : null;
 }
 
-/** Asks for the page again every few seconds until it says that there is nothing more to follow. */
+/** Fetches the page every few seconds, until its `data-follow` is 0. */
 function follow(main) {
   let tag = '"none"';
   let timer = 0;
