@@ -31,7 +31,14 @@ from ecommerce_lakehouse.quality.quarantine import (
 from ecommerce_lakehouse.quality.reconciliation import EntityTables, reconciliation
 from ecommerce_lakehouse.quality.rules import pipeline_rules, rules_for
 from ecommerce_lakehouse.transforms import customers, products, sales
-from ecommerce_lakehouse.transforms.ingest import CHECKS, latest_per_key, parse, superseded, to_bronze
+from ecommerce_lakehouse.transforms.ingest import (
+    CHECKS,
+    latest_per_key,
+    parse,
+    sequence,
+    superseded,
+    to_bronze,
+)
 
 HELPERS = [*CHECKS, "raw_line", BROKEN_RULES, JUDGED_BY]
 PIPELINE = "medallion"
@@ -68,13 +75,16 @@ def run(spark: SparkSession, config: LakehouseConfig, home: Path, *, tuned: bool
 
 def versions(valid: DataFrame, entity: Entity) -> DataFrame:
     """Every version of a key: its fields, `environment`, `__START_AT`, `__END_AT` (NULL: the current one)."""
-    next_one = F.lead(entity.sequence_by).over(Window.partitionBy(entity.key).orderBy(entity.sequence_by))
-    return valid.dropDuplicates([entity.key, entity.sequence_by]).select(
-        *entity.field_names,
-        "environment",
-        F.col(entity.sequence_by).alias("__START_AT"),
-        next_one.alias("__END_AT"),
+    in_order = Window.partitionBy(entity.key).orderBy("__START_AT")
+    fields = [*entity.field_names, "environment"]
+    records = valid.select(*fields, sequence(entity).alias("__START_AT")).dropDuplicates(
+        [entity.key, "__START_AT"]
     )
+    # A record that says what the one before it said makes no version.
+    content = F.struct(*fields)
+    changed = ~content.eqNullSafe(F.lag(content).over(in_order))
+    kept_versions = records.withColumn("_changed", changed).where("_changed").drop("_changed")
+    return kept_versions.withColumn("__END_AT", F.lead("__START_AT").over(in_order))
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,7 @@ class _Lake:
         if not self._exists(table):
             self._write(table, newest, "append", properties)
             return
-        order = (entity.sequence_by, "record_hash", "source_file", "line_hash")
+        order = (*entity.sequence_by, "record_hash", "source_file", "line_hash")
         of = {side: f"struct({', '.join(f'{side}.{name}' for name in order)})" for side in "st"}
         (
             DeltaTable.forPath(self.spark, self._path(table))

@@ -187,10 +187,12 @@ def test_the_plain_history_ends_a_version_where_the_next_begins(spark: SparkSess
     monday, tuesday = datetime(2024, 1, 1, 8, tzinfo=UTC), datetime(2024, 1, 2, 8, tzinfo=UTC)
     fields = "customer_id string, email string, age int, gender string, country string, signup_date date"
     fields += ", loyalty_tier string, loyalty_points int, updated_at timestamp, environment string"
+    fields += ", record_hash bigint, source_file string, line_hash bigint"
 
     def profile(customer: str, country: str, at: datetime) -> tuple[object, ...]:
         email = f"{customer}@example.com"
-        return customer, email, 30, "other", country, date(2023, 5, 1), "gold", 5, at, "local"
+        known = 30, "other", country, date(2023, 5, 1), "gold", 5, at, "local"
+        return customer, email, *known, ord(country[0]), "a.json", 1
 
     rows = [
         profile("c1", "PT", tuesday),
@@ -200,7 +202,7 @@ def test_the_plain_history_ends_a_version_where_the_next_begins(spark: SparkSess
     ]
     found = versions(spark.createDataFrame(rows, fields), CUSTOMER_PROFILES)
     spans = found.selectExpr(
-        "customer_id", "country", "date(__START_AT) AS d", "date(__END_AT) AS e"
+        "customer_id", "country", "date(__START_AT.updated_at) AS d", "date(__END_AT.updated_at) AS e"
     ).collect()
     assert sorted(map(json.dumps, ([r[0], r[1], str(r[2]), str(r[3])] for r in spans))) == [
         '["c1", "BR", "2024-01-01", "2024-01-02"]',

@@ -148,21 +148,23 @@ def test_every_order_is_kept_or_quarantined_with_exactly_the_rules_it_breaks(
 # Duplicates -------------------------------------------------------------------------------------------------
 
 RECORD_SCHEMA = (
-    "order_id string, order_timestamp timestamp, record_hash bigint, source_file string, quantity int, "
-    "line_hash int"
+    "order_id string, recorded_at timestamp, status_step int, record_hash bigint, source_file string, "
+    "quantity int, line_hash int"
 )
-Record = tuple[str, datetime, int, str, int, int]
+Record = tuple[str, datetime, int, int, str, int, int]
 
 
 @st.composite
 def shipments(draw: st.DrawFn) -> list[Record]:
     """Records of a few orders, with repeated times, contents and files, and whole records repeated."""
-    facts = st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(-1, 1), st.sampled_from("ab"))
+    facts = st.tuples(
+        st.integers(0, 2), st.integers(0, 1), st.integers(5, 6), st.integers(-1, 1), st.sampled_from("ab")
+    )
     drawn = draw(st.lists(facts, min_size=1, max_size=8))
     # A record's hash stands for its content: equal hashes come with equal quantities.
     return [
-        (f"o{key}", datetime(2024, 1, 1 + day, tzinfo=UTC), content, file, content + 5, content - 5)
-        for key, day, content, file in drawn
+        (f"o{key}", datetime(2024, 1, 1 + day, tzinfo=UTC), step, content, file, content + 5, content - 5)
+        for key, day, step, content, file in drawn
     ]
 
 
@@ -188,7 +190,8 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
     }
     columns = (
         "order_id",
-        "unix_seconds(order_timestamp)",
+        "unix_seconds(recorded_at)",
+        "status_step",
         "record_hash",
         "source_file",
         "quantity",
@@ -205,7 +208,7 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
     plain = [(key, int(time.timestamp()), *rest) for key, time, *rest in rows]
     newest: dict[object, Any] = {}
     for row in plain:
-        if row[0] not in newest or row[1:4] > newest[row[0]][1:4]:
+        if row[0] not in newest or row[1:5] > newest[row[0]][1:5]:
             newest[row[0]] = row
     assert found["latest"] == Counter(newest.values())
     assert found["latest of latest"] == found["latest"]

@@ -37,6 +37,7 @@ BALANCED = {
     "misjudged": 0,
     "without_reason": 0,
     "same_reasons": True,
+    "same_newest": True,
     "broken_rules": [],
 }
 Tamper = Callable[[EntityTables], EntityTables]
@@ -69,6 +70,18 @@ def rest(rows: DataFrame) -> DataFrame:
     """All rows but that one."""
     first = one(rows).select("source_file", "line_hash")
     return rows.join(first, ["source_file", "line_hash"], "left_anti")
+
+
+def history_of(records: DataFrame, ended: str | None = None) -> DataFrame:
+    """The records as versions of auto CDC, by default those that hold now."""
+    versions = records.drop("record_hash", "line_hash", "source_file", "ingested_at")
+    return versions.withColumn("__END_AT", F.lit(ended).cast("timestamp"))
+
+
+def with_older(tables: EntityTables) -> DataFrame:
+    """The good rows, but of the order that came three times the oldest record."""
+    oldest = tables.duplicates.where("source_file = 'b'")
+    return tables.good.where("order_id <> 'O-1'").union(oldest)
 
 
 def without_rule(rows: DataFrame, rule: str) -> DataFrame:
@@ -159,6 +172,20 @@ TAMPERED: dict[str, tuple[Tamper, set[str]]] = {
             it.entity,
             it.drop,
             *[table.limit(0) for table in (it.arrived, it.judged, it.good, it.quarantined, it.duplicates)],
+        ),
+        set(),
+    ),
+    "the history keeps another record": (
+        lambda it: replace(it, history=history_of(with_older(it))),
+        {"one_newest_record"},
+    ),
+    "the history lacks a record": (
+        lambda it: replace(it, history=history_of(rest(it.good))),
+        {"one_newest_record"},
+    ),
+    "the history keeps the same records, and older ones": (
+        lambda it: replace(
+            it, history=history_of(it.good).union(history_of(it.duplicates, ended="2024-05-01"))
         ),
         set(),
     ),

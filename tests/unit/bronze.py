@@ -23,6 +23,7 @@ GOOD = {
         "quantity": 2,
         "status": "shipped",
         "order_timestamp": "2024-04-30T08:15:00",
+        "updated_at": None,
     },
     "customer_profiles": {
         "customer_id": "C-1",

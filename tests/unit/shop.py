@@ -17,7 +17,8 @@ DAY_ONE = datetime(2024, 1, 1, tzinfo=UTC)
 ORDERS_SCHEMA = (
     "order_id string, customer_id string, product_id string, product_name string, category string, "
     "price decimal(10,2), quantity int, total_order_value decimal(18,2), status string, "
-    "order_timestamp timestamp, order_date date, record_hash bigint, source_file string"
+    "order_timestamp timestamp, order_date date, recorded_at timestamp, status_step int, record_hash bigint, "
+    "source_file string, line_hash bigint"
 )
 CUSTOMERS_SCHEMA = "customer_id string, country string, loyalty_tier string, signup_date date"
 
@@ -48,8 +49,11 @@ def order(
         "status": status,
         "order_timestamp": placed,
         "order_date": placed.date(),
+        "recorded_at": placed,
+        "status_step": ORDER_STATUSES.index(status) + 1,
         "record_hash": number,
         "source_file": "orders.json",
+        "line_hash": number,
     }
 
 
@@ -136,8 +140,7 @@ HOURS = [
     order(4, hour=11.9, price="2.25"),
 ]
 # Order 1 again, word for word; order 4 again, newer and returned.
-REPEATED = [HOURS[0], HOURS[3] | {"order_timestamp": HOURS[3]["order_timestamp"] + timedelta(minutes=1)}]
-REPEATED[1]["status"] = "returned"
+REPEATED = [HOURS[0], order(4, hour=11.9 + 1 / 60, price="2.25", status="returned")]
 
 
 def in_utc(metrics: DataFrame) -> DataFrame:

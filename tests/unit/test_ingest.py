@@ -338,6 +338,7 @@ def test_the_hash_of_a_record_is_of_its_fields_as_delivered(spark: SparkSession)
 
 
 def test_the_newest_record_of_an_order_stays(spark: SparkSession) -> None:
+    """By when its record was made, then by its status, then by content; the file decides last."""
     schema = (
         "order_id string, order_timestamp timestamp, record_hash bigint, source_file string, status string"
     )
@@ -346,20 +347,25 @@ def test_the_newest_record_of_an_order_stays(spark: SparkSession) -> None:
         ("one", early, 9, "b", "pending"),
         ("by time", late, 1, "a", "shipped"),
         ("by time", early, 9, "b", "pending"),
-        ("by content", late, 2, "a", "returned"),
+        ("by status", late, 1, "a", "delivered"),
+        ("by status", late, 9, "b", "shipped"),
+        ("by content", late, 2, "a", "shipped"),
         ("by content", late, 1, "b", "shipped"),
         ("by file", late, 1, "a", "shipped"),
         ("by file", late, 1, "b", "shipped"),
     ]
     texts = spark.createDataFrame(rows, schema.replace("timestamp timestamp", "timestamp string")).coalesce(1)
     records = texts.withColumn("order_timestamp", F.to_timestamp("order_timestamp"))
-    records = records.withColumn("line_hash", F.lit(1))
+    derived = {name: F.expr(formula) for name, formula in ORDERS.derived if name in ORDERS.sequence_by}
+    records = records.withColumns({"line_hash": F.lit(1), "updated_at": F.lit(None).cast("timestamp")})
+    records = records.withColumns(derived)
     result = latest_per_key(records, ORDERS)
     assert result.columns == records.columns
     chosen = result.selectExpr("order_id", "date_format(order_timestamp, 'dd')", "record_hash", "source_file")
     assert {row[0]: tuple(row[1:]) for row in chosen.collect()} == {
         "one": ("01", 9, "b"),
         "by time": ("02", 1, "a"),
+        "by status": ("02", 1, "a"),
         "by content": ("02", 2, "a"),
         "by file": ("02", 1, "b"),
     }

@@ -7,6 +7,7 @@ from typing import Literal
 
 FieldType = Literal["string", "int", "decimal(10,2)", "timestamp", "date"]
 
+# In the order of an order's life.
 ORDER_STATUSES = ("pending", "processing", "shipped", "delivered", "cancelled", "returned")
 NON_REVENUE_STATUSES = ("cancelled", "returned")
 DEVICE_TYPES = ("mobile", "desktop", "tablet")
@@ -28,18 +29,21 @@ class SourceField:
 class Entity:
     """What one folder of the volume holds.
 
-    `key` identifies a record; of several records with one key the greatest by `sequence_by` stays.
+    `key` identifies a record; of several records with one key the greatest by `sequence_by` stays: columns,
+    of which the first says when the record was made. Content decides between records that are equal in it.
     `target` is the silver table's entity name; `folder` is where its files arrive, within the volume.
-    `derived` are columns that are computed from the fields: name and SQL expression.
+    `derived` are columns that are computed from the fields: name and SQL expression. With `history`, every
+    version of a record is kept as well.
     """
 
     name: str
     target: str
     fields: tuple[SourceField, ...]
     key: str
-    sequence_by: str
+    sequence_by: tuple[str, ...]
     landing: str | None = None
     derived: tuple[tuple[str, str], ...] = ()
+    history: bool = False
 
     @property
     def folder(self) -> str:
@@ -51,6 +55,14 @@ class Entity:
         """Names of the expected JSON fields, in order."""
         return tuple(field.name for field in self.fields)
 
+
+# The newest record of an order is the one that was made last; of those made at one time, the one whose status
+# comes last in an order's life. A record without `updated_at` was made when the order was placed.
+_ORDER_SEQUENCE = ("recorded_at", "status_step")
+_ORDER_DERIVED = (
+    ("recorded_at", "coalesce(updated_at, order_timestamp)"),
+    ("status_step", f"array_position(array({', '.join(map(repr, ORDER_STATUSES))}), status)"),
+)
 
 ORDERS = Entity(
     name="orders",
@@ -65,10 +77,12 @@ ORDERS = Entity(
         SourceField("quantity", "int"),
         SourceField("status", lower=True),
         SourceField("order_timestamp", "timestamp"),
+        SourceField("updated_at", "timestamp"),
     ),
     key="order_id",
-    sequence_by="order_timestamp",
+    sequence_by=_ORDER_SEQUENCE,
     derived=(
+        *_ORDER_DERIVED,
         ("total_order_value", "CAST(price * quantity AS DECIMAL(18,2))"),
         ("order_date", "to_date(order_timestamp)"),
     ),
@@ -89,7 +103,8 @@ CUSTOMER_PROFILES = Entity(
         SourceField("updated_at", "timestamp"),
     ),
     key="customer_id",
-    sequence_by="updated_at",
+    sequence_by=("updated_at",),
+    history=True,
 )
 
 CUSTOMER_ACTIVITY = Entity(
@@ -105,7 +120,7 @@ CUSTOMER_ACTIVITY = Entity(
         SourceField("device_type", lower=True),
     ),
     key="session_id",
-    sequence_by="session_timestamp",
+    sequence_by=("session_timestamp",),
 )
 
 # Orders of another source, which delivers a file at a time; a table belongs to one pipeline, so these have
@@ -122,11 +137,12 @@ ORDER_BATCHES = Entity(
         SourceField("date_ordered", "date"),
         SourceField("customer_id"),
         SourceField("order_timestamp", "timestamp"),
+        SourceField("updated_at", "timestamp"),
     ),
     key="order_id",
-    sequence_by="order_timestamp",
+    sequence_by=_ORDER_SEQUENCE,
     landing="orders/landing",
-    derived=(("order_value", "CAST(price * items_ordered AS DECIMAL(18,2))"),),
+    derived=(*_ORDER_DERIVED, ("order_value", "CAST(price * items_ordered AS DECIMAL(18,2))")),
 )
 
 # Those that the sample data job generates.

@@ -5,7 +5,7 @@
     quarantine_<target>        the lines that break a rule, raw, with all reasons
     silver_<target>            one row per key, of the lines that break none
     silver_<target>_duplicates the valid lines that another one superseded
-    silver_<target>_history    every version of a key, where asked for
+    silver_<target>_history    every version of a key, where the entity asks for it
 
 `declare_quality` declares what checks a pipeline's datasets as wholes:
 
@@ -70,9 +70,7 @@ def arriving_lines(entity: Entity, config: LakehouseConfig) -> DataFrame:
     return to_bronze(lines, config.environment)
 
 
-def declare_silver(
-    entity: Entity, config: LakehouseConfig, *, z_order: list[str], history: bool = False
-) -> None:
+def declare_silver(entity: Entity, config: LakehouseConfig, *, z_order: list[str]) -> None:
     """Declare an entity's silver tables and its quarantine, so that every line ends in exactly one place."""
     rules = rules_for(f"silver_{entity.target}", config)
     target = config.get_table_name("silver", entity.target)
@@ -127,7 +125,7 @@ def declare_silver(
         valid = kept(SparkSession.active().read.table(parsed)).drop(*HELPERS)
         return superseded(valid, entity)
 
-    if history:
+    if entity.history:
         _declare_history(entity, config, parsed)
 
 
@@ -231,14 +229,14 @@ def _declare_history(entity: Entity, config: LakehouseConfig, parsed: str) -> No
 
     dp.create_streaming_table(
         name=target,
-        comment=f"Every version of a {entity.key}, with the time in which it held",
+        comment=f"Every version of a {entity.key}, from one record to the next newer one",
         table_properties=config.get_silver_table_properties([entity.key]),
     )
     dp.create_auto_cdc_flow(
         target=target,
         source=f"versions_of_{entity.target}",
         keys=[entity.key],
-        sequence_by=entity.sequence_by,
+        sequence_by=sequence(entity),
         except_column_list=[*HELPERS, "record_hash", "line_hash", "source_file", "ingested_at"],
         stored_as_scd_type=2,
     )

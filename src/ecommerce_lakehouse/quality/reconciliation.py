@@ -24,7 +24,7 @@ class EntityTables:
     """The tables between which an entity's lines are divided, and the rules (`drop`) that divide them.
 
     `arrived` is bronze, `judged` every line with the rules that it breaks, `good`, `quarantined` and
-    `duplicates` the three places where a line can end.
+    `duplicates` the three places where a line can end; `history` has every version of a record, if kept.
     """
 
     entity: str
@@ -34,6 +34,7 @@ class EntityTables:
     good: DataFrame
     quarantined: DataFrame
     duplicates: DataFrame
+    history: DataFrame | None = None
 
     @classmethod
     def of(cls, entity: Entity, drop: Mapping[str, str], read: Callable[[str], DataFrame]) -> EntityTables:
@@ -46,6 +47,7 @@ class EntityTables:
             good=read(f"silver_{entity.target}"),
             quarantined=read(f"quarantine_{entity.target}"),
             duplicates=read(f"silver_{entity.target}_duplicates"),
+            history=read(f"silver_{entity.target}_history") if entity.history else None,
         )
 
 
@@ -57,7 +59,8 @@ def reconciliation(entities: Sequence[EntityTables]) -> DataFrame:
     together hold the lines that arrived, each as often; `misjudged` BIGINT: lines whose noted reasons are
     not the rules that they break, of those judged by the rules as they are now; `without_reason` BIGINT:
     quarantined lines without one; `same_reasons` BOOLEAN: quarantine holds exactly the lines for which a
-    reason was noted, with exactly these reasons. Sums overflow beyond 2^31 lines of an entity.
+    reason was noted, with exactly these reasons; `same_newest` BOOLEAN: the versions that hold now are the
+    good records, true where no history is kept. Sums overflow beyond 2^31 lines of an entity.
     """
     rows = reduce(DataFrame.union, [part for tables in entities for part in _parts(tables)])
     counts = rows.groupBy("entity").agg(
@@ -66,6 +69,7 @@ def reconciliation(entities: Sequence[EntityTables]) -> DataFrame:
         F.count_if("misjudged").alias("misjudged"),
         F.count_if((F.col("place") == "quarantined") & F.col("reasons").isNull()).alias("without_reason"),
         _balanced("reasons", plus=("judged",), minus=("quarantined",)).alias("same_reasons"),
+        _balanced("version", plus=("good",), minus=("history",)).alias("same_newest"),
     )
     difference = F.col("input") - F.col("good") - F.col("quarantined") - F.col("duplicates")
     return counts.select(
@@ -76,6 +80,7 @@ def reconciliation(entities: Sequence[EntityTables]) -> DataFrame:
         "misjudged",
         "without_reason",
         "same_reasons",
+        "same_newest",
     )
 
 
@@ -83,29 +88,39 @@ COUNTED = {"arrived": "input", "good": "good", "quarantined": "quarantined", "du
 
 
 def _parts(tables: EntityTables) -> list[DataFrame]:
-    """Every table's rows in one shape: `entity`, `place`, `line`, `reasons`, `misjudged`."""
+    """Every table's rows in one shape: `entity`, `place`, `line`, `reasons`, `misjudged`, `version`."""
     stored = F.xxhash64("source_file", "line_hash")
     reasons = F.when(F.size(BROKEN_RULES) > 0, F.xxhash64("source_file", "line_hash", BROKEN_RULES))
     nothing = F.lit(None).cast("bigint")
     now = F.col(JUDGED_BY).eqNullSafe(F.lit(fingerprint(tables.drop)))
     misjudged = now & ~F.col(BROKEN_RULES).eqNullSafe(_broken(tables.drop))
 
-    def part(rows: DataFrame, place: str, line: Column, why: Column, wrong: Column) -> DataFrame:
+    def part(
+        rows: DataFrame, place: str, line: Column, why: Column, wrong: Column, version: Column = nothing
+    ) -> DataFrame:
         return rows.select(
             F.lit(tables.entity).alias("entity"),
             F.lit(place).alias("place"),
             line.alias("line"),
             why.alias("reasons"),
             wrong.alias("misjudged"),
+            version.alias("version"),
         )
 
     no = F.lit(False)
+    good, held = nothing, []
+    if tables.history is not None:
+        shared = sorted(set(tables.history.columns) & set(tables.good.columns))
+        good = _content(shared)
+        current = tables.history.where("__END_AT IS NULL")
+        held = [part(current, "history", nothing, nothing, no, _content(shared))]
     return [
+        *held,
         # So that an entity of which nothing has arrived has a row as well.
         part(tables.arrived.sparkSession.range(1), "none", nothing, nothing, no),
         part(tables.arrived, "arrived", F.xxhash64(F.col("source_file"), line_hash()), nothing, no),
         part(tables.judged, "judged", nothing, reasons, misjudged),
-        part(tables.good, "good", stored, nothing, no),
+        part(tables.good, "good", stored, nothing, no, good),
         part(tables.quarantined, "quarantined", stored, reasons, no),
         part(tables.duplicates, "duplicates", stored, nothing, no),
     ]
@@ -118,6 +133,11 @@ def _broken(rules: Mapping[str, str]) -> Column:
         for name, constraint in rules.items()
     ]
     return F.expr(f"array_compact(CAST(array({', '.join(broken)}) AS ARRAY<STRING>))")
+
+
+def _content(columns: Sequence[str]) -> Column:
+    """64 bits of a row's values; a hash skips NULL, so the flags keep (NULL, 1) apart from (1, NULL)."""
+    return F.xxhash64(*[part for name in columns for part in (F.col(name), F.col(name).isNull())])
 
 
 def _count(place: str) -> Column:

@@ -71,6 +71,13 @@ def reconciliation_rules() -> RuleSet:
                 "Quarantine names every reason that was noted, at the line that it was noted at",
                 {"same_reasons": "false"},
             ),
+            rule(
+                "one_newest_record",
+                "same_newest",
+                "fail",
+                "The version that holds now is the record that silver keeps",
+                {"same_newest": "false"},
+            ),
         ),
         example={
             "difference": "0",
@@ -78,6 +85,7 @@ def reconciliation_rules() -> RuleSet:
             "misjudged": "0",
             "without_reason": "0",
             "same_reasons": "true",
+            "same_newest": "true",
         },
         owner=PLATFORM,
     )

@@ -85,11 +85,12 @@ def superseded(records: DataFrame, entity: Entity) -> DataFrame:
 
 
 def sequence(entity: Entity) -> Column:
-    """The order of records with one key: by time, then by content, so that arrival order is irrelevant.
+    """The order of records with one key: by what the entity says, then by content; arrival never decides.
 
-    It is total: only lines that are equal byte by byte, in one file, are equal in it.
+    It is total: only lines that are equal byte by byte, in one file, are equal in it. Whatever chooses the
+    newest record or tells versions apart uses it.
     """
-    return F.struct(entity.sequence_by, "record_hash", "source_file", "line_hash")
+    return F.struct(*entity.sequence_by, "record_hash", "source_file", "line_hash")
 
 
 def line_hash() -> Column:

@@ -10,7 +10,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.domain.entities import NON_REVENUE_STATUSES
+from ecommerce_lakehouse.domain.entities import NON_REVENUE_STATUSES, ORDERS
+from ecommerce_lakehouse.transforms.ingest import sequence
 
 ROLLING_DAYS = 7
 MONEY = "decimal(18,2)"
@@ -93,8 +94,8 @@ def rolling_sales(orders: DataFrame) -> DataFrame:
 def realtime_metrics(orders: DataFrame, config: LakehouseConfig) -> DataFrame:
     """Sales per tumbling window of event time, for a stream in append mode.
 
-    In: valid order records as they stream in (order columns, `record_hash`), repeated records
-    included. Out, one row per window of `config.realtime_window` that has orders, once the newest order is
+    In: valid order records as they stream in, repeated records included, with the columns that order them.
+    Out, one row per window of `config.realtime_window` that has orders, once the newest order is
     `config.watermark_delay` past its end: `window_start`, `window_end` TIMESTAMP, `orders`, `units` BIGINT,
     `revenue` DECIMAL(28,2), `average_order_value` DECIMAL(18,2), `largest_order_value` DECIMAL(18,2),
     `cancelled_orders`, `returned_orders` BIGINT; all >= 0, purchases and averages as in daily_sales.
@@ -103,11 +104,10 @@ def realtime_metrics(orders: DataFrame, config: LakehouseConfig) -> DataFrame:
     order of arrival. A record that comes later than the watermark allows is not counted here; the daily
     tables, which are computed from all of silver, have it.
     """
-    newest = F.struct("order_timestamp", "record_hash")
     once = (
         orders.withWatermark("order_timestamp", config.watermark_delay)
         .groupBy(F.window("order_timestamp", config.realtime_window), "order_id")
-        .agg(F.max_by(F.struct("status", "quantity", "total_order_value"), newest).alias("order"))
+        .agg(F.max_by(F.struct("status", "quantity", "total_order_value"), sequence(ORDERS)).alias("order"))
         .select("window", "order.*")
     )
     largest = F.max(F.when(is_purchase(), F.col("total_order_value")).otherwise(0))

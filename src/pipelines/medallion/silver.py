@@ -7,4 +7,4 @@ from ecommerce_lakehouse.quality.datasets import declare_silver
 config = get_config()
 
 declare_silver(ORDERS, config, z_order=["order_date", "customer_id", "category"])
-declare_silver(CUSTOMER_PROFILES, config, z_order=["customer_id"], history=True)
+declare_silver(CUSTOMER_PROFILES, config, z_order=["customer_id"])
