@@ -158,9 +158,10 @@ This page is generated from the pipelines: `uv run python -m tools.generate_docs
 A table's name is `<catalog>.<schema>.<layer>_<entity>`. On a laptop the catalog is `local` and the schema is
 `data_eng`. [Data flow](data_flow.md) shows how the tables depend on each other.
 
-Features are point-in-time correct: a row's key holds `as_of`, the row knows only earlier events, and later
-events do not change it. Recency and churn count from the newest event, not from the clock. The docstrings of
-the functions in `src/ecommerce_lakehouse/transforms` give the range, formula and source of every measure.
+Features are point-in-time correct: a row's key holds `as_of`, and the row knows only records that were made
+before it, each order as it was known then. A record that is made later does not change it. Recency and churn
+count from the newest event, not from the clock. The docstrings of the functions in
+`src/ecommerce_lakehouse/transforms` give the range, formula and source of every measure.
 """
 
 

@@ -6,7 +6,7 @@ Rows are dictionaries by primary key without the key's columns; `as_of` is text 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -18,17 +18,53 @@ Table = dict[tuple[str, ...], Row]
 
 DEVICES = ("mobile", "desktop", "tablet")
 EPOCH_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+START = datetime(2023, 12, 1, tzinfo=UTC)  # before any event
+MONTH = timedelta(days=28)
 
 
-def snapshot_times(times: Iterable[datetime], newest: datetime, days: int = 7) -> list[datetime]:
-    """Grid points after the first of `times` and not after `newest`."""
-    first, points = min(times), []
+def moment(record: Event) -> datetime:
+    """When the order was placed or the session began."""
+    time: datetime = record.get("order_timestamp") or record["session_timestamp"]
+    return time
+
+
+def known(records: list[Event], point: datetime) -> list[Event]:
+    """Each order and session as its newest record from before the point says, if it happened before it."""
+    newest: dict[str, Event] = {}
+    for record in records:
+        key = record.get("order_id") or record["session_id"]
+        if record["recorded_at"] < point and (key not in newest or order_of(record) > order_of(newest[key])):
+            newest[key] = record
+    return [record for record in newest.values() if moment(record) < point]
+
+
+def order_of(record: Event) -> tuple[datetime, int, int]:
+    return record["recorded_at"], record.get("status_step", 0), record["record_hash"]
+
+
+def everything(records: list[Event]) -> list[Event]:
+    return records
+
+
+def by_snapshot(
+    records: list[Event],
+    chosen: Callable[[list[Event]], list[Event]] = everything,
+    grid_days: int = 7,
+) -> Iterator[tuple[str, datetime, list[Event]]]:
+    """Customer, snapshot, and what is known of the customer then, from the first at which there is something.
+
+    Snapshots end at the newest record.
+    """
+    last = max(max(record["recorded_at"], moment(record)) for record in records)
+    customers: set[str] = set()
     point = EPOCH_MONDAY
-    while point <= newest:
-        if point > first:
-            points.append(point)
-        point += timedelta(days=days)
-    return points
+    while point <= last:
+        if point > START:
+            current = by_customer(chosen(known(records, point)))
+            customers |= current.keys()
+            for customer in customers:
+                yield customer, point, current.get(customer, [])
+        point += timedelta(days=grid_days)
 
 
 def by_customer(rows: list[Event]) -> dict[str, list[Event]]:
@@ -44,12 +80,16 @@ def floor(time: datetime) -> datetime:
     return time.replace(microsecond=0)
 
 
-def within(rows: list[Event], column: str, end: datetime, start: datetime | None = None) -> list[Event]:
-    return [row for row in rows if row[column] < end and (start is None or row[column] >= start)]
+def since(rows: list[Event], start: datetime, end: datetime | None = None) -> list[Event]:
+    return [row for row in rows if moment(row) >= start and (end is None or moment(row) < end)]
 
 
 def paid(orders: list[Event]) -> list[Event]:
     return [row for row in orders if row["status"] not in ("cancelled", "returned")]
+
+
+def share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
 
 
 def expected_engagement(orders: list[Event], sessions: list[Event]) -> Table:
@@ -66,94 +106,89 @@ def expected_engagement(orders: list[Event], sessions: list[Event]) -> Table:
         return "high" if value >= 0.5 else "medium" if value >= 0.25 else "low" if value > 0 else "inactive"
 
     result: Table = {}
-    newest = max(row["session_timestamp"] for row in sessions)
     names = ("sessions", "page_views", "cart_adds", "session_seconds")
-    for customer, own in by_customer(sessions).items():
-        first = min(row["session_timestamp"] for row in own)
-        for point in snapshot_times([first], newest):
-            every = counts(within(own, "session_timestamp", point))
-            recent = counts(within(own, "session_timestamp", point, point - timedelta(days=28)))
-            usual = [x * 28 / max(28.0, days(point - floor(first))) for x in every]
-            result[customer, f"{point:%F %T}"] = {
-                **dict(zip(names, every, strict=True)),
-                **{f"{name}_28d": value for name, value in zip(names, recent, strict=True)},
-                "engagement_score_28d": score([float(x) for x in recent]),
-                "engagement_segment_28d": segment(score([float(x) for x in recent])),
-                "engagement_score": score(usual),
-                "engagement_segment": segment(score(usual)),
-            }
+    for customer, point, own in by_snapshot(sessions):
+        first = min(moment(row) for row in own)
+        every, recent = counts(own), counts(since(own, point - MONTH))
+        usual = [x * 28 / max(28.0, days(point - floor(first))) for x in every]
+        result[customer, f"{point:%F %T}"] = {
+            **dict(zip(names, every, strict=True)),
+            **{f"{name}_28d": value for name, value in zip(names, recent, strict=True)},
+            "engagement_score_28d": score([float(x) for x in recent]),
+            "engagement_segment_28d": segment(score([float(x) for x in recent])),
+            "engagement_score": score(usual),
+            "engagement_segment": segment(score(usual)),
+        }
     return result
 
 
 def expected_devices(orders: list[Event], sessions: list[Event]) -> Table:
     result: Table = {}
-    newest = max(row["session_timestamp"] for row in sessions)
-    for customer, own in by_customer(sessions).items():
-        for point in snapshot_times([row["session_timestamp"] for row in own], newest):
-            used = Counter(row["device_type"] for row in within(own, "session_timestamp", point))
-            recently = within(own, "session_timestamp", point, point - timedelta(days=28))
-            recent = Counter(row["device_type"] for row in recently)
-            result[customer, f"{point:%F %T}"] = {
-                "sessions": used.total(),
-                **{f"{device}_share": used[device] / used.total() for device in DEVICES},
-                "preferred_device": max(DEVICES, key=lambda device: used[device]),  # the first of equals
-                "preferred_device_share": max(used.values()) / used.total(),
-                "devices_used": len(used),
-                "is_multi_device": len(used) > 1,
-                "preferred_device_28d": max(DEVICES, key=lambda device: recent[device]) if recent else None,
-                "devices_used_28d": len(recent),
-            }
+    for customer, point, own in by_snapshot(sessions):
+        used = Counter(row["device_type"] for row in own)
+        recent = Counter(row["device_type"] for row in since(own, point - MONTH))
+        result[customer, f"{point:%F %T}"] = {
+            "sessions": used.total(),
+            **{f"{device}_share": used[device] / used.total() for device in DEVICES},
+            "preferred_device": max(DEVICES, key=lambda device: used[device]),  # the first of equals
+            "preferred_device_share": max(used.values()) / used.total(),
+            "devices_used": len(used),
+            "is_multi_device": len(used) > 1,
+            "preferred_device_28d": max(DEVICES, key=lambda device: recent[device]) if recent else None,
+            "devices_used_28d": len(recent),
+        }
     return result
 
 
 def expected_purchases(orders: list[Event], sessions: list[Event]) -> Table:
     result: Table = {}
-    newest = max(row["order_timestamp"] for row in orders)
-    for customer, own in by_customer(paid(orders)).items():
-        for point in snapshot_times([row["order_timestamp"] for row in own], newest):
-            known = within(own, "order_timestamp", point)
-            recent = within(own, "order_timestamp", point, point - timedelta(days=28))
-            times = sorted(floor(row["order_timestamp"]) for row in known)
-            count, spend = len(known), sum(row["total_order_value"] for row in known)
-            categories = Counter(row["category"] or "unknown" for row in known)
-            favourite = min(categories, key=lambda name: (-categories[name], name))
-            part_of_day = Counter(time.hour // 6 for time in times)
-            result[customer, f"{point:%F %T}"] = {
-                "orders": count,
-                "units": sum(row["quantity"] for row in known),
-                "spend": spend,
-                "orders_28d": len(recent),
-                "spend_28d": sum((row["total_order_value"] for row in recent), Decimal(0)),
-                "average_order_value": float(spend) / count,
-                "average_units": sum(row["quantity"] for row in known) / count,
-                "average_days_between_orders": days(times[-1] - times[0]) / (count - 1)
-                if count > 1
-                else None,
-                "categories": len(categories),
-                "category_diversity": 1 - sum((n / count) ** 2 for n in categories.values()),
-                "favourite_category": favourite,
-                "favourite_category_share": categories[favourite] / count,
-                "night_share": part_of_day[0] / count,
-                "morning_share": part_of_day[1] / count,
-                "afternoon_share": part_of_day[2] / count,
-                "evening_share": part_of_day[3] / count,
-                "weekend_share": sum(time.weekday() >= 5 for time in times) / count,
-            }
+    for customer, point, own in by_snapshot(orders, paid):
+        recent = since(own, point - MONTH)
+        times = sorted(floor(moment(row)) for row in own)
+        count, spend = len(own), sum((row["total_order_value"] for row in own), Decimal(0))
+        categories = Counter(row["category"] or "unknown" for row in own)
+        favourite = min(categories, key=lambda name: (-categories[name], name), default=None)
+        part_of_day = Counter(time.hour // 6 for time in times)
+        result[customer, f"{point:%F %T}"] = {
+            "orders": count,
+            "units": sum(row["quantity"] for row in own),
+            "spend": spend,
+            "orders_28d": len(recent),
+            "spend_28d": sum((row["total_order_value"] for row in recent), Decimal(0)),
+            "average_order_value": share(float(spend), count),
+            "average_units": share(sum(row["quantity"] for row in own), count),
+            "average_days_between_orders": days(times[-1] - times[0]) / (count - 1) if count > 1 else None,
+            "categories": len(categories),
+            "category_diversity": 1 - sum((n / count) ** 2 for n in categories.values()) if count else None,
+            "favourite_category": favourite,
+            "favourite_category_share": share(max(categories.values(), default=0), count),
+            "night_share": share(part_of_day[0], count),
+            "morning_share": share(part_of_day[1], count),
+            "afternoon_share": share(part_of_day[2], count),
+            "evening_share": share(part_of_day[3], count),
+            "weekend_share": share(sum(time.weekday() >= 5 for time in times), count),
+        }
     return result
 
 
 def expected_value(orders: list[Event], sessions: list[Event]) -> Table:
     result: Table = {}
-    newest = max(row["order_timestamp"] for row in orders)
-    for customer, own in by_customer(paid(orders)).items():
-        first = min(row["order_timestamp"] for row in own)
-        for point in snapshot_times([first], newest):
-            values = [row["total_order_value"] for row in within(own, "order_timestamp", point)]
-            tenure, mean = days(point - floor(first)), float(sum(values)) / len(values)
-            expected = 365 * len(values) / (90 + tenure)
-            result[customer, f"{point:%F %T}"] = {
-                "historical_value": sum(values),
-                "orders": len(values),
+    for customer, point, own in by_snapshot(orders, paid):
+        key = customer, f"{point:%F %T}"
+        values = [row["total_order_value"] for row in own]
+        result[key] = {
+            "historical_value": sum(values, Decimal(0)),
+            "orders": len(values),
+            "average_order_value": None,
+            "tenure_days": None,
+            "orders_per_30_days": 0.0,
+            "expected_orders_365d": None,
+            "predicted_value_365d": None,
+        }
+        if own:
+            tenure = days(point - floor(min(moment(row) for row in own)))
+            mean, expected = float(sum(values)) / len(values), 365 * len(values) / (90 + tenure)
+            result[key] |= {
                 "average_order_value": mean,
                 "tenure_days": tenure,
                 "orders_per_30_days": len(values) * 30 / max(tenure, 30),
@@ -164,65 +199,65 @@ def expected_value(orders: list[Event], sessions: list[Event]) -> Table:
 
 
 def expected_churn(orders: list[Event], sessions: list[Event], grid_days: int = 7) -> Table:
-    newest = max(*[o["order_timestamp"] for o in orders], *[s["session_timestamp"] for s in sessions])
-    activities = [
-        {"customer_id": row["customer_id"], "time": row["order_timestamp"], "kind": "order"}
-        for row in paid(orders)
-    ]
-    activities += [
-        {"customer_id": row["customer_id"], "time": row["session_timestamp"], "kind": "session"}
-        for row in sessions
-    ]
-    month = timedelta(days=28)
+    def activities(records: list[Event]) -> list[Event]:
+        return [row for row in records if "session_id" in row] + paid(
+            [row for row in records if "order_id" in row]
+        )
+
+    def kinds(rows: list[Event]) -> Counter[str]:
+        return Counter("order" if "order_id" in row else "session" for row in rows)
+
     result: Table = {}
-    for customer, own in by_customer(activities).items():
-        for point in snapshot_times([row["time"] for row in own], newest, grid_days):
-            known = within(own, "time", point)
-            last = {row["kind"]: row["time"] for row in sorted(known, key=lambda row: row["time"])}
-            silence = {kind: days(point - floor(time)) for kind, time in last.items()}
-            recent = Counter(row["kind"] for row in within(known, "time", point, point - month))
-            before = Counter(row["kind"] for row in within(known, "time", point - month, point - 2 * month))
-            a, b, quiet = recent.total(), before.total(), min(silence.values())
-            trend = (a - b) / (a + b) if a else -1.0
-            result[customer, f"{point:%F %T}"] = {
-                "days_since_last_order": silence.get("order"),
-                "days_since_last_session": silence.get("session"),
-                "days_since_last_activity": quiet,
-                "tenure_days": days(point - floor(min(row["time"] for row in known))),
-                "orders_28d": recent["order"],
-                "sessions_28d": recent["session"],
-                "orders_previous_28d": before["order"],
-                "sessions_previous_28d": before["session"],
-                "activity_trend": trend,
-                "churn_risk_score": 0.7 * min(quiet / 60, 1) + 0.3 * (1 - trend) / 2,
-                "churn_risk_band": "high" if quiet >= 60 else "medium" if quiet >= 30 else "low",
-            }
+    for customer, point, own in by_snapshot(orders + sessions, activities, grid_days):
+        last = {next(iter(kinds([row]))): moment(row) for row in sorted(own, key=moment)}
+        silence = {kind: days(point - floor(time)) for kind, time in last.items()}
+        recent, before = (
+            kinds(since(own, point - MONTH)),
+            kinds(since(own, point - 2 * MONTH, point - MONTH)),
+        )
+        a, b, quiet = recent.total(), before.total(), min(silence.values(), default=None)
+        trend = (a - b) / (a + b) if a else -1.0
+        recency = 1.0 if quiet is None else min(quiet / 60, 1)
+        result[customer, f"{point:%F %T}"] = {
+            "days_since_last_order": silence.get("order"),
+            "days_since_last_session": silence.get("session"),
+            "days_since_last_activity": quiet,
+            "tenure_days": days(point - floor(min(moment(row) for row in own))) if own else None,
+            "orders_28d": recent["order"],
+            "sessions_28d": recent["session"],
+            "orders_previous_28d": before["order"],
+            "sessions_previous_28d": before["session"],
+            "activity_trend": trend,
+            "churn_risk_score": 0.7 * recency + 0.3 * (1 - trend) / 2,
+            "churn_risk_band": "low" if recency < 0.5 else "medium" if recency < 1 else "high",
+        }
     return result
 
 
 def expected_copurchase(orders: list[Event], sessions: list[Event]) -> Table:
-    newest = max(row["order_timestamp"] for row in orders)
     result: Table = {}
-    previous: dict[tuple[str, str], int] = {}
-    for point in snapshot_times([row["order_timestamp"] for row in paid(orders)], newest):
-        known = within(paid(orders), "order_timestamp", point)
-        baskets = {c: {row["product_id"] for row in own} for c, own in by_customer(known).items()}
-        alone = Counter(product for basket in baskets.values() for product in basket)
-        both = Counter(pair for basket in baskets.values() for pair in combinations(sorted(basket), 2))
-        for (one, other), count in both.items():
-            if previous.get((one, other)) != count:
+    previous: Counter[tuple[str, str]] = Counter()
+    baskets: dict[datetime, dict[str, set[str]]] = {}
+    for customer, point, own in by_snapshot(orders, paid):
+        baskets.setdefault(point, {})[customer] = {row["product_id"] for row in own}
+    for point, found in baskets.items():
+        alone = Counter(product for basket in found.values() for product in basket)
+        both = Counter(pair for basket in found.values() for pair in combinations(sorted(basket), 2))
+        buyers = sum(map(bool, found.values()))
+        for one, other in both.keys() | previous.keys():
+            count = both[one, other]
+            if previous[one, other] != count:
                 result[one, other, f"{point:%F %T}"] = {
                     "customers_both": count,
                     "customers_product": alone[one],
                     "customers_other": alone[other],
-                    "customers": len(baskets),
-                    "support": count / len(baskets),
-                    "confidence": count / alone[one],
-                    "reverse_confidence": count / alone[other],
-                    "lift": (count / len(baskets))
-                    / (alone[one] / len(baskets) * alone[other] / len(baskets)),
+                    "customers": buyers,
+                    "support": share(count, buyers),
+                    "confidence": share(count, alone[one]),
+                    "reverse_confidence": share(count, alone[other]),
+                    "lift": share(count * buyers, alone[one] * alone[other]),
                 }
-        previous = dict(both)
+        previous = both
     return result
 
 

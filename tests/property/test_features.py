@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -12,23 +14,28 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
 from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.domain.entities import ORDER_STATUSES
 from ecommerce_lakehouse.quality.rules import rules_for
 from ecommerce_lakehouse.transforms.features_activity import customer_engagement, device_preference
 from ecommerce_lakehouse.transforms.features_churn import churn_risk
 from ecommerce_lakehouse.transforms.features_copurchase import product_copurchase
 from ecommerce_lakehouse.transforms.features_grid import SnapshotGrid
+from ecommerce_lakehouse.transforms.features_known import activity_as_known, orders_as_known
 from ecommerce_lakehouse.transforms.features_purchases import lifetime_value, purchase_behaviour
 from ecommerce_lakehouse.transforms.features_schemas import FEATURE_COLUMNS, FEATURE_KEYS, feature_schema
-from tests.property.feature_oracle import DEVICES, ORACLES, Event, Table, expected_churn, within
+from tests.property.feature_oracle import DEVICES, ORACLES, Event, Table, expected_churn
 
 ORDER_COLUMNS = (
     "order_id STRING, customer_id STRING, product_id STRING, category STRING, quantity INT, "
-    "total_order_value DECIMAL(18,2), status STRING, order_timestamp TIMESTAMP"
+    "total_order_value DECIMAL(18,2), status STRING, order_timestamp TIMESTAMP, recorded_at TIMESTAMP, "
+    "status_step INT, record_hash BIGINT, source_file STRING, line_hash BIGINT"
 )
 SESSION_COLUMNS = (
     "session_id STRING, customer_id STRING, session_timestamp TIMESTAMP, session_duration_seconds INT, "
-    "page_views INT, cart_adds INT, device_type STRING"
+    "page_views INT, cart_adds INT, device_type STRING, recorded_at TIMESTAMP, record_hash BIGINT, "
+    "source_file STRING, line_hash BIGINT"
 )
+NUMBERS = itertools.count(1)
 CUT = datetime(2024, 2, 12, tzinfo=UTC)  # itself a snapshot: the hardest place to cut
 
 
@@ -42,16 +49,27 @@ def order(
 ) -> Event:  # fmt: skip
     time = at(time) if isinstance(time, str) else time
     return {
-        "order_id": f"{customer}-{product}-{time}-{value}", "customer_id": customer, "product_id": product,
+        "order_id": f"o{next(NUMBERS)}", "customer_id": customer, "product_id": product,
         "category": category, "quantity": quantity, "total_order_value": Decimal(value), "status": status,
-        "order_timestamp": time,
+        "order_timestamp": time, **made(time), "status_step": ORDER_STATUSES.index(status) + 1,
     }  # fmt: skip
+
+
+def made(time: datetime) -> Event:
+    """What orders a record that was made at a time."""
+    return {"recorded_at": time, "record_hash": next(NUMBERS), "source_file": "a.json", "line_hash": 1}
+
+
+def update(record: Event, later: timedelta, **changed: Any) -> Event:
+    """A record of the same order or session that was made so much later."""
+    newer = record | made(record["recorded_at"] + later) | changed
+    return newer | ({"status_step": ORDER_STATUSES.index(newer["status"]) + 1} if "status" in newer else {})
 
 
 def session(customer: str, time: str | datetime, device: str, seconds: int, views: int, adds: int) -> Event:
     time = at(time) if isinstance(time, str) else time
     return {
-        "session_id": f"{customer}-{time}", "customer_id": customer, "session_timestamp": time,
+        "session_id": f"s{next(NUMBERS)}", **made(time), "customer_id": customer, "session_timestamp": time,
         "session_duration_seconds": seconds, "page_views": views, "cart_adds": adds, "device_type": device,
     }  # fmt: skip
 
@@ -97,6 +115,7 @@ def random_events(seed: int) -> tuple[list[Event], list[Event]]:
         )
         for _ in range(120)
     ]  # fmt: skip
+    orders += [change for record in rng.sample(orders, 45) for change in some_updates(rng, record)]
     orders += [order("cancels", "2024-01-03 09:00", "books", 1, "5.00", "cancelled")]
     orders += [order("c1", start + timedelta(weeks=weeks), "books", 1, "9.00")]
     sessions += [session("c5", start + timedelta(weeks=weeks), "tablet", 10, 1, 0)]
@@ -106,6 +125,20 @@ def random_events(seed: int) -> tuple[list[Event], list[Event]]:
     return orders, sessions
 
 
+def some_updates(rng: random.Random, record: Event) -> list[Event]:
+    """One or two newer records of an order, minutes to weeks later: its life goes on, or it is put right."""
+    changes: list[Event] = [
+        {"status": "cancelled"}, {"status": "returned"}, {"status": "delivered"}, {"status": "pending"},
+        {"quantity": 7, "total_order_value": Decimal("70.00")}, {"category": "garden"}, {"product_id": "p9"},
+        {"customer_id": "c0"}, {"order_timestamp": record["order_timestamp"] - timedelta(days=10)},
+    ]  # fmt: skip
+    found = [record]
+    for _ in range(rng.choice([1, 1, 2])):
+        later = rng.choice([timedelta(0), timedelta(minutes=5), timedelta(days=3), timedelta(days=24)])
+        found.append(update(found[-1], later, **rng.choice(changes)))
+    return found[1:]
+
+
 # Spark's answer ----------------------------------------------------------------------------------------
 
 
@@ -113,14 +146,15 @@ def tables(
     spark: SparkSession, orders: list[Event], sessions: list[Event], days: int = 7
 ) -> dict[str, DataFrame]:
     grid = SnapshotGrid(days)
-    o, s = spark.createDataFrame(orders, ORDER_COLUMNS), spark.createDataFrame(sessions, SESSION_COLUMNS)
+    known = orders_as_known(spark.createDataFrame(orders, ORDER_COLUMNS))
+    activity = activity_as_known(spark.createDataFrame(sessions, SESSION_COLUMNS))
     return {
-        "customer_engagement": customer_engagement(s, grid),
-        "device_preference": device_preference(s, grid),
-        "purchase_behaviour": purchase_behaviour(o, grid),
-        "churn_risk": churn_risk(o, s, grid, medium_risk_days=30, high_risk_days=60),
-        "lifetime_value": lifetime_value(o, grid),
-        "product_copurchase": product_copurchase(o, grid),
+        "customer_engagement": customer_engagement(activity, grid),
+        "device_preference": device_preference(activity, grid),
+        "purchase_behaviour": purchase_behaviour(known, grid),
+        "churn_risk": churn_risk(known, activity, grid, medium_risk_days=30, high_risk_days=60),
+        "lifetime_value": lifetime_value(known, grid),
+        "product_copurchase": product_copurchase(known, grid),
     }
 
 
@@ -197,10 +231,10 @@ def test_neither_later_events_nor_the_order_of_arrival_change_an_earlier_row(
     spark: SparkSession, events: tuple[list[Event], list[Event]], features: dict[str, Table]
 ) -> None:
     orders, sessions = events
-    at_cut = [row for row in orders if row["order_timestamp"] == CUT and row["total_order_value"] == 1]
-    early_orders = within(orders, "order_timestamp", CUT) + at_cut
+    at_cut = [row for row in orders if row["recorded_at"] == CUT and row["total_order_value"] == 1]
+    early_orders = [row for row in orders if row["recorded_at"] < CUT] + at_cut
     at_cut = [row for row in sessions if row["session_timestamp"] == CUT and row["device_type"] == "mobile"]
-    early_sessions = within(sessions, "session_timestamp", CUT) + at_cut[:1]
+    early_sessions = [row for row in sessions if row["recorded_at"] < CUT] + at_cut[:1]
     assert len(early_orders) < len(orders) - 20
     assert len(early_sessions) < len(sessions) - 20
     for entity, frame in tables(spark, early_orders, early_sessions).items():
@@ -268,6 +302,27 @@ def test_bob_is_at_risk_the_longer_he_is_silent(features: dict[str, Table]) -> N
     assert rows["2024-03-18"]["churn_risk_score"] == pytest.approx(1.0)
 
 
+def test_an_order_is_a_purchase_until_the_snapshot_at_which_it_is_known_to_be_cancelled(
+    spark: SparkSession,
+) -> None:
+    placed = order("cy", "2024-01-03 09:00", "books", 2, "20.00", "pending")
+    cancelled = update(placed, timedelta(days=9), status="cancelled")  # on the 12th
+    later = order("di", "2024-01-29 00:00", "books", 1, "1.00")
+    behaviour = tables(spark, [cancelled, placed, later], [])["purchase_behaviour"]
+    rows = collect(behaviour, "purchase_behaviour").values()
+    found = [
+        (row["as_of"][:10], row["orders"], row["spend"], row["favourite_category"])
+        for row in rows
+        if row["customer_id"] == "cy"
+    ]
+    assert sorted(found) == [
+        ("2024-01-08", 1, Decimal("20.00"), "books"),
+        ("2024-01-15", 0, Decimal("0.00"), None),
+        ("2024-01-22", 0, Decimal("0.00"), None),
+        ("2024-01-29", 0, Decimal("0.00"), None),
+    ]
+
+
 def test_tea_and_biscuits_go_together(spark: SparkSession) -> None:
     bought = [
         ("ann", "tea", "2024-01-02"), ("ann", "biscuits", "2024-01-03"), ("bob", "tea", "2024-01-02"),
@@ -280,7 +335,7 @@ def test_tea_and_biscuits_go_together(spark: SparkSession) -> None:
         [order(customer, day, "home", 1, "1.00", product=product) for customer, product, day in bought],
         ORDER_COLUMNS,
     )
-    rows = collect(product_copurchase(orders, SnapshotGrid(7)), "product_copurchase")
+    rows = collect(product_copurchase(orders_as_known(orders), SnapshotGrid(7)), "product_copurchase")
     assert set(rows) == {
         ("biscuits", "tea", "2024-01-08 00:00:00"),
         ("biscuits", "tea", "2024-01-29 00:00:00"),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.domain.entities import CUSTOMER_ACTIVITY, CUSTOMER_PROFILES, ORDERS, Entity
-from ecommerce_lakehouse.transforms.ingest import latest_per_key, parse, to_bronze
+from ecommerce_lakehouse.transforms.ingest import ONE_MOMENT, latest_per_key, parse, to_bronze
 from tests.unit.bronze import GOOD, INGESTED_AT, bronze, line
 
 BAD = None  # what a value that does not fit its type becomes
@@ -179,6 +181,16 @@ def test_a_time_is_a_date_and_an_hour_that_exist(spark: SparkSession) -> None:
         "2024-02-29T12:30:00Z": "2024-02-29 12:30:00",
         "2024-03-01T00:30:00+02:00": "2024-02-29 22:30:00",
         "2024-02-29T12:30:00.123456": "2024-02-29 12:30:00.123456",
+        "2024-02-29T12:30:00.123456789Z": "2024-02-29 12:30:00.123456",
+        "2024-02-29 12:30:00 UTC": "2024-02-29 12:30:00",
+        "2024-02-29 12:30:00 -0330": "2024-02-29 16:00:00",
+        "2024-02-29T12:30:00+05": "2024-02-29 07:30:00",
+        "2024-02-29T12:30:00+19:00": BAD,
+        "2024-02-29T12:30:00+2": BAD,
+        "2024-06-01 10:00:00 BST": BAD,
+        "2024-06-01 10:00:00 Europe/Berlin": BAD,
+        "2024-06-01 10:00:00.": BAD,
+        "24-06-01 10:00:00": BAD,
         "2024-02-30T12:30:00": BAD,
         "2023-02-29T12:30:00": BAD,
         "2024-13-01T12:30:00": BAD,
@@ -201,6 +213,34 @@ def test_a_time_is_a_date_and_an_hour_that_exist(spark: SparkSession) -> None:
     columns = "CAST(order_timestamp AS STRING)", "CAST(order_date AS STRING)"
     assert parsed(spark, ORDERS, lines, *columns) == {
         text: (value, value and value[:10]) for text, value in values.items()
+    }
+
+
+def test_a_zone_by_its_name_has_no_one_meaning() -> None:
+    """Java's short ids, which differ from what people mean by them, and every city, in Spark's spellings."""
+    short = "ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT EST HST IET IST JST MIT MST NET NST PLT PNT"
+    names = {*short.split(), "PRT", "PST", "SST", "VST", "UT", "EDT", "UTC+2", "GMT+01:00", "Z+1", "am"}
+    names |= available_timezones() - {"UTC"}
+    assert len(names) > 500
+    for name in names:
+        for separator in ("", " "):
+            assert not re.search(ONE_MOMENT, f"2024-06-01 10:00:00{separator}{name}"), name
+    for zone in ("", "Z", "UTC", "+02:00", "-0230", "+02"):
+        assert re.search(ONE_MOMENT, f"2024-06-01 10:00:00{zone}"), zone
+
+
+def test_what_is_given_twice_or_does_not_fit_is_named(spark: SparkSession) -> None:
+    lines = {
+        "once": b'{"price": 1, "quantity": 2}',
+        "twice": b'{"price": 1, "status": "lost", "price": 1, "a": 1, "a": null, "price": 3}',
+        "unreadable": b'{"updated_at": "soon", "price": "cheap", "quantity": "", "order_id": 7}',
+        "no record": b"{",
+    }
+    assert parsed(spark, ORDERS, lines, "repeated_keys", "unreadable_fields") == {
+        "once": ([], []),
+        "twice": (["a", "price"], []),
+        "unreadable": ([], ["price", "updated_at"]),
+        "no record": ([], []),
     }
 
 

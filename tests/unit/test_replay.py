@@ -140,6 +140,7 @@ def test_a_row_that_was_replayed_is_not_fixed_again(corrections: Corrections) ->
     ("line", "message"),
     [
         ("{", "not JSON"),
+        ('{"a": 1, "b": 2, "a": 3}', "The key 'a' is given twice"),
         ("[1]", "one JSON object on one line"),
         ('{"a":\n1}', "one JSON object on one line"),
         (row(1).raw_text, "is what it was"),

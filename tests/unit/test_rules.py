@@ -256,6 +256,11 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
         ({"status": "lost"}, {"valid_status"}),
         ({"order_timestamp": "12:30"}, {"valid_order_timestamp", "order_not_in_future"}),
         ({"order_timestamp": PAST_TOLERANCE}, {"order_not_in_future"}),
+        ({"order_timestamp": "2024-04-30 10:00:00 BST"}, {"valid_order_timestamp", "order_not_in_future"}),
+        ({"updated_at": "2024-05-01T08:00:00Z"}, set()),
+        ({"updated_at": " "}, set()),
+        ({"updated_at": "2024-05-01 08:00:00 BST"}, {"valid_updated_at"}),
+        ({"updated_at": PAST_TOLERANCE}, {"update_not_in_future"}),
         ({"coupon": "MAY"}, {"no_unexpected_columns"}),
     ],
     "customer_profiles": [
@@ -303,10 +308,12 @@ def test_every_rule_of_silver_is_broken_by_what_it_is_for_and_by_nothing_else(sp
         lines = {f"{name} {changes}": line(name, **changes) for changes, _ in cases}
         expected |= {f"{name} {changes}": broken for changes, broken in cases}
         lines |= {f"{name} truncated": line(name)[:-9], f"{name} latin": line(name, customer_id="C\xe9")}
+        lines[f"{name} twice"] = line(name)[:-1] + b', "customer_id": "C-2"}'
         lines[f"{name} latin"] = lines[f"{name} latin"].replace(b"\\u00e9", b"\xe9")
         expected |= {
             f"{name} truncated": NO_RECORD[name] | {"valid_json"},
             f"{name} latin": {"valid_encoding"},
+            f"{name} twice": {"keys_given_once"},
         }
         rules = rules_for(f"silver_{SAMPLED[name].target}", CONFIG)
         assert {rule.name for rule in rules.rules} == set().union(*(expected[line] for line in lines))

@@ -79,6 +79,13 @@ def _readable() -> tuple[Rule, ...]:
             {"is_utf8": "false"},
         ),
         rule("valid_json", "is_json", "drop", "A line must be exactly one JSON object", {"is_json": "false"}),
+        rule(
+            "keys_given_once",
+            "size(repeated_keys) = 0",
+            "drop",
+            "A field with two values has no one meaning",
+            {"repeated_keys": "array('price')"},
+        ),
         warn(
             "no_unexpected_columns",
             "size(unexpected_columns) = 0",
@@ -92,5 +99,7 @@ _READABLE_EXAMPLE: dict[str, str] = {
     "is_utf8": "true",
     "is_json": "true",
     "unexpected_columns": "CAST(array() AS ARRAY<STRING>)",
+    "repeated_keys": "CAST(array() AS ARRAY<STRING>)",
+    "unreadable_fields": "CAST(array() AS ARRAY<STRING>)",
     "ingested_at": f"TIMESTAMP '{EXAMPLE_INGESTED_AT}'",
 }

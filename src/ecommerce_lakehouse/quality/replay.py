@@ -240,19 +240,28 @@ def corrected_lines(rows: Iterable[Mapping[str, Any]], values: Iterable[str]) ->
             lines[row] = json.dumps(record(row.raw_text) | new, ensure_ascii=False)
         except ReplayError:
             raise ReplayError(
-                f"Row {row.row_id} is not a JSON object, so it has no fields to set; give its whole line."
+                f"Row {row.row_id} is not one JSON object that gives each key once, so its fields cannot be "
+                "set; give its whole line."
             ) from None
     return lines
 
 
 def record(line: str) -> dict[str, Any]:
-    """The JSON object that a line holds; ReplayError where it is anything else."""
+    """The JSON object that a line holds; ReplayError where it is anything else or gives a key twice."""
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=_each_once)
     except ValueError as error:
         raise ReplayError(f"The line is not JSON: {error}.") from None
     if not isinstance(found, dict) or "\n" in line:
         raise ReplayError("A corrected row is one JSON object on one line.")
+    return found
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ReplayError(f"The key '{next(n for n in names if names.count(n) > 1)}' is given twice.")
     return found
 
 

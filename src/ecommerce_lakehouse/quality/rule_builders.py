@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Rule, Severity, Tolerance, Unique
 
@@ -69,6 +71,21 @@ def not_future(name: str, column: str, config: LakehouseConfig) -> Rule:
         "drop",
         "What arrives has happened; clocks may differ by the tolerance",
         {column: later},
+    )
+
+
+def updated(config: LakehouseConfig) -> tuple[Rule, Rule]:
+    """An `updated_at` that is left out or had passed when the row arrived; else the row is dropped."""
+    passed = not_future("update_not_in_future", "updated_at", config)
+    return (
+        rule(
+            "valid_updated_at",
+            "updated_at IS NOT NULL OR NOT array_contains(unreadable_fields, 'updated_at')",
+            "drop",
+            "Of an order's records the newest wins by it",
+            {"updated_at": "CAST(NULL AS TIMESTAMP)", "unreadable_fields": "array('updated_at')"},
+        ),
+        replace(passed, constraint=f"updated_at IS NULL OR {passed.constraint}"),
     )
 
 

@@ -12,11 +12,11 @@ from ecommerce_lakehouse.transforms.features_grid import (
     Measures,
     SnapshotGrid,
     as_of,
+    changes,
     events_at,
     last_snapshot,
     ratio,
     snapshots,
-    with_trailing,
 )
 
 # (measure, weight, amount in 28 days that scores one half). The halves are a shopper who comes once a week.
@@ -33,8 +33,8 @@ MEDIUM_ENGAGEMENT = 0.25
 def customer_engagement(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """How much a customer uses the shop, in the 28 days before `as_of` and since the first session.
 
-    In: silver_customer_activity. Out: one row per `customer_id` and closed snapshot `as_of` from the first
-    one after the customer's first session, with, from sessions before `as_of`:
+    In: customer activity as known. Out: one row per `customer_id` and closed snapshot `as_of` from the first
+    one after the customer's first session, with, from sessions before `as_of` as they were known then:
 
     - `sessions`, `page_views`, `cart_adds`, `session_seconds` BIGINT >= 0 and the same with `_28d`;
     - `engagement_score_28d` DOUBLE in [0, 1): the weighted mean of x / (x + h) over the four `_28d` counts
@@ -49,9 +49,7 @@ def customer_engagement(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
     A score depends only on the customer's own events, never on other customers'.
     """
     names = [name for name, _, _ in ENGAGEMENT_TERMS]
-    sessions = events_at(activity, "session_timestamp", grid).select(
-        "customer_id", "at", "snapshot", "page_views", "cart_adds", "session_duration_seconds"
-    )
+    sessions = events_at(activity, "session_timestamp", grid).repartition("customer_id")
     measures = Measures(
         sums={
             "sessions": F.lit(1),
@@ -60,16 +58,17 @@ def customer_engagement(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
             "session_seconds": F.col("session_duration_seconds"),
         },
         minima={"first_at": F.col("at")},
+        trailing=tuple(names),
     )
     last = last_snapshot(grid, (activity, "session_timestamp"))
-    rows = snapshots(sessions.repartition("customer_id"), "customer_id", measures, last, grid)
+    changed = changes(sessions, ["customer_id"], measures, last, grid)
     observed = F.greatest(F.col("snapshot") - F.col("first_at"), F.lit(TRAILING_DAYS * DAY)).cast("double")
     recent = _engagement_score({name: F.col(f"{name}_28d").cast("double") for name in names})
     usual = _engagement_score(
         {name: F.col(name).cast("double") * F.lit(float(TRAILING_DAYS * DAY)) / observed for name in names}
     )
     return (
-        with_trailing(rows, "customer_id", names, grid)
+        snapshots(changed, "customer_id", measures, last, grid)
         .withColumns({"engagement_score_28d": recent, "engagement_score": usual})
         .select(
             "customer_id",
@@ -87,10 +86,11 @@ def customer_engagement(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
 def device_preference(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """Which devices a customer uses.
 
-    In: silver_customer_activity, `device_type` one of `DEVICE_TYPES`. Out: one row per `customer_id` and
-    closed snapshot `as_of` from the first one after the customer's first session, from sessions before it:
+    In: customer activity as known, `device_type` one of `DEVICE_TYPES`. Out: one row per `customer_id` and
+    closed snapshot `as_of` from the first one after the customer's first session, from sessions before it, as
+    they were known then:
 
-    - `sessions` BIGINT >= 1;
+    - `sessions` BIGINT >= 0; where it is 0 the shares and devices are NULL;
     - `mobile_share`, `desktop_share`, `tablet_share` DOUBLE in [0, 1]: sessions on the device / sessions;
       they sum to 1;
     - `preferred_device` STRING: the device with most sessions; of equals the first in `DEVICE_TYPES`;
@@ -101,15 +101,16 @@ def device_preference(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
 
     Source of the measures: this project; plain counts and shares.
     """
-    sessions = events_at(activity, "session_timestamp", grid).select("customer_id", "snapshot", "device_type")
+    sessions = events_at(activity, "session_timestamp", grid).repartition("customer_id")
     measures = Measures(
         sums={"sessions": F.lit(1)}
-        | {device: (F.col("device_type") == device).cast("int") for device in DEVICE_TYPES}
+        | {device: (F.col("device_type") == device).cast("int") for device in DEVICE_TYPES},
+        trailing=DEVICE_TYPES,
     )
     last = last_snapshot(grid, (activity, "session_timestamp"))
-    rows = snapshots(sessions.repartition("customer_id"), "customer_id", measures, last, grid)
+    changed = changes(sessions, ["customer_id"], measures, last, grid)
     recent = [f"{device}_28d" for device in DEVICE_TYPES]
-    return with_trailing(rows, "customer_id", DEVICE_TYPES, grid).select(
+    return snapshots(changed, "customer_id", measures, last, grid).select(
         "customer_id",
         as_of(),
         "sessions",

@@ -9,12 +9,12 @@ from ecommerce_lakehouse.transforms.features_grid import (
     Measures,
     SnapshotGrid,
     as_of,
+    changes,
     days_since,
     events_at,
     last_snapshot,
     ratio,
     snapshots,
-    with_trailing,
 )
 from ecommerce_lakehouse.transforms.features_purchases import purchases
 
@@ -27,9 +27,11 @@ def churn_risk(
 ) -> DataFrame:
     """How long a customer has been silent, whether activity declines, and the risk that follows.
 
-    In: silver_orders, silver_customer_activity. An activity is a session or a purchase (an order that earns
+    In: orders and customer activity as known. An activity is a session or a purchase (an order that earns
     revenue). Out: one row per `customer_id` and closed snapshot `as_of` from the first one after the
-    customer's first activity, from activities before `as_of`; the newest event is that of both sources:
+    customer's first activity, from activities before `as_of` as they were known then; the newest record is
+    that of both sources. Where all activities were taken back, such as by a cancellation, the days are NULL
+    and the risk is the highest:
 
     - `days_since_last_order`, `days_since_last_session` DOUBLE > 0, NULL without one;
       `days_since_last_activity` DOUBLE > 0: the smaller; `tenure_days` DOUBLE: since the first activity;
@@ -45,12 +47,9 @@ def churn_risk(
     - `churn_risk_band`: `high` where days_since_last_activity >= `high_risk_days`, `medium` where it is >=
       `medium_risk_days`, else `low`.
     """
-    bought = events_at(purchases(orders), "order_timestamp", grid).select(
-        "customer_id", "at", "snapshot", F.lit(1).alias("is_order")
-    )
-    visits = events_at(activity, "session_timestamp", grid).select(
-        "customer_id", "at", "snapshot", F.lit(0).alias("is_order")
-    )
+    events = ("customer_id", "at", "occurred", "snapshot", "until")
+    bought = events_at(purchases(orders), "order_timestamp", grid).select(*events, F.lit(1).alias("is_order"))
+    visits = events_at(activity, "session_timestamp", grid).select(*events, F.lit(0).alias("is_order"))
     measures = Measures(
         sums={"orders": F.col("is_order"), "sessions": 1 - F.col("is_order")},
         minima={"first_at": F.col("at")},
@@ -59,15 +58,17 @@ def churn_risk(
             "last_order_at": F.when(F.col("is_order") == 1, F.col("at")),
             "last_session_at": F.when(F.col("is_order") == 0, F.col("at")),
         },
+        trailing=("orders", "sessions"),
+        windows=2,
     )
     last = last_snapshot(grid, (orders, "order_timestamp"), (activity, "session_timestamp"))
     activities = bought.unionAll(visits).repartition("customer_id")
-    rows = snapshots(activities, "customer_id", measures, last, grid)
+    changed = changes(activities, ["customer_id"], measures, last, grid)
     recent = F.col("orders_28d") + F.col("sessions_28d")
     before = F.col("orders_previous_28d") + F.col("sessions_previous_28d")
     silence = F.col("days_since_last_activity")
     return (
-        with_trailing(rows, "customer_id", ("orders", "sessions"), grid, windows=2)
+        snapshots(changed, "customer_id", measures, last, grid)
         .withColumns(
             {
                 "days_since_last_activity": days_since("last_at"),
@@ -87,10 +88,11 @@ def churn_risk(
             "sessions_previous_28d",
             "activity_trend",
             (
+                # The least of what is not NULL.
                 F.lit(RECENCY_WEIGHT) * F.least(silence / F.lit(float(high_risk_days)), F.lit(1.0))
                 + F.lit(DECLINE_WEIGHT) * (1 - F.col("activity_trend")) / 2
             ).alias("churn_risk_score"),
-            F.when(silence >= high_risk_days, "high")
+            F.when(silence.isNull() | (silence >= high_risk_days), "high")
             .when(silence >= medium_risk_days, "medium")
             .otherwise("low")
             .alias("churn_risk_band"),

@@ -9,6 +9,7 @@ from ecommerce_lakehouse.transforms.features_grid import (
     Measures,
     SnapshotGrid,
     as_of,
+    changes,
     events_at,
     last_snapshot,
     ratio,
@@ -20,18 +21,18 @@ from ecommerce_lakehouse.transforms.features_purchases import purchases
 def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """For pairs of products, how many customers bought both before `as_of`, and what that says.
 
-    In: silver_orders. Out: one row per pair with `product_id` < `other_product_id` (look a pair up by the
-    smaller id first) and closed snapshot `as_of` at which the pair gained a customer. Between its rows a
-    pair's count is unchanged, so a point-in-time lookup takes the latest row at or before its time; all
-    columns of a row are as of its own `as_of`, from purchases before it:
+    In: orders as known. Out: one row per pair with `product_id` < `other_product_id` (look a pair up by the
+    smaller id first) and closed snapshot `as_of` at which the pair gained or lost customers. Between its rows
+    a pair's count is unchanged, so a point-in-time lookup takes the latest row at or before its time; all
+    columns of a row are as of its own `as_of`, from purchases before it as they were known then:
 
-    - `customers_both` BIGINT >= 1: customers who bought both, in one order or in several;
+    - `customers_both` BIGINT >= 0: customers who bought both, in one order or in several;
     - `customers_product`, `customers_other` BIGINT: customers who bought the one, and the other;
       `customers` BIGINT: customers who bought anything;
-    - `support` DOUBLE in (0, 1]: customers_both / customers;
-    - `confidence` DOUBLE in (0, 1]: customers_both / customers_product, the chance that a buyer of
+    - `support` DOUBLE in [0, 1]: customers_both / customers;
+    - `confidence` DOUBLE in [0, 1]: customers_both / customers_product, the chance that a buyer of
       `product_id` also bought the other; `reverse_confidence`: customers_both / customers_other;
-    - `lift` DOUBLE > 0: customers_both x customers / (customers_product x customers_other); 1 where the two
+    - `lift` DOUBLE >= 0: customers_both x customers / (customers_product x customers_other); 1 where the two
       are bought independently, above 1 where they go together.
 
     Every pair of every customer counts: a customer with n products adds n (n - 1) / 2 pairs, once.
@@ -41,25 +42,28 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     last = last_snapshot(grid, (orders, "order_timestamp"))
     bought = (
         events_at(purchases(orders), "order_timestamp", grid)
-        .select("customer_id", "product_id", "snapshot")
         # Without this, each join below adds it by itself and shuffles the orders again.
-        .where("customer_id IS NOT NULL AND product_id IS NOT NULL AND snapshot IS NOT NULL")
+        .where("customer_id IS NOT NULL AND product_id IS NOT NULL")
         .repartition("customer_id")
-        .groupBy("customer_id", "product_id")
-        .agg(F.min("snapshot").alias("snapshot"))
     )
+    of_product = _customers(bought, ["customer_id", "product_id"], last, grid)
     # The shop is one more key beside the products: NULL, which no product has.
-    of_shop = bought.groupBy("customer_id").agg(F.min("snapshot").alias("snapshot"))
-    first_buys = bought.select("product_id", "snapshot").unionAll(
-        of_shop.select(F.lit(None).cast("string"), "snapshot")
+    of_shop = _customers(bought, ["customer_id"], last, grid).withColumn(
+        "product_id", F.lit(None).cast("string")
     )
-    buyers = snapshots(first_buys, "product_id", Measures(sums={"buyers": F.lit(1)}), last, grid)
+    buyers = snapshots(
+        _gained(of_product.unionByName(of_shop), ["product_id"], "buyers", last),
+        "product_id",
+        Measures(sums={"buyers": F.lit(1)}),
+        last,
+        grid,
+    )
 
     def buyers_of(key: str, name: str) -> DataFrame:
         return buyers.select(F.col("product_id").alias(key), "snapshot", F.col("buyers").alias(name))
 
     return (
-        _pairs(bought, last, grid)
+        _pairs(of_product, last)
         .join(buyers_of("product_id", "customers_product"), ["product_id", "snapshot"])
         .join(buyers_of("other_product_id", "customers_other"), ["other_product_id", "snapshot"])
         .join(buyers_of("shop", "customers").where(F.col("shop").isNull()), "snapshot")
@@ -82,29 +86,61 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     )
 
 
-def _pairs(bought: DataFrame, last: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """`customers_both` per pair, at the closed snapshots at which it grew."""
+def _customers(bought: DataFrame, keys: list[str], last: DataFrame, grid: SnapshotGrid) -> DataFrame:
+    """From when until when each customer is a buyer: `keys`, `snapshot`, `until`, NULL where to the end."""
+    in_order = Window.partitionBy(*keys).orderBy("snapshot")
+    orders = F.sum("orders").over(in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
+    return (
+        changes(bought, keys, Measures(sums={"orders": F.lit(1)}), last, grid)
+        .select(*keys, "snapshot", (orders > 0).alias("_buyer"))
+        .withColumn("_before", F.coalesce(F.lag("_buyer").over(in_order), F.lit(False)))
+        .where("_buyer <> _before")
+        .withColumn("until", F.lead("snapshot").over(in_order))
+        .where("_buyer")
+        .drop("_buyer", "_before")
+    )
+
+
+def _gained(spans: DataFrame, keys: list[str], name: str, last: DataFrame) -> DataFrame:
+    """How many spans begin, less those that end, per key and closed snapshot at which that is not zero."""
+    begins_and_ends = F.array(
+        F.struct(F.col("snapshot").alias("at"), F.lit(1).alias("sign")),
+        F.struct(F.col("until").alias("at"), F.lit(-1).alias("sign")),
+    )
+    return (
+        spans.withColumn("_change", F.explode(begins_and_ends))
+        .crossJoin(F.broadcast(last))
+        .where("_change.at <= last")
+        .groupBy(*keys, F.col("_change.at").alias("snapshot"))
+        .agg(F.sum("_change.sign").alias(name))
+        .where(F.col(name) != 0)
+    )
+
+
+def _pairs(bought: DataFrame, last: DataFrame) -> DataFrame:
+    """`customers_both` per pair, at the closed snapshots at which it changed."""
     other = bought.select(
         "customer_id",
         F.col("product_id").alias("other_product_id"),
         F.col("snapshot").alias("other_snapshot"),
+        F.col("until").alias("other_until"),
     )
-    gained = (
+    both = (
         bought.join(other, "customer_id")
         .where(F.col("product_id") < F.col("other_product_id"))
-        .select("product_id", "other_product_id", F.greatest("snapshot", "other_snapshot").alias("snapshot"))
-        .groupBy("product_id", "other_product_id", "snapshot")
-        .agg(F.count("*").alias("gained"))
+        .select(
+            "product_id",
+            "other_product_id",
+            F.greatest("snapshot", "other_snapshot").alias("snapshot"),
+            F.least("until", "other_until").alias("until"),
+        )
+        .where("until IS NULL OR snapshot < until")
     )
     so_far = (
         Window.partitionBy("product_id", "other_product_id")
         .orderBy("snapshot")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
-    return (
-        gained.crossJoin(F.broadcast(last))
-        .where(F.col("snapshot") <= F.col("last"))
-        .select(
-            "product_id", "other_product_id", "snapshot", F.sum("gained").over(so_far).alias("customers_both")
-        )
+    return _gained(both, ["product_id", "other_product_id"], "gained", last).select(
+        "product_id", "other_product_id", "snapshot", F.sum("gained").over(so_far).alias("customers_both")
     )

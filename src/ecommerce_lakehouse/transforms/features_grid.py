@@ -1,8 +1,9 @@
 """The grid of feature snapshots and what is known at each of its points: `SnapshotGrid`, `snapshots`.
 
-A feature row is (key, `as_of`): what could be known at `as_of`, only from events before it. Snapshots lie on
-a fixed grid, so no row depends on when a pipeline ran, and only closed ones exist: `as_of` is at most the
-newest event. An event that is not older than the newest so far therefore changes no earlier row.
+A feature row is (key, `as_of`): what was known at `as_of`, from records made before it of events before it.
+Snapshots lie on a fixed grid, so no row depends on when a pipeline ran, and only closed ones exist: `as_of`
+is at most the time of the newest record. A record that is not older than the newest so far therefore changes
+no earlier row.
 
 Times are whole seconds since 1970-01-01 UTC (BIGINT) until the last step: integer arithmetic is exact and
 knows no session time zone. The grid lies on whole seconds, so a fraction of one never moves an event.
@@ -10,16 +11,17 @@ knows no session time zone. The grid lies on whole seconds, so a fraction of one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window, WindowSpec
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 DAY = 86_400
 GRID_ANCHOR = 4 * DAY  # Monday 1970-01-05 00:00 UTC
 TRAILING_DAYS = 28
+NEVER = 2**62
 
 
 @dataclass(frozen=True)
@@ -60,85 +62,155 @@ class SnapshotGrid:
 
 @dataclass(frozen=True)
 class Measures:
-    """What to accumulate over events: column name to the expression to sum, minimise or maximise."""
+    """What to accumulate over events: column name to the expression to sum, minimise or maximise.
+
+    The sums in `trailing` are also taken over the events of the 28 days before a snapshot, as `<name>_28d`;
+    with `windows=2` over those of the 28 days before these as well, as `<name>_previous_28d`.
+    """
 
     sums: Mapping[str, Column]
     minima: Mapping[str, Column] = field(default_factory=dict)
     maxima: Mapping[str, Column] = field(default_factory=dict)
+    trailing: tuple[str, ...] = ()
+    windows: int = 1
+
+    @property
+    def totals(self) -> dict[str, tuple[str, int]]:
+        """Every summed column: the measure, and the window that it is taken over, 0 for all of the past."""
+        found = {name: (name, 0) for name in self.sums}
+        for window in range(1, self.windows + 1):
+            found |= {f"{name}{WINDOWS[window]}": (name, window) for name in self.trailing}
+        return found
+
+    @property
+    def extremes(self) -> Mapping[str, Callable[[Column], Column]]:
+        """The minima and maxima, with what takes them."""
+        return dict.fromkeys(self.minima, F.min) | dict.fromkeys(self.maxima, F.max)
 
 
-def events_at(events: DataFrame, time_column: str, grid: SnapshotGrid) -> DataFrame:
-    """Adds `at` (the event's time) and `snapshot` (the first point after it), both in seconds."""
-    return events.withColumn("at", F.unix_seconds(time_column)).withColumn(
-        "snapshot", grid.first_after(F.col("at"))
+WINDOWS = ("", "_28d", "_previous_28d")
+_POINTS = "array<struct<point: bigint, window: int, sign: int>>"
+PASSING = "_passing"  # at the end of a column's name: the extreme of events that will be forgotten
+
+
+def events_at(known: DataFrame, time_column: str, grid: SnapshotGrid) -> DataFrame:
+    """Events as they were known, with the snapshots that know of them; those that none knows are left out.
+
+    In: `time_column`, `known_from`, `known_until`. Adds, in seconds: `at`, the event's time; `occurred`, the
+    first point after it; `snapshot`, the first point that knows of it; `until`, the first point that knows
+    better, NULL where none does.
+    """
+    return (
+        known.withColumn("at", F.unix_seconds(time_column))
+        .withColumns(
+            {
+                "occurred": grid.first_after(F.col("at")),
+                "snapshot": grid.first_after(F.greatest("at", F.unix_seconds("known_from"))),
+                "until": grid.first_after(F.unix_seconds("known_until")),
+            }
+        )
+        .where("until IS NULL OR snapshot < until")
     )
 
 
 def last_snapshot(grid: SnapshotGrid, *sources: tuple[DataFrame, str]) -> DataFrame:
-    """One row `last` BIGINT: the last point at or before the newest of all (events, time column), in seconds.
+    """One row `last` BIGINT: the last point at or before the newest of all (known, time column), in seconds.
 
-    Without events it is a point in 1970, which closes no snapshot.
+    A record is as new as the time of its event or, if later, the time when it was made. Without events it is
+    a point in 1970, which closes no snapshot.
     """
-    times = [rows.select(F.unix_seconds(column).alias("at")) for rows, column in sources]
+    times = [
+        known.select(F.unix_seconds(F.greatest(column, "newest_at")).alias("at")) for known, column in sources
+    ]
     every = reduce(DataFrame.unionAll, times)
     # Not NULL, so that the optimizer need not ask for the row a second time to see whether it is.
     return every.agg(F.coalesce(grid.last_until(F.max("at")), F.lit(GRID_ANCHOR)).alias("last"))
 
 
-def snapshots(
-    events: DataFrame, key: str, measures: Measures, last: DataFrame, grid: SnapshotGrid
+def changes(
+    events: DataFrame, keys: Sequence[str], measures: Measures, last: DataFrame, grid: SnapshotGrid
 ) -> DataFrame:
-    """Every measure over all events before each snapshot, for every key and closed snapshot.
+    """What changes at which snapshot: one row per `keys` and `snapshot`, up to the last closed one.
 
-    In: events with `key` and `snapshot`, all of one key in one partition if `events` was repartitioned by
-    it, which saves a shuffle; `last` from `last_snapshot`. Out: `key`, `snapshot`, the measures; a row for
-    every grid point from the first after the key's first event to `last`.
+    In: events from `events_at`, `last` from `last_snapshot`. Out: `keys`, `snapshot`; per sum what it gains
+    or loses there; per extreme the one of the events that stay known from there on, and, as
+    `<name>_passing`, the one of those that are known there but will be forgotten.
     """
-    aggregates = [F.sum(value).alias(name) for name, value in measures.sums.items()]
-    aggregates += [F.min(value).alias(name) for name, value in measures.minima.items()]
-    aggregates += [F.max(value).alias(name) for name, value in measures.maxima.items()]
-    so_far = in_order(key).rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    running = (
-        [F.sum(name).over(so_far).alias(name) for name in measures.sums]
-        + [F.min(name).over(so_far).alias(name) for name in measures.minima]
-        + [F.max(name).over(so_far).alias(name) for name in measures.maxima]
+    month, end = TRAILING_DAYS * DAY, F.coalesce("until", F.lit(NEVER))
+    spans = [(F.col("snapshot"), end)]
+    for window in range(measures.windows if measures.trailing else 0):
+        leaves = F.col("occurred") + F.lit(month * (window + 1))
+        spans.append((F.greatest(leaves - F.lit(month), F.col("snapshot")), F.least(leaves, end)))
+
+    def point(at: Column, window: int, sign: int) -> Column:
+        """A change of the sums over one window; window -1 is for passing extremes."""
+        return F.struct(at.alias("point"), F.lit(window).alias("window"), F.lit(sign).alias("sign"))
+
+    points = F.array(
+        *[
+            F.when(start < stop, point(at, window, sign))
+            for window, (start, stop) in enumerate(spans)
+            for at, sign in ((start, 1), (stop, -1))
+        ]
     )
-    names = [*measures.sums, *measures.minima, *measures.maxima]
-    # Between two intervals with events nothing changes: each row is repeated up to the key's next one.
-    until = F.least(F.lead("snapshot").over(in_order(key)) - F.lit(grid.step), F.col("last"))
+    if measures.extremes:
+        forgotten = F.least(F.col("until") - F.lit(grid.step), F.col("last"))
+        alive = F.sequence("snapshot", forgotten, F.lit(grid.step))
+        passing = F.transform(alive, lambda at: point(at, -1, 0))
+        points = F.concat(points, F.coalesce(passing, F.array().cast(_POINTS)))
+    values = [*measures.minima.items(), *measures.maxima.items()]
     return (
-        events.groupBy(key, "snapshot")
-        .agg(*aggregates)
+        events.groupBy(*keys, "occurred", "snapshot", "until")
+        .agg(
+            *[F.sum(value).alias(name) for name, value in measures.sums.items()],
+            *[measures.extremes[name](value).alias(name) for name, value in values],
+        )
         .crossJoin(F.broadcast(last))
         .where(F.col("snapshot") <= F.col("last"))
+        .withColumn("change", F.explode(points))
+        .where(F.col("change.point") <= F.col("last"))
+        .groupBy(*keys, F.col("change.point").alias("snapshot"))
+        .agg(*_changed(measures))
+    )
+
+
+def _changed(measures: Measures) -> list[Column]:
+    window, sign = F.col("change.window"), F.col("change.sign")
+    found = []
+    for column, (name, own) in measures.totals.items():
+        value = F.when(sign > 0, F.col(name)).otherwise(-F.col(name))
+        found.append(F.sum(F.when(window == own, value).otherwise(0)).alias(column))
+    stays = F.col("until").isNull() & (window == 0)
+    for name, extreme in measures.extremes.items():
+        found.append(extreme(F.when(stays, F.col(name))).alias(name))
+        found.append(extreme(F.when(window < 0, F.col(name))).alias(name + PASSING))
+    return found
+
+
+def snapshots(
+    changed: DataFrame, key: str, measures: Measures, last: DataFrame, grid: SnapshotGrid
+) -> DataFrame:
+    """Every measure over all that is known at each snapshot, for every key and closed snapshot.
+
+    In: the rows of `changes`, one per `key` and `snapshot`. Out: `key`, `snapshot`, the measures; a row for
+    every grid point from the first at which something was known of the key to `last`. A sum over nothing is
+    0, an extreme NULL.
+    """
+    in_order = Window.partitionBy(key).orderBy("snapshot")
+    so_far = in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    running = [F.sum(name).over(so_far).alias(name) for name in measures.totals]
+    for name, extreme in measures.extremes.items():
+        choose = F.least if name in measures.minima else F.greatest
+        running.append(choose(extreme(F.col(name)).over(so_far), F.col(name + PASSING)).alias(name))
+    names = [*measures.totals, *measures.extremes]
+    # Between two rows nothing changes, so each is repeated up to the key's next one. What passes has a row at
+    # each of its snapshots and at the one that forgets it.
+    until = F.least(F.lead("snapshot").over(in_order) - F.lit(grid.step), F.col("last"))
+    return (
+        changed.crossJoin(F.broadcast(last))
         .select(key, "snapshot", *running, until.alias("until"))
         .select(key, F.explode(F.sequence("snapshot", "until", F.lit(grid.step))).alias("snapshot"), *names)
     )
-
-
-def with_trailing(
-    rows: DataFrame, key: str, names: Iterable[str], grid: SnapshotGrid, windows: int = 1
-) -> DataFrame:
-    """Adds `<name>_28d`: the part of a running sum that fell in the 28 days before the snapshot.
-
-    With `windows=2` also `<name>_previous_28d`: the part in the 28 days before those.
-    """
-    added: dict[str, Column] = {}
-    for name in names:
-        # Consecutive rows of a key are one step apart, so the row n steps back holds what was known then.
-        known = [F.col(name)] + [
-            F.coalesce(F.lag(name, grid.trailing_steps * back).over(in_order(key)), F.lit(0))
-            for back in range(1, windows + 1)
-        ]
-        added[f"{name}_28d"] = known[0] - known[1]
-        if windows == 2:
-            added[f"{name}_previous_28d"] = known[1] - known[2]
-    return rows.withColumns(added)
-
-
-def in_order(key: str) -> WindowSpec:
-    """The snapshots of one key in time order."""
-    return Window.partitionBy(key).orderBy("snapshot")
 
 
 def as_of() -> Column:

@@ -1,7 +1,7 @@
 """Features of what customers buy: `purchase_behaviour`, `lifetime_value`.
 
-A purchase is an order whose status earns revenue. Silver keeps an order's current status only, so an order
-that was cancelled later counts at no snapshot, also at those before the cancellation.
+A purchase is an order whose status earns revenue, as it was known at the snapshot: an order that was
+cancelled later is a purchase at the snapshots before that, and none at those after.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from ecommerce_lakehouse.domain.entities import NON_REVENUE_STATUSES
 from ecommerce_lakehouse.transforms.features_grid import (
     DAY,
     GRID_ANCHOR,
+    PASSING,
     Measures,
     SnapshotGrid,
     as_of,
+    changes,
     days_since,
     events_at,
     last_snapshot,
     ratio,
     snapshots,
-    with_trailing,
 )
 
 MONEY = "decimal(28,2)"
@@ -38,22 +38,23 @@ FREQUENCY_DAYS = 30.0
 
 
 def purchases(orders: DataFrame) -> DataFrame:
-    """The orders that earn revenue: those of no status in `NON_REVENUE_STATUSES`."""
-    return orders.where(~F.col("status").isin(*NON_REVENUE_STATUSES))
+    """Of the orders as known, the states in which they are purchases."""
+    return orders.where("is_purchase")
 
 
 def purchase_behaviour(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """What, how much and when a customer buys.
 
-    In: silver_orders. Out: one row per `customer_id` and closed snapshot `as_of` from the first one after
-    the customer's first purchase, from purchases before `as_of`; a customer without any has no row:
+    In: orders as known. Out: one row per `customer_id` and closed snapshot `as_of` from the first one after
+    the customer's first purchase, from purchases before `as_of` as they were known then; a customer without
+    any has no row, and one whose purchases were all cancelled later has 0 and NULL from then on:
 
-    - `orders` BIGINT >= 1, `units` BIGINT, `spend` DECIMAL(28,2); `orders_28d`, `spend_28d`: in the 28 days
-      before `as_of`;
+    - `orders` BIGINT >= 0, `units` BIGINT, `spend` DECIMAL(28,2); `orders_28d`, `spend_28d`: placed in the 28
+      days before `as_of`;
     - `average_order_value` DOUBLE: spend / orders; `average_units` DOUBLE: units / orders;
     - `average_days_between_orders` DOUBLE >= 0: days from first to last purchase / (orders - 1), NULL for
       one order;
-    - `categories` BIGINT >= 1: distinct categories, a missing one counting as `unknown`;
+    - `categories` BIGINT >= 0: distinct categories, a missing one counting as `unknown`;
     - `category_diversity` DOUBLE in [0, 1): 1 - sum over categories of (orders in it / orders)^2, the chance
       that two orders drawn at random differ in category; 0 for one category. Source: Simpson,
       "Measurement of Diversity", Nature 163 (1949), as the Gini-Simpson index;
@@ -63,25 +64,9 @@ def purchase_behaviour(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
       12 and 18 o'clock UTC for six hours / orders; they sum to 1;
     - `weekend_share` DOUBLE in [0, 1]: orders on Saturday or Sunday (UTC) / orders.
     """
-    by_category = _by_category(orders, grid)
-    measures = Measures(
-        sums={name: F.col(name) for name in ("orders", "units", "spend", "weekend", *DAY_PARTS)}
-        | {
-            "categories": (F.col("in_category") == F.col("orders")).cast("int"),
-            # The squares are summed by what each interval adds, so one running sum carries them.
-            "squares": F.col("in_category") * F.col("in_category")
-            - (F.col("in_category") - F.col("orders")) * (F.col("in_category") - F.col("orders")),
-        },
-        # A category's count only grows, so its greatest so far is its current one.
-        minima={
-            "first_at": F.col("first_at"),
-            "favourite": F.struct((-F.col("in_category")).alias("minus_orders"), F.col("category")),
-        },
-        maxima={"last_at": F.col("last_at")},
-    )
     last = last_snapshot(grid, (orders, "order_timestamp"))
-    rows = snapshots(by_category, "customer_id", measures, last, grid)
-    return with_trailing(rows, "customer_id", ("orders", "spend"), grid).select(
+    changed = _by_category(orders, last, grid)
+    return snapshots(changed, "customer_id", _of_customer(), last, grid).select(
         "customer_id",
         as_of(),
         "orders",
@@ -106,10 +91,11 @@ def purchase_behaviour(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
 def lifetime_value(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """What a customer has spent and may spend in the year after `as_of`.
 
-    In: silver_orders. Out: one row per `customer_id` and closed snapshot `as_of` from the first one after
-    the customer's first purchase, from purchases before `as_of`; a customer without any has no row:
+    In: orders as known. Out: one row per `customer_id` and closed snapshot `as_of` from the first one after
+    the customer's first purchase, from purchases before `as_of` as they were known then; a customer without
+    any has no row, and one whose purchases were all cancelled later has 0 and NULL from then on:
 
-    - `historical_value` DECIMAL(28,2): spend; `orders` BIGINT >= 1;
+    - `historical_value` DECIMAL(28,2): spend; `orders` BIGINT >= 0;
     - `average_order_value` DOUBLE: historical_value / orders;
     - `tenure_days` DOUBLE > 0: days from the first purchase to `as_of`;
     - `orders_per_30_days` DOUBLE > 0: orders x 30 / tenure_days, the tenure being at least 30 days;
@@ -121,15 +107,14 @@ def lifetime_value(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
       discounted. Source: value as margin per order times expected orders (Berger and Nasr, "Customer
       Lifetime Value", Journal of Interactive Marketing 12, 1998) with revenue in place of margin.
     """
-    bought = events_at(purchases(orders), "order_timestamp", grid).select(
-        "customer_id", "at", "snapshot", "total_order_value"
-    )
+    bought = events_at(purchases(orders), "order_timestamp", grid).repartition("customer_id")
     measures = Measures(
         sums={"orders": F.lit(1), "historical_value": F.col("total_order_value")},
         minima={"first_at": F.col("at")},
     )
     last = last_snapshot(grid, (orders, "order_timestamp"))
-    rows = snapshots(bought.repartition("customer_id"), "customer_id", measures, last, grid)
+    changed = changes(bought, ["customer_id"], measures, last, grid)
+    rows = snapshots(changed, "customer_id", measures, last, grid)
     tenure = days_since("first_at")
     value = ratio("historical_value", "orders")
     return rows.select(
@@ -152,40 +137,77 @@ def _expected_orders(tenure: Column) -> Column:
     return F.lit(PREDICTION_DAYS) * (F.lit(PRIOR_ORDERS) + repeats) / (F.lit(PRIOR_DAYS) + tenure)
 
 
-def _by_category(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """Purchases by customer, snapshot and category; `in_category` counts those of it so far."""
+def _of_customer() -> Measures:
+    """What is summed up over the rows of `_by_category`."""
+    sums = ("orders", "units", "spend", "weekend", *DAY_PARTS, "categories", "squares")
+    return Measures(
+        sums={name: F.col(name) for name in sums},
+        minima={name: F.col(name) for name in ("first_at", "favourite")},
+        maxima={"last_at": F.col("last_at")},
+        trailing=("orders", "spend"),
+    )
+
+
+def _by_category(orders: DataFrame, last: DataFrame, grid: SnapshotGrid) -> DataFrame:
+    """What changes for a customer at a snapshot, with what follows from the counts of each category.
+
+    `categories` counts those with a purchase, `squares` sums the squares of the counts, and `favourite` is
+    the least of (- count, category).
+    """
     time_of_day = F.pmod(F.col("at"), F.lit(DAY))
     time_of_week = F.pmod(F.col("at") - F.lit(GRID_ANCHOR), F.lit(7 * DAY))
     starts = [hour * 3600 for hour in DAY_PARTS.values()]
     ends = [*starts[1:], DAY]
-    parts = {
-        part: ((time_of_day >= start) & (time_of_day < end)).cast("int")
-        for part, start, end in zip(DAY_PARTS, starts, ends, strict=True)
-    }
-    bought = events_at(purchases(orders), "order_timestamp", grid).select(
-        "customer_id",
-        "at",
-        "snapshot",
-        F.coalesce("category", F.lit(UNKNOWN_CATEGORY)).alias("category"),
-        "quantity",
-        "total_order_value",
+    measures = Measures(
+        sums={
+            "orders": F.lit(1),
+            "units": F.col("quantity"),
+            "spend": F.col("total_order_value"),
+            "weekend": (time_of_week >= WEEKEND_STARTS).cast("int"),
+        }
+        | {
+            part: ((time_of_day >= start) & (time_of_day < end)).cast("int")
+            for part, start, end in zip(DAY_PARTS, starts, ends, strict=True)
+        },
+        minima={"first_at": F.col("at")},
+        maxima={"last_at": F.col("at")},
+        trailing=("orders", "spend"),
     )
-    counted = (
-        bought.repartition("customer_id")
-        .groupBy("customer_id", "snapshot", "category")
-        .agg(
-            F.count("*").alias("orders"),
-            F.sum("quantity").alias("units"),
-            F.sum("total_order_value").alias("spend"),
-            F.sum((time_of_week >= WEEKEND_STARTS).cast("int")).alias("weekend"),
-            *[F.sum(value).alias(part) for part, value in parts.items()],
-            F.min("at").alias("first_at"),
-            F.max("at").alias("last_at"),
-        )
+    bought = events_at(purchases(orders), "order_timestamp", grid).withColumn(
+        "category", F.coalesce("category", F.lit(UNKNOWN_CATEGORY))
     )
-    so_far = (
-        Window.partitionBy("customer_id", "category")
-        .orderBy("snapshot")
-        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    changed = changes(bought.repartition("customer_id"), ["customer_id", "category"], measures, last, grid)
+    in_order = Window.partitionBy("customer_id", "category").orderBy("snapshot")
+    later = in_order.rowsBetween(1, Window.unboundedFollowing)
+    count = F.col("count")
+    before = count - F.col("orders")
+    counted = changed.withColumn(
+        "count", F.sum("orders").over(in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
+    ).withColumns(
+        {
+            "categories": (count > 0).cast("int") - (before > 0).cast("int"),
+            "squares": count * count - before * before,
+            "_favourite": F.when(count > 0, F.struct((-count).alias("minus_orders"), F.col("category"))),
+            # A count that will not fall can stay: a greater one of the category takes its place.
+            "_stays": F.coalesce(F.min("count").over(later) >= count, F.lit(True)),
+            "_until": F.lead("snapshot").over(in_order) - F.lit(grid.step),
+        }
     )
-    return counted.withColumn("in_category", F.sum("orders").over(so_far))
+    return _with_favourites(counted, grid)
+
+
+def _with_favourites(counted: DataFrame, grid: SnapshotGrid) -> DataFrame:
+    """One row per customer and snapshot; a favourite that will pass is at each of its snapshots."""
+    itself = F.array(F.struct(F.col("snapshot").alias("point"), F.lit(False).alias("passes")))
+    alive = F.sequence("snapshot", F.when(~F.col("_stays"), F.col("_until")), F.lit(grid.step))
+    passing = F.transform(alive, lambda at: F.struct(at.alias("point"), F.lit(True).alias("passes")))
+    rows = counted.withColumn("_at", F.explode(F.concat(itself, F.coalesce(passing, F.slice(itself, 1, 0)))))
+    passes, own = F.col("_at.passes"), ~F.col("_at.passes")
+    extremes = {"first_at": F.min, "last_at": F.max}
+    extremes |= {name + PASSING: extreme for name, extreme in extremes.items()}
+    return rows.groupBy("customer_id", F.col("_at.point").alias("snapshot")).agg(
+        *[F.sum(F.when(own, F.col(name)).otherwise(0)).alias(name) for name in _of_customer().totals],
+        *[extreme(F.when(own, F.col(name))).alias(name) for name, extreme in extremes.items()],
+        F.min(F.when(own & F.col("_stays"), F.col("_favourite"))).alias("favourite"),
+        F.min(F.when(passes, F.col("_favourite"))).alias("favourite" + PASSING),
+    )

@@ -8,7 +8,10 @@ from pyspark.sql import functions as F  # noqa: N812
 from ecommerce_lakehouse.domain.entities import Entity, SourceField
 
 PROVENANCE = ("source_file", "ingested_at", "environment")
-CHECKS = ("is_utf8", "is_json", "unexpected_columns")
+CHECKS = ("is_utf8", "is_json", "unexpected_columns", "repeated_keys", "unreadable_fields")
+# A cast reads '12:30' as today, 'BST' as Dhaka's time, and in autumn one of a city's two hours of one name.
+# So a time is in UTC, or it says how far it is from UTC.
+ONE_MOMENT = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?$"
 
 
 def to_bronze(lines: DataFrame, environment: str) -> DataFrame:
@@ -29,8 +32,9 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
     """Every bronze line with the entity's fields, typed; a value that does not fit its type is NULL.
 
     In: bronze columns. Out: the entity's fields and its derived columns; `record_hash` BIGINT
-    over the fields as delivered; `is_utf8`, `is_json` BOOLEAN; `unexpected_columns` `ARRAY<STRING>`, sorted;
-    `raw_line` and the provenance columns.
+    over the fields as delivered; `is_utf8`, `is_json` BOOLEAN; as `ARRAY<STRING>` the `unexpected_columns`,
+    the `repeated_keys`, which the line gives more than once, and the `unreadable_fields`, whose value does
+    not fit its type; `raw_line` and the provenance columns.
     """
     text = F.make_valid_utf8(F.col("raw_line").cast("string"))
     # By itself, the parser would ignore what follows a first object. Before an object of our own in an array,
@@ -44,15 +48,22 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
     given = {field.name: F.col("record").getItem(field.name) for field in entity.fields}
     known = F.array(*[F.lit(name) for name in entity.field_names])
     columns = [_typed(given[field.name], field).alias(field.name) for field in entity.fields]
+    keys = F.map_keys("record")
+    repeated = F.filter(keys, lambda key, place: F.array_position(keys, key) <= place)
+    unreadable = [
+        F.when(_text(given[field.name]).isNotNull() & F.col(field.name).isNull(), F.lit(field.name))
+        for field in entity.fields
+        if field.type != "string"
+    ]
     typed = named.select(
         *columns,
         F.xxhash64(*given.values()).alias("record_hash"),
         line_hash().alias("line_hash"),
         "is_utf8",
         F.col("record").isNotNull().alias("is_json"),
-        F.coalesce(
-            F.sort_array(F.array_except(F.map_keys("record"), known)), F.array().cast("array<string>")
-        ).alias("unexpected_columns"),
+        _names(F.array_except(keys, known)).alias("unexpected_columns"),
+        _names(F.array_distinct(repeated)).alias("repeated_keys"),
+        _names(F.array_compact(F.array(*unreadable))).alias("unreadable_fields"),
         "raw_line",
         *PROVENANCE,
     )
@@ -98,9 +109,20 @@ def line_hash() -> Column:
     return F.xxhash64("raw_line")
 
 
+def _names(found: Column) -> Column:
+    return F.coalesce(F.sort_array(found), F.array().cast("array<string>"))
+
+
+def _text(value: Column) -> Column:
+    return F.nullif(F.trim(value, F.lit(" \t\r\n")), F.lit(""))
+
+
 def _typed(value: Column, field: SourceField) -> Column:
-    """The value as the field's type, or NULL; never a value that differs from what was delivered."""
-    text = F.nullif(F.trim(value, F.lit(" \t\r\n")), F.lit(""))
+    """The value as the field's type, or NULL; never a value that differs from what was delivered.
+
+    A time without a zone is in UTC; digits beyond the microsecond are cut.
+    """
+    text = _text(value)
     match field.type:
         case "string":
             return F.lower(text) if field.lower else text
@@ -109,7 +131,7 @@ def _typed(value: Column, field: SourceField) -> Column:
         case "decimal(10,2)":  # a cast would round '9.999'
             cents = text.try_cast("decimal(10,2)")
             return F.when(cents.cast("double") == text.try_cast("double"), cents)
-        case "timestamp":  # a cast would read '12:30' as today
-            return F.when(text.rlike(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}"), text.try_cast("timestamp"))
+        case "timestamp":
+            return F.when(text.rlike(ONE_MOMENT), text.try_cast("timestamp"))
         case "date":
             return F.when(text.rlike(r"^\d{4}-\d{2}-\d{2}$"), text.try_cast("date"))

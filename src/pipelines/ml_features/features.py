@@ -19,8 +19,8 @@ spark = SparkSession.active()
 config = get_config()
 grid = SnapshotGrid(config.feature_snapshot_days)
 
-ORDERS = config.get_table_name("silver", "orders")
-ACTIVITY = config.get_table_name("silver", "customer_activity")
+ORDERS = config.get_table_name("silver", "orders_as_known")
+ACTIVITY = config.get_table_name("silver", "customer_activity_as_known")
 
 
 @dp.materialized_view(

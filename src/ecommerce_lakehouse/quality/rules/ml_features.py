@@ -15,7 +15,7 @@ SHARES = "Shares of one whole sum to 1"
 
 def rules(config: LakehouseConfig) -> dict[str, RuleSet]:
     """Rules by dataset."""
-    return _activity(config) | _features()
+    return _activity(config) | _known() | _features()
 
 
 def _activity(config: LakehouseConfig) -> dict[str, RuleSet]:
@@ -57,6 +57,24 @@ def _activity(config: LakehouseConfig) -> dict[str, RuleSet]:
     )
 
 
+def _known() -> dict[str, RuleSet]:
+    """Rules of what was known of orders and sessions."""
+    span = warn(
+        "known_in_order",
+        "known_until IS NULL OR known_from <= known_until",
+        "A state is known before the next one is",
+        {"known_until": "TIMESTAMP '2024-04-30 08:00:00'"},
+    )
+    example = {
+        "known_from": "TIMESTAMP '2024-04-30 08:15:00'",
+        "known_until": "TIMESTAMP '2024-05-01 08:15:00'",
+    }
+    return {
+        f"silver_{entity}_as_known": RuleSet(rules=(span,), example=example, owner=MACHINE_LEARNING)
+        for entity in ("orders", "customer_activity")
+    }
+
+
 def _features() -> dict[str, RuleSet]:
     """Rules of the feature tables."""
     return {
@@ -88,17 +106,18 @@ def _features() -> dict[str, RuleSet]:
             FEATURE_KEYS["device_preference"],
             warn(
                 "shares_sum_to_one",
-                "abs(mobile_share + desktop_share + tablet_share - 1) < 1e-9",
+                "sessions = 0 OR abs(mobile_share + desktop_share + tablet_share - 1) < 1e-9",
                 SHARES,
                 {"tablet_share": "0.5"},
             ),
             warn(
                 "has_preferred_device",
-                "preferred_device IS NOT NULL",
+                "sessions = 0 OR preferred_device IS NOT NULL",
                 "A customer with a session used a device",
                 {"preferred_device": "CAST(NULL AS STRING)"},
             ),
             example={
+                "sessions": "4",
                 "mobile_share": "0.5",
                 "desktop_share": "0.25",
                 "tablet_share": "0.25",
@@ -107,21 +126,27 @@ def _features() -> dict[str, RuleSet]:
         ),
         "feature_purchase_behaviour": _table(
             FEATURE_KEYS["purchase_behaviour"],
-            warn("positive_spend", "spend > 0", "A customer with a purchase has spent", {"spend": "0.00"}),
+            warn(
+                "positive_spend",
+                "spend > 0 OR orders = 0 AND spend = 0",
+                "A customer with a purchase has spent",
+                {"spend": "0.00"},
+            ),
             warn(
                 "diversity_in_range",
-                "category_diversity >= 0 AND category_diversity < 1",
+                "orders = 0 OR category_diversity >= 0 AND category_diversity < 1",
                 "It is a chance",
                 {"category_diversity": "1.0"},
                 {"category_diversity": "-0.1"},
             ),
             warn(
                 "shares_sum_to_one",
-                "abs(night_share + morning_share + afternoon_share + evening_share - 1) < 1e-9",
+                "orders = 0 OR abs(night_share + morning_share + afternoon_share + evening_share - 1) < 1e-9",
                 SHARES,
                 {"night_share": "1.0"},
             ),
             example={
+                "orders": "4",
                 "spend": "10.00",
                 "category_diversity": "0.5",
                 "night_share": "0.0",
@@ -148,28 +173,38 @@ def _features() -> dict[str, RuleSet]:
             ),
             warn(
                 "no_future_events",
-                "days_since_last_activity > 0",
+                "days_since_last_activity > 0 OR tenure_days IS NULL",
                 "A snapshot knows earlier events only",
                 {"days_since_last_activity": "0"},
             ),
-            example={"churn_risk_score": "0.5", "activity_trend": "0.0", "days_since_last_activity": "1"},
+            example={
+                "churn_risk_score": "0.5",
+                "activity_trend": "0.0",
+                "days_since_last_activity": "1",
+                "tenure_days": "1",
+            },
         ),
         "feature_lifetime_value": _table(
             FEATURE_KEYS["lifetime_value"],
             warn(
                 "positive_value",
-                "historical_value > 0 AND predicted_value_365d > 0",
+                "historical_value > 0 AND predicted_value_365d > 0 OR orders = 0 AND historical_value = 0",
                 "A customer with a purchase has a value",
                 {"historical_value": "0"},
                 {"predicted_value_365d": "0"},
             ),
             warn(
                 "no_future_events",
-                "tenure_days > 0",
+                "tenure_days > 0 OR orders = 0",
                 "A snapshot knows earlier events only",
                 {"tenure_days": "0"},
             ),
-            example={"historical_value": "10.00", "predicted_value_365d": "5.00", "tenure_days": "1"},
+            example={
+                "orders": "1",
+                "historical_value": "10.00",
+                "predicted_value_365d": "5.00",
+                "tenure_days": "1",
+            },
         ),
         "feature_product_copurchase": _table(
             FEATURE_KEYS["product_copurchase"],
@@ -181,10 +216,10 @@ def _features() -> dict[str, RuleSet]:
             ),
             warn(
                 "pair_within_products",
-                "customers_both >= 1 AND customers_both <= least(customers_product, customers_other) AND "
+                "customers_both >= 0 AND customers_both <= least(customers_product, customers_other) AND "
                 "greatest(customers_product, customers_other) <= customers",
                 "Who bought both bought each",
-                {"customers_both": "0"},
+                {"customers_both": "-1"},
                 {"customers_both": "3"},
                 {"customers": "2"},
             ),

@@ -18,6 +18,7 @@ from ecommerce_lakehouse.quality.rule_builders import (
     one_row_per,
     present,
     price_in_limits,
+    updated,
     warn,
     within,
 )
@@ -42,6 +43,7 @@ def _order_batches(config: LakehouseConfig) -> dict[str, RuleSet]:
             one_of("valid_status", "status", ORDER_STATUSES, "An order is in a state that the shop knows"),
             dated("valid_order_timestamp", "order_timestamp", config, "An order has a time"),
             not_future("order_not_in_future", "order_timestamp", config),
+            *updated(config),
             dated("valid_date_ordered", "date_ordered", config, "Daily figures need a date"),
             warn(
                 "date_of_its_time",
@@ -62,6 +64,7 @@ def _order_batches(config: LakehouseConfig) -> dict[str, RuleSet]:
             "items_ordered": "1",
             "status": "'shipped'",
             "order_timestamp": "TIMESTAMP '2024-04-30 08:15:00'",
+            "updated_at": "CAST(NULL AS TIMESTAMP)",
             "date_ordered": "DATE '2024-04-30'",
         },
     )

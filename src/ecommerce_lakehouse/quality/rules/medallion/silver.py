@@ -22,6 +22,7 @@ from ecommerce_lakehouse.quality.rule_builders import (
     present,
     price_in_limits,
     rule,
+    updated,
     warn,
 )
 
@@ -40,6 +41,7 @@ def orders(config: LakehouseConfig) -> dict[str, RuleSet]:
             one_of("valid_status", "status", ORDER_STATUSES, "An order is in a state that the shop knows"),
             dated("valid_order_timestamp", "order_timestamp", config, "An order has a time"),
             not_future("order_not_in_future", "order_timestamp", config),
+            *updated(config),
             warn(
                 "reasonable_order_value",
                 f"total_order_value <= {config.max_price * config.max_quantity:.2f}",
@@ -60,6 +62,7 @@ def orders(config: LakehouseConfig) -> dict[str, RuleSet]:
             "total_order_value": "CAST(19.99 AS DECIMAL(18,2))",
             "status": "'shipped'",
             "order_timestamp": "TIMESTAMP '2024-04-30 08:15:00'",
+            "updated_at": "CAST(NULL AS TIMESTAMP)",
         },
     )
 
