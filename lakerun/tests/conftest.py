@@ -1,4 +1,4 @@
-"""The runtime is tested without the plugins of the environment that it happens to be installed in."""
+"""The runtime is tested without the plugins that are installed in its environment."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lakerun.program import VARIABLE
 
 @pytest.fixture(scope="module", autouse=True)
 def without_plugins() -> Iterator[None]:
-    """No plugin is loaded, in this process and in those that it starts. A test may bring its own: `guest`."""
+    """Load no plugin, in this process and in those that it starts. A test may use its own: `guest`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CHOSEN, "")
-        patch.delenv(VARIABLE, raising=False)  # messages say `lakerun`, whatever ran in this process before
+        patch.delenv(VARIABLE, raising=False)  # messages name `lakerun`
         yield

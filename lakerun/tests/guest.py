@@ -1,4 +1,4 @@
-"""A plugin of the tests' own: what a project may add to the workspace, by example."""
+"""A plugin for tests, as an example of what a project can add to the workspace."""
 
 from __future__ import annotations
 

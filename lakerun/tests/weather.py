@@ -1,4 +1,4 @@
-"""An installed plugin that unites tables, and such tables."""
+"""An installed plugin with a union of tables, and tables for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLUGIN = Plugin(
 
 @contextmanager
 def weather(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
-    """An empty data folder, beside a plugin that unites the tables `station_*`."""
+    """An empty data folder, and a plugin with a union of the tables `station_*`."""
     site = folder / "site"
     information = site / "weather-1.0.dist-info"
     information.mkdir(parents=True)

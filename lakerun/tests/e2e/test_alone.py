@@ -1,4 +1,4 @@
-"""The example bundle in an empty folder, with nothing installed but this package's wheel."""
+"""The example bundle in an empty folder, with only this package's wheel installed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Machine:
     environment: dict[str, str]
 
     def lakerun(self, *arguments: str, code: int = 0) -> str:
-        """What a command prints on stdout."""
+        """The stdout of a command."""
         return self.run(str(self.scripts / "lakerun"), *arguments, code=code)
 
     def bundle(self, *arguments: str) -> str:
@@ -59,12 +59,12 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel and what it depends on, at the versions of uv.lock."""
+    """A virtual environment with the wheel and its dependencies, in the versions of uv.lock."""
     path = tmp_path_factory.mktemp("environment")
     uv = shutil.which("uv")
     if uv is None:
         pytest.skip("uv is not on PATH")
-    # uv would take a wheel that it has built before, as the version is the same.
+    # uv would use a cached wheel, as the version is the same.
     only = ["--package", "lakerun", "--no-default-groups", "--no-editable", "--reinstall-package", "lakerun"]
     subprocess.run(
         [uv, "sync", "--quiet", "--frozen", *only],
@@ -86,13 +86,13 @@ def machine(environment: Path, tmp_path: Path) -> Iterator[Machine]:
         "DATABRICKS_CACHE_DIR": str(tmp_path / "cache"),
         "DATABRICKS_CONFIG_FILE": str(tmp_path / "none"),
     }
-    # The data folder is the one that a user without settings gets.
+    # The data folder of a user without settings.
     made = Machine(project, environment / "bin", kept)
     yield made
     shutil.rmtree(tmp_path)
 
 
-def test_the_environment_holds_the_wheel_alone(machine: Machine) -> None:
+def test_the_environment_has_only_the_wheel_and_its_dependencies(machine: Machine) -> None:
     code = (
         "import lakerun, json; from importlib import metadata as m;"
         "points = [point.name for point in m.entry_points(group='lakerun.plugins')];"

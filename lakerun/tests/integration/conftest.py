@@ -10,5 +10,5 @@ from integration.lab import Lab
 
 @pytest.fixture
 def lab(spark: SparkSession, tmp_path: Path) -> Lab:
-    """An empty lakehouse and the warm session that its pipelines run on."""
+    """An empty lakehouse, and a running session for its pipelines."""
     return Lab(tmp_path / "lakehouse")

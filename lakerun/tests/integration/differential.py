@@ -1,4 +1,4 @@
-"""Asks the quick way and local Spark the same, and compares values and types: `Engines`, `cases`."""
+"""Runs the same SQL without Spark and on local Spark, and compares values and types: `Engines`, `cases`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ BATCH = 60  # expressions that share a query
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked: a whole statement, or an expression over the rows of `t`.
+    """A whole statement, or an expression over the rows of `t`.
 
-    `spark` is how Spark writes it where only Databricks has the form. `fails`: Spark refuses it, alone or in
-    one of the rows. `to_spark`: the quick way leaves it to Spark.
+    `spark` is Spark's form of it, if only Databricks has the form. `fails`: Spark refuses it, or it
+    fails in one of the rows. `to_spark`: the quick way leaves it to Spark.
     """
 
     text: str
@@ -49,7 +49,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows and types, or why there are none."""
+    """Rows and types, or the reason why there are none."""
 
     rows: tuple[Any, ...] = ()
     types: tuple[str, ...] = ()
@@ -58,9 +58,9 @@ class Answer:
 
 
 def cases() -> list[Case]:
-    """Every case of the folder, one a line.
+    """Every case of the folder, one per line.
 
-    `! ` stands before what fails, `> ` before what is left to Spark, ` ==> ` before Spark's own form of it.
+    A case that fails begins with `! `, one that is left to Spark with `> `. Spark's own form follows ` ==> `.
     """
     found = []
     for file in sorted(FOLDER.glob("*.sql")):
@@ -87,7 +87,7 @@ class Engines:
                 spark.read.format("delta").load(str(path)).createOrReplaceTempView(name)
 
     def quickly(self, asked: list[Case]) -> dict[Case, Answer]:
-        """The quick way's answers; expressions that it answers share a query."""
+        """The quick way's answers; the expressions that it can answer share a query."""
         together = [case for case in asked if not (case.is_statement or case.fails or case.to_spark)]
         found: dict[Case, Answer] = {}
         for start in range(0, len(together), BATCH):
@@ -157,7 +157,7 @@ def _answer(table: pa.Table) -> Answer:
 
 
 def _instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Years that Python's types lack are compared as microseconds and as days."""
+    """Compare years that Python's types do not have as microseconds and days."""
     if pa.types.is_date32(column.type):
         return column.cast(pa.int32())
     return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
@@ -178,7 +178,7 @@ def _equal(left: Any, right: Any, near: bool) -> bool:
 
 
 def _values() -> pa.Table:
-    """Rows with values of every type: NULL, zero, the largest and the smallest, and what is between."""
+    """Rows with values of every type: NULL, zero, the largest, the smallest and others."""
     at = datetime
     rows: list[tuple[Any, ...]] = [
         (None,) * 19,

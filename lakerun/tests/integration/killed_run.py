@@ -23,7 +23,7 @@ def die(*_: Any, **__: Any) -> None:
 
 
 def after_bronze_is_done() -> None:
-    """Bronze is complete and reported; what follows has not started."""
+    """Bronze is complete and reported; the datasets after it have not started."""
     original = run_graph.GraphRun._run_dataset
 
     def run(self: Any, name: TableName) -> Any:
@@ -46,7 +46,7 @@ def between_checkpoint_and_report() -> None:
 
 
 def in_a_merge_before_its_report() -> None:
-    """An auto CDC batch is merged, and not reported."""
+    """An auto CDC batch is merged but not reported."""
     original = spark_executor._Reports._report
 
     def report(self: Any, batch_id: int, progress: Any) -> Any:
@@ -58,7 +58,7 @@ def in_a_merge_before_its_report() -> None:
 
 
 def in_the_middle_of_a_view() -> None:
-    """Files of a materialized view are written, and not committed."""
+    """Files of a materialized view are written but not committed."""
     original = spark_executor.SparkExecutor.refresh
 
     def refresh(self: Any, run: Any) -> Any:
@@ -73,7 +73,7 @@ def in_the_middle_of_a_view() -> None:
 
         threading.Thread(target=watch, daemon=True).start()
         original(self, run)
-        time.sleep(60)  # the watcher must have been in time
+        time.sleep(60)  # the watcher must have been fast enough
         raise AssertionError("the view was committed before it could be killed")
 
     spark_executor.SparkExecutor.refresh = refresh  # type: ignore[method-assign]

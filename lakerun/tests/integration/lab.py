@@ -24,7 +24,7 @@ spark = SparkSession.active()
 
 
 class Lab:
-    """Runs pipelines from source text; `arrive` puts JSON lines into a folder that they stream."""
+    """Runs pipelines from source text; `arrive` writes JSON lines to a folder that they stream."""
 
     def __init__(self, home: Path) -> None:
         self.storage = Storage(home)
@@ -34,7 +34,7 @@ class Lab:
         (home / "src").mkdir(parents=True, exist_ok=True)
 
     def arrive(self, folder: str, rows: Iterable[Mapping[str, Any]]) -> str:
-        """One new file; the folder's path, for a pipeline to read."""
+        """Write one new file; returns the folder's path, for a pipeline to read."""
         path = self.home / "incoming" / folder
         path.mkdir(parents=True, exist_ok=True)
         self._files += 1
@@ -101,7 +101,7 @@ def dataset(result: UpdateResult, table: str) -> DatasetResult:
 
 
 def failed(result: UpdateResult, table: str) -> dict[str, int]:
-    """Failed records by expectation, of one dataset."""
+    """The failed records of one dataset by expectation."""
     return {item.name: item.failed for item in dataset(result, table).expectations}
 
 

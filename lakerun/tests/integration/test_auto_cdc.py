@@ -1,4 +1,4 @@
-"""Auto CDC against plain Python: whatever the order and the batches in which changes arrive."""
+"""Auto CDC against plain Python, for changes that arrive in any order and in any batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Change = dict[str, Any]
 
 
 def changes(seed: int, count: int = 60) -> list[Change]:
-    """Upserts and deletes of a few keys, each at its own time, in random order."""
+    """Upserts and deletes of a few keys, each with its own time, in random order."""
     source = random.Random(seed)
     times = source.sample(range(1000), count)
     return [
@@ -70,7 +70,7 @@ def source(folder: str, scd_type: int, *, deletes: bool = True, extra: str = "")
 
 
 @pytest.mark.parametrize("scd_type", [1, 2])
-def test_late_changes_and_deletes_end_as_if_they_had_come_in_order(lab: Lab, scd_type: int) -> None:
+def test_late_changes_and_deletes_have_the_same_result_as_ordered_ones(lab: Lab, scd_type: int) -> None:
     rows = changes(seed=scd_type)
     for start in range(0, 40, 20):
         folder = lab.arrive("changes", rows[start : start + 20])
@@ -80,14 +80,14 @@ def test_late_changes_and_deletes_end_as_if_they_had_come_in_order(lab: Lab, scd
     if scd_type == 1:
         assert lab.rows("people") == newest(rows)
     else:
-        # A value that two changes share is one version: only its bounds are kept, not what was between.
+        # Two changes to the same value are one version: only its bounds are kept, not the changes between.
         arrived_in_order = versions(rows)
         found = lab.rows("people", 'id, name, city, "__START_AT", "__END_AT"')
         assert {row[0] for row in found} == {row[0] for row in arrived_in_order}
         assert found == arrived_in_order
 
 
-def test_a_null_does_not_overwrite_where_nulls_are_ignored(lab: Lab) -> None:
+def test_a_null_does_not_overwrite_if_nulls_are_ignored(lab: Lab) -> None:
     folder = lab.arrive("changes", [{"id": 1, "name": "ann", "city": "rome", "at": 1}])
     text = source(folder, 1, deletes=False, extra="ignore_null_updates=True,")
     lab.run(text)
@@ -96,7 +96,7 @@ def test_a_null_does_not_overwrite_where_nulls_are_ignored(lab: Lab) -> None:
     assert lab.rows("people") == [(1, "eve", "rome")]
 
 
-def test_history_is_kept_for_the_tracked_columns_only(lab: Lab) -> None:
+def test_only_tracked_columns_have_history(lab: Lab) -> None:
     folder = lab.arrive(
         "changes",
         [
@@ -110,7 +110,7 @@ def test_history_is_kept_for_the_tracked_columns_only(lab: Lab) -> None:
     assert found == [(1, "ann", "oslo", 1, 3), (1, "eve", "oslo", 3, None)]
 
 
-def test_rows_are_counted_once_though_a_merge_reads_them_twice(lab: Lab) -> None:
+def test_rows_are_counted_once_although_a_merge_reads_them_twice(lab: Lab) -> None:
     folder = lab.arrive("changes", [{"id": n, "name": "ann", "at": 1} for n in range(50)])
     text = f"""
     @dp.temporary_view(name="changes")
@@ -132,7 +132,7 @@ def test_rows_are_counted_once_though_a_merge_reads_them_twice(lab: Lab) -> None
     assert lab.expectation_counts() == {("changes", "named"): (130, 20)}
 
 
-def test_a_change_without_its_sequence_stops_the_flow(lab: Lab) -> None:
+def test_a_change_without_a_sequence_fails_the_flow(lab: Lab) -> None:
     folder = lab.arrive("changes", [{"id": 1, "name": "ann"}])
     result = lab.run(source(folder, 1, deletes=False))
     assert result.state == "FAILED"
@@ -157,13 +157,13 @@ def two_flows(
     """
 
 
-def test_the_flows_of_a_table_know_of_each_others_changes(lab: Lab) -> None:
+def test_the_flows_of_a_table_share_their_changes(lab: Lab) -> None:
     crm = lab.arrive("crm", [{"id": 1, "city": "Lima", "at": 5}, {"id": 2, "gone": 1, "at": 9}])
     shop = lab.arrive("shop", [{"id": 1, "city": "Paris", "at": 3}, {"id": 2, "city": "Rome", "at": 8}])
     assert lab.run(two_flows(crm, shop, 2)).state == "COMPLETED"
     columns = 'id, city, "__START_AT", "__END_AT"'
     assert lab.rows("people", columns) == [(1, "Lima", 5, None), (1, "Paris", 3, 5), (2, "Rome", 8, 9)]
-    # Of equal sequences the delete is the later one; the same changes by a flow of another name are no news.
+    # Of equal sequences the delete is the later one; the same changes from another flow change nothing.
     lab.arrive("shop", [{"id": 1, "gone": 1, "at": 5}])
     lab.run(two_flows(crm, shop, 2).replace("from_", "again_from_"))
     assert lab.rows("people", columns) == [(1, "Paris", 3, 5), (2, "Rome", 8, 9)]
@@ -188,7 +188,7 @@ def test_a_new_column_of_the_source_reaches_the_table(lab: Lab) -> None:
     ]
 
 
-def test_deletes_that_are_declared_later_know_the_rows_that_were_there(lab: Lab) -> None:
+def test_deletes_that_are_declared_later_apply_to_earlier_rows(lab: Lab) -> None:
     text = """
     @dp.temporary_view(name="changes")
     def incoming():
@@ -204,7 +204,7 @@ def test_deletes_that_are_declared_later_know_the_rows_that_were_there(lab: Lab)
     assert lab.rows("people", "id, at") == [(1, 5)]
 
 
-def test_another_type_of_history_asks_for_a_full_refresh(lab: Lab) -> None:
+def test_another_scd_type_requires_a_full_refresh(lab: Lab) -> None:
     crm = lab.arrive("crm", [{"id": 1, "city": "Lima", "at": 1}])
     lab.run(two_flows(crm, crm, 1))
     lab.arrive("crm", [{"id": 1, "city": "Rome", "at": 2}])
@@ -230,9 +230,7 @@ def test_another_type_of_history_asks_for_a_full_refresh(lab: Lab) -> None:
         ),
     ],
 )
-def test_flows_that_mean_different_things_by_a_row_are_refused(
-    lab: Lab, change: tuple[str, str], said: str
-) -> None:
+def test_flows_with_different_settings_are_refused(lab: Lab, change: tuple[str, str], said: str) -> None:
     text = two_flows("/nowhere", "/nowhere", 1)
     assert change[0] in text
     folder = lab.arrive("crm", [{"id": 1, "city": "Lima", "at": 1}])

@@ -1,6 +1,6 @@
 """Auto CDC against plain Python: ties, NULLs, deletes, new columns, two flows, kills between two commits.
 
-The keys of a table do not influence each other, so one run tries many histories: each key has one of its own.
+The keys of a table do not affect each other, so one run tests many histories: each key has its own.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ KEYS = 50
 
 
 class KilledError(Exception):
-    """Stands for a process that ends between two commits."""
+    """Simulates a process that ends between two commits."""
 
 
 # Plain Python -------------------------------------------------------------------------------------------
 
 
 def in_order(changes: Iterable[Change]) -> list[Change]:
-    """By sequence; of equal ones a delete last, and the greater content after the smaller, NULL least."""
+    """Sorted by sequence, then deletes last, then by content, where NULL is the smallest."""
 
     def content(change: Change) -> list[tuple[bool, Any]]:
         values = [change.get(name) for name in ("city", "name", "tier")]
@@ -46,7 +46,7 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
 
 
 def states(changes: Iterable[Change], ignore_nulls: bool) -> dict[int, State | None]:
-    """The state of one key after each of its sequences: (city, name, tier), None where it is deleted."""
+    """The state of one key after each of its sequences: (city, name, tier), None if it is deleted."""
     found: dict[int, State | None] = {}
     now: State | None = None
     for change in in_order(changes):
@@ -96,7 +96,7 @@ def by_key(changes: list[Change]) -> Iterator[tuple[Any, list[Change]]]:
 
 
 def arrivals(source: random.Random, deletes: bool) -> list[tuple[int, list[Change]]]:
-    """Batches of changes, each with the number of its flow; from the third on they have a column more."""
+    """Batches of changes, each with the number of its flow; the third and later have one more column."""
     batches: list[tuple[int, list[Change]]] = []
     for number in range(6):
         changes = []
@@ -117,7 +117,7 @@ def arrivals(source: random.Random, deletes: bool) -> list[tuple[int, list[Chang
 
 
 class Table:
-    """A target with two flows, which batches reach by `apply`."""
+    """A target with two flows, to which `apply` applies batches."""
 
     def __init__(self, spark: SparkSession, folder: Path, **cdc: Any) -> None:
         self._spark = spark
@@ -180,7 +180,7 @@ def check(
                 assert rebuild is not auto_cdc._rebuild
         table.apply(flow, number, changes)
         if source.random() < 0.3:
-            table.apply(flow, number, changes)  # again, after a kill that came before the report
+            table.apply(flow, number, changes)  # again, after a kill before the report
         seen += changes
         expected = newest(seen, ignore_nulls) if scd_type == 1 else versions(seen, ignore_nulls)
         found = table.rows()
@@ -202,7 +202,7 @@ HOW = {
 
 
 @pytest.mark.parametrize(("scd_type", "how"), [(1, "deletes"), (2, "NULLs ignored and deletes")])
-def test_the_result_depends_on_the_changes_and_not_on_how_they_arrive(
+def test_the_result_does_not_depend_on_how_changes_arrive(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scd_type: int, how: str
 ) -> None:
     check(spark, tmp_path, monkeypatch, 7, scd_type, **HOW[how])

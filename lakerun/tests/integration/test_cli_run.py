@@ -1,4 +1,4 @@
-"""`lakerun run` on a small bundle, and the other commands on what it made."""
+"""`lakerun run` on a small bundle, and the other commands on its tables."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def project(spark: SparkSession, home: Path, tmp_path: Path, monkeypatch: pytest
     return root
 
 
-def test_a_pipeline_runs_shows_progress_and_ends_with_its_figures(project: Path, home: Path) -> None:
+def test_a_pipeline_runs_with_progress_and_a_summary(project: Path, home: Path) -> None:
     result = lakerun("run", "counting")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -102,7 +102,7 @@ def test_a_pipeline_runs_shows_progress_and_ends_with_its_figures(project: Path,
     assert lakerun.json("sql", "--spark", sql) == failures
 
 
-def test_a_failed_expectation_is_exit_code_1_with_its_name_and_the_log(project: Path, home: Path) -> None:
+def test_a_failed_expectation_exits_with_1_and_is_named(project: Path, home: Path) -> None:
     (project / "counting.py").write_text(PIPELINE.replace("LIMIT", "10"), encoding="utf-8")
     result = lakerun("run", "nightly")
     assert result.exit_code == 1
@@ -127,14 +127,14 @@ def test_validate_only_writes_no_table_of_the_pipeline(project: Path, home: Path
     assert [t.table for t in Storage(home).tables() if not t.table.startswith("event_log")] == []
 
 
-def test_an_unknown_dataset_to_refresh_is_exit_code_2(project: Path) -> None:
+def test_an_unknown_dataset_to_refresh_exits_with_2(project: Path) -> None:
     result = lakerun("run", "counting", "--full-refresh", "silver_number")
     assert result.exit_code == 2
     assert "silver_numbers" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_second_run_on_the_same_folder_is_exit_code_3(project: Path, home: Path) -> None:
+def test_a_second_run_on_the_same_folder_exits_with_3(project: Path, home: Path) -> None:
     with Storage(home).exclusive("lakerun run nightly"):
         result = lakerun("run", "counting")
     assert (result.exit_code, result.stdout) == (3, "")

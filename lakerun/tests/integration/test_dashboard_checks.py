@@ -57,7 +57,7 @@ SOUND: dict[str, Any] = {
 
 
 def problems(folder: Path, text: str, *, schema_is_given: bool = True) -> list[str]:
-    """The problems of a dashboard, each after the text of its line."""
+    """The problems of a dashboard, each with the text of its line before it."""
     file = folder / "shop.lvdash.json"
     file.write_text(text, encoding="utf-8")
     spec = DashboardSpec(key="shop", file=file, location="x.yml:3", schema_is_given=schema_is_given)
@@ -87,7 +87,7 @@ def _widget(content: Any, number: int = 1) -> Any:
     "change",
     [
         lambda c: None,
-        # What Databricks knows by other means than the query's columns.
+        # Fields that Databricks does not take from the query's columns.
         lambda c: _widget(c)["queries"][0]["query"]["fields"][0].update(expression="SUM(`REVENUE`)"),
         lambda c: _widget(c)["queries"][0]["query"]["fields"][0].update(expression="COUNT(`*`)"),
         lambda c: (
@@ -101,7 +101,7 @@ def _widget(content: Any, number: int = 1) -> Any:
         ),
     ],
 )
-def test_a_sound_dashboard_has_no_problem(
+def test_a_valid_dashboard_has_no_problem(
     spark: SparkSession, home: Path, tmp_path: Path, change: Callable[[Any], object]
 ) -> None:
     assert problems(tmp_path, changed(change)) == []
@@ -196,7 +196,7 @@ def test_a_mistake_is_found_with_its_line(
     assert any(each.startswith(f"{line} | {problem}") for each in found), found
 
 
-def test_a_schema_may_be_named_where_the_deployment_gives_none(
+def test_a_query_may_name_a_schema_if_the_deployment_does_not(
     spark: SparkSession, home: Path, tmp_path: Path
 ) -> None:
     text = changed(lambda c: _lines(c, "SELECT revenue FROM samples.shop.gold_daily_sales"))
@@ -212,7 +212,7 @@ def test_a_file_that_is_not_json_is_named_with_its_line(
     assert found == ['"datasets": [,] | is not JSON: Expecting value']
 
 
-def test_a_file_that_does_not_exist_is_named_where_the_bundle_asks_for_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_where_the_bundle_names_it(tmp_path: Path) -> None:
     spec = DashboardSpec(key="gone", file=tmp_path / "gone.lvdash.json", location="resources/x.yml:5")
     (problem,) = dashboard_problems([spec], {})
     assert (problem.location, problem.message) == ("resources/x.yml:5", "there is no file 'gone.lvdash.json'")

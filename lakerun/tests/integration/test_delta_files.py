@@ -1,4 +1,4 @@
-"""Tables that Spark reads and writes as files are the tables that Spark's own Delta sees."""
+"""Tables that are read and written as files are the same for Spark's own Delta."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONG = "x" * 40
 
 @pytest.fixture
 def orders(spark: SparkSession) -> Callable[[int, int], DataFrame]:
-    """Orders from one number to before another, in two files; the price is the number and a half."""
+    """Orders with the numbers of a range, in two files; the price is the number plus 0.5."""
 
     def made(first: int, after: int) -> DataFrame:
         return spark.range(first, after, 1, 2).selectExpr(
@@ -59,7 +59,7 @@ def _by_spark(path: Path) -> bool:
 def test_spark_reads_what_was_appended_and_overwritten(
     spark: SparkSession, orders: Callable[[int, int], DataFrame], tmp_path: Path
 ) -> None:
-    table = _create(tmp_path / "orders of 2026*")  # a folder's name is no pattern
+    table = _create(tmp_path / "orders of 2026*")  # a folder's name is not a pattern
     write_table(orders(0, 10), table, "append")
     write_table(orders(10, 13), table, "append")
     assert_df_equality(
@@ -77,7 +77,7 @@ def test_spark_reads_what_was_appended_and_overwritten(
     assert not list(table.glob("staged-*"))
 
 
-def test_bounds_in_the_log_skip_no_row_that_a_filter_wants(
+def test_bounds_in_the_log_do_not_hide_rows_from_a_filter(
     spark: SparkSession, orders: Callable[[int, int], DataFrame], tmp_path: Path
 ) -> None:
     table = _create(tmp_path / "orders")
@@ -91,7 +91,7 @@ def test_bounds_in_the_log_skip_no_row_that_a_filter_wants(
     assert rows.where("price > 100").inputFiles() == []
 
 
-def test_a_file_that_is_gone_is_missed(
+def test_a_missing_file_is_an_error(
     spark: SparkSession, orders: Callable[[int, int], DataFrame], tmp_path: Path
 ) -> None:
     table = _create(tmp_path / "orders")
@@ -101,7 +101,7 @@ def test_a_file_that_is_gone_is_missed(
         read_table(spark.read, table).collect()
 
 
-def test_a_transaction_that_the_table_has_changes_nothing(
+def test_a_transaction_is_committed_only_once(
     spark: SparkSession, orders: Callable[[int, int], DataFrame], tmp_path: Path
 ) -> None:
     table = _create(tmp_path / "orders")
@@ -113,7 +113,7 @@ def test_a_transaction_that_the_table_has_changes_nothing(
     assert DeltaTable(str(table)).transaction_version("flow") == 1
 
 
-def test_a_null_in_a_required_column_fails_and_leaves_the_table(
+def test_a_null_in_a_required_column_fails_without_a_commit(
     spark: SparkSession, orders: Callable[[int, int], DataFrame], tmp_path: Path
 ) -> None:
     table = _create(tmp_path / "orders", COLUMNS.replace("order_id STRING", "order_id STRING NOT NULL"))
@@ -125,7 +125,7 @@ def test_a_null_in_a_required_column_fails_and_leaves_the_table(
     assert not list(table.glob("staged-*"))
 
 
-def test_what_only_sparks_delta_knows_goes_through_it(
+def test_features_of_sparks_delta_only_go_through_it(
     spark: SparkSession, orders: Callable[[int, int], DataFrame], tmp_path: Path
 ) -> None:
     plain = _create(tmp_path / "plain")
@@ -188,7 +188,7 @@ def test_spark_can_merge_into_and_vacuum_what_was_written_as_files(
     assert _numbers(read_table(spark.read, table)) == [0, 1, 2, 3, 4, 5]
 
 
-def test_what_another_process_wrote_meanwhile_is_not_overwritten_unseen(
+def test_a_concurrent_commit_is_not_overwritten(
     spark: SparkSession,
     orders: Callable[[int, int], DataFrame],
     tmp_path: Path,
@@ -208,7 +208,7 @@ def test_what_another_process_wrote_meanwhile_is_not_overwritten_unseen(
     assert _numbers(read_table(spark.read, table)) == [0]
 
 
-def test_a_part_of_a_column_that_is_required_is_checked(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_required_field_of_a_struct_is_checked(spark: SparkSession, tmp_path: Path) -> None:
     table = _create(tmp_path / "orders", "buyer STRUCT<customer_id: STRING NOT NULL>")
     write_table(spark.sql("SELECT named_struct('customer_id', 'CUST-1') AS buyer"), table, "append")
     assert _by_spark(table)
@@ -242,7 +242,7 @@ def test_rows_that_spark_deleted_are_neither_read_nor_counted_without_spark(
     spark.range(1000).coalesce(1).write.format("delta").mode("append").save(str(path))
     spark.sql(f"DELETE FROM delta.`{path}` WHERE id % 10 = 0")
     log = "".join(file.read_text() for file in (path / "_delta_log").glob("*.json"))
-    assert '"deletionVector"' in log  # else this test would test nothing
+    assert '"deletionVector"' in log  # otherwise this test would test nothing
 
     assert Table.named(storage, name).figures().rows == 900
     assert rows_of(query("SELECT count(*), min(id) FROM numbers", storage)) == [(900, 1)]

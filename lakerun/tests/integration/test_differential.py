@@ -1,4 +1,4 @@
-"""The quick way of SQL answers as Spark, in values and types, or leaves the statement to Spark."""
+"""SQL without Spark has Spark's values and types, or leaves the statement to Spark."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lakerun.sql.registry import SCALARS
 from lakerun.tables.storage import Storage
 
 SLOW = pytest.mark.slow
-LEAST = 1000  # cases that both answer, and equally
+LEAST = 1000  # cases that both answer, with the same result
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> En
 @pytest.mark.parametrize(
     ("step", "least"), [pytest.param(10, 100, id="sample"), pytest.param(1, LEAST, id="all", marks=SLOW)]
 )
-def test_no_answer_differs_from_sparks(
+def test_answers_are_the_same_as_sparks(
     engines: Engines, capsys: pytest.CaptureFixture[str], step: int, least: int
 ) -> None:
     asked = cases()[::step]
@@ -59,7 +59,7 @@ def _outcome(case: Case, quick: Answer, spark: Answer) -> str:
 
 
 def test_every_function_and_every_operator_has_a_case() -> None:
-    """What is newly allowed is compared first."""
+    """A newly allowed one must be compared first."""
     compared = [case.text for case in cases() if not case.to_spark]
     called = {name.lower() for text in compared for name in re.findall(r"(\w+)\(", text)}
     named = {*functions(CATALOGUE), *functions(AGGREGATES), *functions(WINDOWS), *SCALARS, *AGGREGATE_NAMES}
@@ -96,6 +96,8 @@ def _parsed(text: str) -> exp.Expr:
         ("typeof(size(array(1)))", "int"),
     ],
 )
-def test_what_once_had_duckdbs_meaning_has_sparks(tmp_path: Path, expression: str, expected: object) -> None:
+def test_former_differences_between_duckdb_and_spark_are_gone(
+    tmp_path: Path, expression: str, expected: object
+) -> None:
     found = query(f"SELECT {expression} AS answer", Storage(tmp_path))
     assert found.column("answer").to_pylist() == [expected]

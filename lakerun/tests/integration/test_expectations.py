@@ -1,4 +1,4 @@
-"""Expectations: what is counted, what is dropped, what stops an update."""
+"""Expectations: counts, dropped rows and failed updates."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_counts_are_exact_over_several_batches_and_null_breaks_a_rule(lab: Lab) 
     }
 
 
-def test_a_failed_expectation_leaves_the_table_and_keeps_the_rows_for_the_next_run(lab: Lab) -> None:
+def test_after_a_failed_expectation_the_next_run_gets_the_rows_again(lab: Lab) -> None:
     folder = lab.arrive("orders", [GOOD])
     assert lab.run(source(folder)).state == "COMPLETED"
     lab.arrive(
@@ -81,7 +81,7 @@ def test_a_failed_expectation_leaves_the_table_and_keeps_the_rows_for_the_next_r
     assert lab.rows("revenue", "total") == [(7020.0,)]
 
 
-def test_a_failed_view_keeps_its_last_good_rows(lab: Lab) -> None:
+def test_a_failed_view_keeps_its_previous_rows(lab: Lab) -> None:
     folder = lab.arrive("orders", [GOOD])
     lab.run(source(folder))
     refused = lab.run(source(folder, least=100))
@@ -110,7 +110,7 @@ def test_an_expectation_may_have_any_name(lab: Lab) -> None:
     assert failed(result, "orders") == {"price > 0 | 'free' \"gift\"": 1}
 
 
-def test_a_warning_shows_in_the_log_as_one(lab: Lab) -> None:
+def test_failed_records_are_a_warning_in_the_log(lab: Lab) -> None:
     folder = lab.arrive("orders", [GOOD | {"status": "lost"}])
     lab.run(source(folder))
     warned = [event for event in lab.events if event.level == "WARN"]

@@ -1,4 +1,4 @@
-"""What a run says of a flow that fails: the innermost cause, in one line."""
+"""The error of a failed flow: the innermost cause, in one line."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_failed_flow_names_its_innermost_cause(lab: Lab) -> None:
     assert not any("SQLSTATE" in note for note in notes.values())
 
 
-def test_a_dataset_that_failed_before_the_run_was_stopped_has_failed(lab: Lab) -> None:
+def test_a_dataset_that_failed_before_the_run_was_stopped_is_failed(lab: Lab) -> None:
     folder = lab.arrive("raw", [{"price": "abc"}])
     source = f"""
         dp.create_streaming_table("prices")

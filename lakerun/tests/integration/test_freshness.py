@@ -1,4 +1,4 @@
-"""A view is computed again whenever what decides its rows may have changed, and a reset reaches who reads."""
+"""A view is computed again if its rows may have changed, and a reset includes the streams downstream."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lakerun.pipelines.results import SkipReason, UpdateResult
 
 
 def skipped(result: UpdateResult) -> set[str]:
-    """The tables that an update left as they were."""
+    """The tables that an update skipped."""
     up_to_date = [item for item in result.datasets if item.skip_reason is SkipReason.UP_TO_DATE]
     return {item.name.rsplit(".", 1)[-1] for item in up_to_date}
 
 
 def replaced(lab: Lab, folder: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """The folder's files go, and a new one with these rows comes."""
+    """Replace the folder's files by one with these rows."""
     for file in (lab.home / "incoming" / folder).glob("*.json"):
         file.unlink()
     lab.arrive(folder, rows)
@@ -80,7 +80,7 @@ def clock():
 """
 
 
-def test_what_is_not_known_to_be_unchanged_is_computed(lab: Lab, spark: Any) -> None:
+def test_a_view_is_computed_unless_it_is_known_to_be_unchanged(lab: Lab, spark: Any) -> None:
     folder = lab.arrive("j", [{"v": 1}])
     delta = str(lab.home / "elsewhere")
     spark.range(1).selectExpr("1 AS v").write.format("delta").save(delta)
@@ -103,7 +103,7 @@ def test_what_is_not_known_to_be_unchanged_is_computed(lab: Lab, spark: Any) -> 
     }.items():
         assert (table, lab.rows(table)) == (table, expected)
     assert lab.rows("clock") > before
-    # What is known stays; each event says why.
+    # Views with known inputs are skipped; each event has the reason.
     third = lab.run(UNKNOWN.format(step=2, folder=folder, delta=delta, clock=clock))
     assert skipped(third) == {"inline", "literal", "long_list"}
     said = {
@@ -132,7 +132,7 @@ def rest(): return {rest}
 """
 
 
-def test_which_table_stands_where_is_part_of_a_definition(lab: Lab) -> None:
+def test_the_positions_of_tables_are_part_of_a_definition(lab: Lab) -> None:
     lab.run(TWO.format(rest='spark.read.table("a").subtract(spark.read.table("b"))'))
     assert lab.rows("rest") == [(1,)]
     second = lab.run(TWO.format(rest='spark.read.table("b").subtract(spark.read.table("a"))'))
@@ -156,11 +156,11 @@ def totals(): return spark.read.table("clean").agg(F.sum("q").alias("q"))
 """
 
 
-def test_a_table_that_was_made_again_is_another_table(lab: Lab) -> None:
+def test_a_recreated_table_is_another_table(lab: Lab) -> None:
     folder = lab.arrive("q", [{"q": 1}, {"q": 5}, {"q": 30}])
     lab.run(LIMITED.format(folder=folder, limit=99, properties={}))
     assert lab.rows("totals") == [(36,)]
-    # Only `clean` is made again; it ends at the version that it had before.
+    # Only `clean` is recreated; it ends at the version that it had before.
     lab.run(
         LIMITED.format(folder=folder, limit=9, properties={}), full_refresh=("clean",), refresh=("clean",)
     )
@@ -181,7 +181,7 @@ def first(): return spark.read.option("versionAsOf", 1).table("main.shop.raw")
 """
 
 
-def test_a_stream_whose_source_was_made_again_says_how_to_go_on(lab: Lab) -> None:
+def test_a_stream_with_a_recreated_source_fails_with_advice(lab: Lab) -> None:
     folder = lab.arrive("q", [{"q": 1}])
     text = LIMITED.format(folder=folder, limit=99, properties={})
     lab.run(text)
@@ -219,7 +219,7 @@ def test_a_protected_table_survives_every_full_refresh(lab: Lab) -> None:
     assert lab.rows("clean") == [(1,), (2,), (3,), (4,)]
 
 
-def test_a_protected_table_of_files_goes_on_from_where_it_was(lab: Lab) -> None:
+def test_a_protected_table_of_files_continues_where_it_was(lab: Lab) -> None:
     text = """
     @dp.table(name="raw", table_properties={"pipelines.reset.allowed": "false"})
     def raw(): return spark.readStream.schema("q INT").json("%s")

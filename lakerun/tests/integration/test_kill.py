@@ -73,7 +73,7 @@ def undisturbed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def kill(moment: str, home: Path) -> Lab:
-    """Run the pipeline in a process of its own that dies at the moment."""
+    """Run the pipeline in its own process, which dies at the moment."""
     lab = Lab(home)
     spec = home / "spec.json"
     spec.write_text(lab.spec(source(arrivals(lab))).model_dump_json(), encoding="utf-8")
@@ -91,13 +91,13 @@ def kill(moment: str, home: Path) -> Lab:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Lab]]]:
-    """The killed runs, two at a time: most of each is the start of a JVM."""
+    """The killed runs, two at a time, as each mostly waits for the start of a JVM."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield {moment: pool.submit(kill, moment, tmp_path_factory.mktemp(moment)) for moment in MOMENTS}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_the_same_command_again_ends_as_an_undisturbed_run(
+def test_the_repeated_command_has_the_result_of_an_undisturbed_run(
     killed: dict[str, Future[Lab]], undisturbed: Lab, moment: str
 ) -> None:
     lab = killed[moment].result()

@@ -1,4 +1,4 @@
-"""What the runtime replaces in Python and PySpark while it works is what it was before, when it has ended."""
+"""Everything that the runtime replaces in Python and PySpark while it works is restored at the end."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def state() -> dict[Patch, Any]:
 
 
 def look() -> None:
-    """Called by the code of the tests: which attributes are replaced at this point."""
+    """Called by the tests' code: notes which attributes are replaced at this point."""
     _seen.update(patch for patch, value in state().items() if differs(value, _state[patch]))
 
 
@@ -63,7 +63,7 @@ def jobs(spark: SparkSession, tmp_path: Path) -> JobLab:
 
 @pytest.fixture
 def before(jobs: JobLab) -> Iterator[dict[Patch, Any]]:
-    """The state after all permanent patches were made."""
+    """The state after all permanent patches were applied."""
     jobs.run(jobs.job(jobs.script("warm", "from pyspark.sql import SparkSession\nSparkSession.active()")))
     _state.update(state())
     _seen.clear()
@@ -75,7 +75,7 @@ def assert_restored(before: dict[Patch, Any]) -> None:
     assert [patch for patch, value in state().items() if differs(value, before[patch])] == []
 
 
-def test_all_patches_are_made_and_undone(
+def test_all_patches_are_applied_and_undone(
     lab: Lab, jobs: JobLab, before: dict[Patch, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARRIVED", lab.arrive("days", [{"day": 1}, {"day": 2}]))
@@ -84,7 +84,7 @@ def test_all_patches_are_made_and_undone(
     assert_restored(before)
 
     body = "from integration.test_patches import look\nlook()\nspark = None\nimport pyspark.dbutils"
-    # Spark starts when the first task asks for it; the second finds it running.
+    # Spark starts when the first task uses it, and runs already for the second.
     jobs.task_runner.started = False
     on_demand = f"{body}\nfrom pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate()\nlook()"
     first, second = jobs.script("first", on_demand), jobs.script("second", body, after="first")
@@ -98,16 +98,16 @@ def test_all_patches_are_made_and_undone(
         look()
     assert_restored(before)
 
-    # The rest had been made before: they are permanent.
+    # The rest had been applied before: they are permanent.
     assert [patch for patch in PATCHES if patch not in _seen] == [
         patch for patch in PATCHES if patch.permanent
     ]
 
 
-def test_pipelines_that_load_at_once_keep_their_declarations_and_output_apart(
+def test_pipelines_that_load_in_parallel_have_separate_declarations_and_output(
     spark: SparkSession, before: dict[Patch, Any], tmp_path: Path
 ) -> None:
-    """Both load at the same time, and the first to come is the first to go."""
+    """Both load at the same time, and the first to begin is the first to end."""
     source = """
     import sys
     from pyspark import pipelines as dp
@@ -157,7 +157,7 @@ def test_pipelines_that_load_at_once_keep_their_declarations_and_output_apart(
 
 
 class _Meeting:
-    """Where the threads of a test wait for each other."""
+    """A point at which the threads of a test wait for each other."""
 
     def __init__(self) -> None:
         self.both = threading.Barrier(3, timeout=60)

@@ -1,4 +1,4 @@
-"""Spark's settings: a pipeline's for all of its queries, a dataset's for its own query only."""
+"""Spark's settings: a pipeline's apply to all of its queries, a dataset's only to its own."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ZONES = """
 UTC, TOKYO, LIMA = "1970-01-01 00:00:00", "1970-01-01 09:00:00", "1969-12-31 19:00:00"
 
 
-def test_settings_reach_exactly_the_queries_that_they_are_declared_for(lab: Lab) -> None:
+def test_settings_apply_only_to_the_queries_that_declare_them(lab: Lab) -> None:
     assert lab.run(ZONES.format(folder=lab.arrive("ids", [{"id": 1}]))).state == "COMPLETED"
     assert lab.rows("common") == [(UTC,)]
     assert lab.rows("own") == [(TOKYO,)]

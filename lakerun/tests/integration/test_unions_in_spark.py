@@ -42,7 +42,7 @@ def test_columns_may_be_qualified_by_its_name_or_its_alias(spark: SparkSession, 
 
 
 @pytest.mark.usefixtures("storage")
-def test_a_read_has_its_name_too(spark: SparkSession) -> None:
+def test_it_can_be_read_by_its_name(spark: SparkSession) -> None:
     rows = spark.table(READINGS).where(F.col("readings.rain") > 1).orderBy("rain").collect()
     assert [(row.place, row.rain) for row in rows] == [("alm", 2), ("bay", 40)]
 

@@ -1,4 +1,4 @@
-"""Updates: what runs, what is skipped, what a refresh does, and what the event log says."""
+"""Updates: what runs, what is skipped, refreshes, and the event log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def chain(folder: str, factor: int = 2) -> str:
     return CHAIN.format(folder=folder, factor=factor)
 
 
-def test_an_update_is_incremental_and_a_second_one_without_news_runs_nothing(lab: Lab) -> None:
+def test_an_update_is_incremental_and_a_second_one_without_new_data_runs_nothing(lab: Lab) -> None:
     folder = lab.arrive("raw", [{"id": 1, "n": 1}, {"id": 1, "n": -5}, {"id": 2, "n": 3}])
     first = lab.run(chain(folder))
     assert {item.name.split(".")[-1]: item.rows_written for item in first.datasets} == {
@@ -59,7 +59,7 @@ def test_an_update_is_incremental_and_a_second_one_without_news_runs_nothing(lab
     assert lab.rows("totals") == [(1, 2), (2, 14)]
 
 
-def test_optimize_is_no_news_and_a_changed_definition_is(lab: Lab) -> None:
+def test_a_changed_definition_is_computed_again_and_optimize_is_ignored(lab: Lab) -> None:
     from deltalake import DeltaTable
 
     folder = lab.arrive("raw", [{"id": 1, "n": 1}])
@@ -74,7 +74,7 @@ def test_optimize_is_no_news_and_a_changed_definition_is(lab: Lab) -> None:
     assert lab.rows("totals") == [(1, 2), (2, 4)]
 
 
-def test_a_full_refresh_computes_again_and_reaches_the_streams_below(lab: Lab) -> None:
+def test_a_full_refresh_includes_the_streams_downstream(lab: Lab) -> None:
     folder = lab.arrive("raw", [{"id": 1, "n": 1}])
     lab.run(chain(folder))
     assert lab.rows("clean") == [(1, 1, 2)]
@@ -92,7 +92,7 @@ def test_a_full_refresh_computes_again_and_reaches_the_streams_below(lab: Lab) -
     assert (lab.rows("raw"), lab.rows("totals")) == ([(1, 1)], [(1, 5)])
 
 
-def test_a_selective_refresh_runs_only_what_is_named(lab: Lab) -> None:
+def test_a_selective_refresh_runs_only_the_named_tables(lab: Lab) -> None:
     folder = lab.arrive("raw", [{"id": 1, "n": 1}])
     lab.run(chain(folder))
     lab.arrive("raw", [{"id": 1, "n": 7}])
@@ -155,7 +155,7 @@ def test_the_event_log_has_the_documented_events_in_order(lab: Lab) -> None:
     assert printed == [["environment: local"]]
 
 
-def test_validate_only_touches_no_table(lab: Lab) -> None:
+def test_validate_only_changes_no_table(lab: Lab) -> None:
     folder = lab.arrive("raw", [{"id": 1, "n": 1}])
     assert lab.run(chain(folder), validate_only=True).state == "COMPLETED"
     assert not lab.path("raw").exists()
@@ -203,7 +203,7 @@ BAD_PIPELINES = {
 
 
 @pytest.mark.parametrize("case", BAD_PIPELINES)
-def test_what_cannot_run_is_refused_in_one_line_before_anything_runs(lab: Lab, case: str) -> None:
+def test_invalid_definitions_are_refused_in_one_line_before_anything_runs(lab: Lab, case: str) -> None:
     source, message = BAD_PIPELINES[case]
     with pytest.raises(LakerunError, match=message) as caught:
         lab.run(source)

@@ -75,7 +75,7 @@ EVENT_LOG = pa.schema(
 
 
 def table(storage: Storage, name: str, rows: pa.Table, *, schema: str = SCHEMA, **options: Any) -> Path:
-    """Write a Delta table of the test catalog and give its folder."""
+    """Write a Delta table of the test catalog and return its folder."""
     path = storage.table_path(TableName(CATALOG, schema, name))
     write_deltalake(str(path), rows, **options)
     return path

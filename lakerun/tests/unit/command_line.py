@@ -1,4 +1,4 @@
-"""A command line as the tests call it: `CommandLine`, `lakerun`."""
+"""Calls the command line in tests: `CommandLine`, `lakerun`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class CommandLine:
         return CliRunner().invoke(self.app(), list(arguments), **options)
 
     def json(self, *arguments: str, **options: Any) -> Any:
-        """What the command prints with --json; the test fails unless that is all it prints."""
+        """The command's output with --json; the test fails if it prints anything else."""
         result = self(*arguments, "--json", **options)
         assert (result.exit_code, result.stderr) == (0, "")
         return json.loads(result.stdout)
 
     def error(self, code: int, *arguments: str) -> str:
-        """The one line with which the command fails."""
+        """The one-line error of a command that fails."""
         result = self(*arguments)
         assert (result.exit_code, result.stdout) == (code, "")
         (line,) = result.stderr.splitlines()

@@ -18,7 +18,7 @@ from lakerun.tables.storage import Storage
 
 
 class JobLab:
-    """Writes tasks, runs jobs without Spark, and keeps what listeners heard."""
+    """Writes tasks, runs jobs without Spark, and keeps the updates that a listener gets."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -83,7 +83,7 @@ class JobLab:
         )
 
     def last(self, key: str) -> TaskUpdate:
-        """The last that was heard of a task."""
+        """The last update of a task."""
         return [update for update in self.heard if update.key == key][-1]
 
     def logs(self, key: str) -> str:

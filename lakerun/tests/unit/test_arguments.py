@@ -45,7 +45,7 @@ def call(function: str, arguments: str) -> str:
 
 
 def test_every_argument_of_pyspark_and_of_the_runtime_is_listed() -> None:
-    """A new version's argument is missing here until somebody decides what becomes of it."""
+    """Fails for the arguments of a new version until it is decided what they do."""
     with patched(_EXTENSIONS):
         added = {patch.attribute for patch in _EXTENSIONS}
         functions = {name: getattr(dp, name) for name in {*dp.__all__, *added}}
@@ -72,7 +72,7 @@ def test_a_refused_argument_is_named_with_its_place(tmp_path: Path, function: st
 
 
 @pytest.mark.parametrize(("function", "name"), of_effect("refused"))
-def test_a_refused_argument_that_asks_for_nothing_is_taken(tmp_path: Path, function: str, name: str) -> None:
+def test_a_refused_argument_that_is_none_is_accepted(tmp_path: Path, function: str, name: str) -> None:
     if function != "create_sink":
         load(tmp_path, call(function, f"{name}=None"))
 

@@ -1,4 +1,4 @@
-"""How a bundle is read: includes, targets, variables, references."""
+"""Reading a bundle: includes, targets, variables, references."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_libraries_are_found_from_the_folder_of_their_file(root: Path) -> None:
+def test_library_paths_are_relative_to_their_file(root: Path) -> None:
     files = load_bundle(root).pipelines["orders"].source_files
     assert [file.relative_to(root).as_posix() for file in files] == [
         "src/book.py",
@@ -141,7 +141,7 @@ def test_without_an_override_the_job_is_as_written(root: Path) -> None:
     assert [task.payload for task in job.tasks] == [{"pipeline_id": "orders"}]
 
 
-def test_a_given_variable_beats_the_environment_beats_the_file_beats_the_target(
+def test_precedence_of_variables_is_given_environment_file_target(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def catalog(**given: str) -> str:
@@ -157,7 +157,7 @@ def test_a_given_variable_beats_the_environment_beats_the_file_beats_the_target(
     assert catalog(catalog="given") == "given"
 
 
-def test_a_target_may_look_a_variable_up_by_name(root: Path) -> None:
+def test_a_target_may_look_up_a_variable_by_name(root: Path) -> None:
     text = ROOT_FILE.replace(
         "catalog: prod_catalog", "catalog:\n        lookup:\n          metastore: shared"
     )
@@ -173,7 +173,7 @@ def test_the_workspace_stands_for_this_machine(root: Path) -> None:
     assert load_bundle(root).jobs["nightly"].parameters["day"] == f"{getpass.getuser()}:{root}"
 
 
-def test_anchors_and_merge_keys_are_understood(root: Path) -> None:
+def test_anchors_and_merge_keys_are_supported(root: Path) -> None:
     (root / "resources" / "more.yml").write_text(
         """
 resources:
@@ -368,7 +368,7 @@ def test_loaded_specs_cannot_be_changed(root: Path) -> None:
         bundle.pipelines["orders"].catalog = "other"
 
 
-def test_a_dashboards_file_is_sought_from_the_folder_of_its_resource(root: Path) -> None:
+def test_a_dashboards_file_is_relative_to_its_resources_file(root: Path) -> None:
     with (root / "resources" / "all.yml").open("a", encoding="utf-8") as file:
         file.write("  dashboards:\n    sales:\n      file_path: ../boards/sales.lvdash.json\n")
     (found,) = load_bundle(root).dashboards.values()

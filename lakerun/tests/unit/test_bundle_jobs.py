@@ -11,7 +11,7 @@ from lakerun.errors import BundleError
 
 SCRIPT = "spark_python_task: {python_file: run.py}"
 
-# Each has one line that ends with `#`: the one that the error has to name.
+# Each has one line that ends with `#`, which the error must name.
 WRONG = {
     "a key of a task with a space": (
         f"tasks:\n- task_key: a b #\n  {SCRIPT}",

@@ -1,4 +1,4 @@
-"""The command line without Spark and without plugins: what it prints, where, and with which exit code."""
+"""The command line without Spark and without plugins: output and exit codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMANDS = ["run", "list", "tables", "show", "sql", "events", "validate", "clean
 # The command itself ---------------------------------------------------------------------------------
 
 
-def test_the_version_is_the_packages() -> None:
+def test_version_prints_the_packages_version() -> None:
     assert lakerun("--version").stdout == f"lakerun {__version__}\n"
 
 
@@ -99,7 +99,7 @@ def test_ctrl_c_ends_with_130(storage: Storage, monkeypatch: pytest.MonkeyPatch)
     assert lakerun.error(130, "tables") == "Interrupted."
 
 
-def test_looking_needs_neither_spark_nor_pandas_and_help_nothing_heavy(
+def test_reading_commands_load_neither_spark_nor_pandas_and_help_nothing_heavy(
     storage: Storage, project: Path
 ) -> None:
     code = """
@@ -150,14 +150,14 @@ def test_list_shows_jobs_and_pipelines_of_the_target(home: Path, project: Path) 
     assert "bundle reports, target dev" in text
 
 
-def test_the_bundle_is_found_from_a_folder_below(
+def test_the_bundle_is_found_from_a_subfolder(
     home: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project / "deeper")
     assert lakerun.json("list")["bundle"] == "reports"
 
 
-def test_outside_a_project_one_line_says_so(
+def test_outside_of_a_project_the_error_is_one_line(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -189,7 +189,7 @@ def test_tables_lists_rows_size_and_comment(storage: Storage) -> None:
     assert "all in main_dev.sales" in lakerun("tables").stdout
 
 
-def test_without_tables_the_next_step_is_named(home: Path) -> None:
+def test_without_tables_the_next_step_is_shown(home: Path) -> None:
     assert "Start with: lakerun list" in lakerun("tables").stdout
     assert lakerun.json("tables") == []
 
@@ -199,14 +199,14 @@ def test_without_tables_the_next_step_is_named(home: Path) -> None:
 
 @pytest.fixture
 def full(storage: Storage) -> Storage:
-    """A data folder with something of every kind."""
+    """A data folder with every kind of data."""
     for folder in ("volumes/c/s/v", "pipelines/p", "logs", "scratch"):
         (storage.home / folder).mkdir(parents=True)
         (storage.home / folder / "file").write_text("x", encoding="utf-8")
     return storage
 
 
-def test_clean_deletes_everything_after_a_yes(full: Storage) -> None:
+def test_clean_deletes_everything_after_confirmation(full: Storage) -> None:
     assert lakerun("clean", input="n\n").exit_code == 1
     assert full.tables_root.exists()
     assert lakerun("clean", input="y\n").exit_code == 0
@@ -219,7 +219,7 @@ def test_clean_without_an_answer_deletes_nothing(full: Storage) -> None:
     assert full.tables_root.exists()
 
 
-def test_clean_of_tables_takes_their_checkpoints_and_keeps_the_raw_files(full: Storage) -> None:
+def test_clean_of_tables_also_deletes_checkpoints_but_not_raw_files(full: Storage) -> None:
     assert lakerun("clean", "--tables", "--yes").exit_code == 0
     assert sorted(path.name for path in full.home.iterdir() if path.is_dir()) == [
         "logs",
@@ -234,13 +234,13 @@ def test_clean_of_data_keeps_the_tables(full: Storage) -> None:
     assert full.tables_root.exists()
 
 
-def test_clean_leaves_files_of_others(full: Storage) -> None:
+def test_clean_keeps_unknown_files(full: Storage) -> None:
     (full.home / "notes.txt").write_text("mine", encoding="utf-8")
     assert lakerun("clean", "--yes").exit_code == 0
     assert [path.name for path in full.home.iterdir()] == ["notes.txt"]
 
 
-def test_clean_is_refused_while_a_run_goes_on(full: Storage) -> None:
+def test_clean_is_refused_during_a_run(full: Storage) -> None:
     with full.exclusive("lakerun run nightly"):
         message = lakerun.error(3, "clean", "--yes")
     assert "Another run is using" in message
@@ -252,7 +252,7 @@ def test_clean_is_refused_while_a_run_goes_on(full: Storage) -> None:
 
 
 def on_a_terminal(*arguments: str, **variables: str) -> str:
-    """The output of the command in a process of its own whose streams are a terminal of 60 columns."""
+    """The output of the command in its own process, on a terminal of 60 columns."""
     leader, follower = pty.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "60", "LINES": "40"} | variables
     code = "from lakerun.cli.main import main; main()"
@@ -284,7 +284,7 @@ def test_colours_are_for_terminals_and_no_color_is_respected(storage: Storage) -
     assert "\x1b[3" not in on_a_terminal("sql", "SELECT nonsense FROM nowhere", NO_COLOR="1")
 
 
-def test_columns_that_do_not_fit_a_terminal_are_named_below(storage: Storage) -> None:
+def test_columns_that_do_not_fit_a_terminal_are_listed_below(storage: Storage) -> None:
     text = on_a_terminal("show", "silver_orders", NO_COLOR="1", TERM="dumb")
     assert "columns that do not fit:" in text
     assert max(len(line) for line in text.splitlines()[:-3]) <= 60

@@ -71,7 +71,7 @@ def test_a_failed_task_is_shown_with_its_reason_and_its_trace_is_in_the_log(
     assert "to the log" not in result.stdout
 
 
-def test_a_part_of_a_job_runs_alone(project: Path) -> None:
+def test_a_part_of_a_job_can_run(project: Path) -> None:
     result = lakerun("run", "nightly", "--only", "load", "--only", "publish", "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)

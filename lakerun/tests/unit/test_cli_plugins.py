@@ -1,4 +1,4 @@
-"""What plugins change on the command line, and what happens without them."""
+"""The command line with plugins and without them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_environments_apply_to_the_plugins_own_bundle_only(
 
 
 def install(folder: Path, entry_points: str) -> None:
-    """What an installer leaves of a package that has these entry points."""
+    """Write the files of an installed package with these entry points."""
     metadata_folder = folder / "guest-1.0.dist-info"
     metadata_folder.mkdir()
     (metadata_folder / "METADATA").write_text("Name: guest\nVersion: 1.0\n", encoding="utf-8")
@@ -83,7 +83,7 @@ def test_plugins_are_found_as_the_standard_library_finds_entry_points(
 
 
 @pytest.mark.parametrize("loaded", [Loaded((), ()), Loaded((SHOP,), ())])
-def test_help_is_completed_for_the_plugins(loaded: Loaded) -> None:
+def test_help_includes_the_commands_of_plugins(loaded: Loaded) -> None:
     app = command_line("lakerun", loaded)
     for command in ("list", "run", "sql", "validate"):
         text = CliRunner().invoke(app, [command, "--help"]).stdout

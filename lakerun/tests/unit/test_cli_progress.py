@@ -1,4 +1,4 @@
-"""What `lakerun run` shows while it works and when it ends, from events and results made by hand."""
+"""The output of `lakerun run` during a run and at its end, from hand-made events and results."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_tasks_are_reported_as_they_change() -> None:
     ]
 
 
-def test_the_live_view_shows_tasks_datasets_rows_and_what_goes_on() -> None:
+def test_the_live_view_shows_tasks_datasets_rows_and_progress() -> None:
     console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system=None)
     view = LiveView(console)
     view.say("Starting Spark")
@@ -106,7 +106,7 @@ def test_the_live_view_shows_tasks_datasets_rows_and_what_goes_on() -> None:
     assert "Starting Spark" in text
 
 
-def test_a_small_screen_shows_what_runs_rather_than_what_waits() -> None:
+def test_a_small_screen_prefers_running_to_waiting_datasets() -> None:
     console = Console(file=io.StringIO(), width=120, height=12, force_terminal=True, color_system=None)
     view = LiveView(console)
     for number in range(30):
@@ -168,13 +168,13 @@ def test_the_summary_counts_rows_and_each_broken_expectation() -> None:
     assert text.splitlines()[-1] == "refinery COMPLETED in 12.3 s"
 
 
-def test_what_is_dropped_into_a_quarantine_table_is_called_quarantined() -> None:
+def test_rows_dropped_into_a_quarantine_table_are_called_quarantined() -> None:
     text = summary(update(ORDERS, DatasetResult("c.s.quarantine_orders", "streaming table", "SKIPPED")))
     assert "valid_price quarantined 400" in text
     assert "reasonable_order_value warned 21" in text
 
 
-def test_what_had_nothing_to_do_is_one_line() -> None:
+def test_datasets_without_new_data_are_one_line() -> None:
     current = SkipReason.UP_TO_DATE
     text = summary(
         update(
@@ -188,7 +188,7 @@ def test_what_had_nothing_to_do_is_one_line() -> None:
     assert "up to date: gold_a, gold_b" in text.splitlines()
 
 
-def test_what_was_skipped_for_a_failure_says_why() -> None:
+def test_datasets_skipped_after_a_failure_have_a_reason() -> None:
     failed = DatasetResult(SILVER, "streaming table", "FAILED", note="expectation 'x' failed")
     after = DatasetResult(
         "c.s.gold",
@@ -206,7 +206,7 @@ def test_what_was_skipped_for_a_failure_says_why() -> None:
     assert reason(result) == "silver_orders: expectation 'x' failed"
 
 
-def test_a_jobs_summary_holds_the_updates_of_nested_jobs_too() -> None:
+def test_a_jobs_summary_includes_the_updates_of_nested_jobs() -> None:
     nested = JobResult(
         "inner", "2", "SUCCESS", (TaskResult("m", "SUCCESS", 1.0, update=update(ORDERS)),), 1.0
     )

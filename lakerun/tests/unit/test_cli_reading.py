@@ -15,7 +15,7 @@ from unit.command_line import lakerun
 # show -----------------------------------------------------------------------------------------------
 
 
-def test_show_prints_rows_that_people_can_read(storage: Storage) -> None:
+def test_show_prints_readable_rows(storage: Storage) -> None:
     text = lakerun("show", "silver_orders").stdout
     assert "2024-03-02 12:59:59" in text
     assert "caf\\xe9" in text  # bytes that are not UTF-8
@@ -92,7 +92,7 @@ def test_sql_reads_a_file_or_stdin(storage: Storage, tmp_path: Path) -> None:
     assert lakerun("sql", "-", input=COUNT).stdout == expected
 
 
-def test_sql_without_a_limit_shows_a_hundred_rows_and_gives_scripts_all(storage: Storage) -> None:
+def test_sql_without_a_limit_prints_a_hundred_rows_but_all_as_json_or_csv(storage: Storage) -> None:
     cli_data.table(storage, "many", pa.table({"n": list(range(101))}))
     assert "100 rows, and there are more" in lakerun("sql", "SELECT n FROM many").stdout
     assert len(lakerun.json("sql", "SELECT n FROM many")) == 101
@@ -116,7 +116,7 @@ def messages(*options: str) -> list[str]:
     return [row["message"] for row in lakerun.json("events", "orders_pipeline", *options)]
 
 
-def test_events_come_the_newest_last(storage: Storage, project: Path) -> None:
+def test_events_are_sorted_newest_last(storage: Storage, project: Path) -> None:
     assert messages("--limit", "2") == ["Flow 'silver_orders' has FAILED.", "event 1030"]
     assert len(messages()) == 10
     text = lakerun("events", "orders_pipeline").stdout

@@ -1,4 +1,4 @@
-"""Graphs of work: what runs when, and what an error leaves behind."""
+"""Running a graph: the order, and the state after errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def to_end(run: DagRun[str, str]) -> dict[str, str]:
     return run.results
 
 
-def test_a_cycle_starts_at_what_waits() -> None:
+def test_a_cycle_starts_at_a_waiting_node() -> None:
     assert find_cycle(DIAMOND) == []
     cycle = find_cycle({"a": ["b"], "b": ["c"], "c": ["a"], "d": ["a"]})
     assert len(cycle) == 4
@@ -37,7 +37,7 @@ def test_a_cycle_starts_at_what_waits() -> None:
     assert all(graph[node] == following for node, following in pairwise(cycle))
 
 
-def test_a_node_runs_after_what_it_depends_on_and_beside_what_it_does_not() -> None:
+def test_a_node_runs_after_its_dependencies_and_in_parallel_with_others() -> None:
     together = threading.Barrier(2, timeout=10)
     seen: dict[str, set[str]] = {}
 
@@ -69,7 +69,7 @@ def test_a_node_that_ends_without_running_lets_others_start() -> None:
     assert ran == ["c"]
 
 
-def test_whoever_runs_the_work_decides_how_much_of_it_runs_at_once() -> None:
+def test_the_executor_limits_how_much_runs_in_parallel() -> None:
     running, most = set(), 0
 
     def run(node: str, before: Mapping[str, str]) -> str:
@@ -86,7 +86,7 @@ def test_whoever_runs_the_work_decides_how_much_of_it_runs_at_once() -> None:
     assert most == 3
 
 
-def test_an_error_of_the_work_is_raised_where_the_run_goes_on() -> None:
+def test_an_error_of_the_work_is_raised_by_the_next_step() -> None:
     def run(node: str, before: Mapping[str, str]) -> str:
         raise ValueError(f"{node} is broken")
 
@@ -96,7 +96,7 @@ def test_an_error_of_the_work_is_raised_where_the_run_goes_on() -> None:
     assert dag.results == {}
 
 
-def test_an_interrupted_run_goes_on_where_it_was() -> None:
+def test_an_interrupted_run_continues_where_it_was() -> None:
     asked: list[str] = []
 
     def interrupted_once(node: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a Delta table's log tells without Spark."""
+"""Reading a Delta table's log without Spark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def append(path: Path, app_id: str = "", transaction: int = 0) -> int:
-    """Three more rows; the table's version."""
+    """Append three rows; returns the table's version."""
     properties = CommitProperties(app_transactions=[Transaction(app_id, transaction)] if app_id else None)
     write_deltalake(str(path), THREE_ROWS, mode="append", commit_properties=properties)
     return DeltaTable(str(path)).version()
@@ -62,7 +62,7 @@ def test_a_new_schema_is_a_change(path: Path) -> None:
     assert Table(path).data_changed_since(seen)
 
 
-def test_a_table_that_was_replaced_and_a_commit_that_is_gone_count_as_changes(path: Path) -> None:
+def test_a_replaced_table_and_a_missing_commit_count_as_changes(path: Path) -> None:
     for _ in range(3):
         append(path)
     assert Table(path).data_changed_since(7)  # the table that was read had seven commits, this one has three
@@ -73,11 +73,11 @@ def test_a_table_that_was_replaced_and_a_commit_that_is_gone_count_as_changes(pa
     (path / "_delta_log" / f"{3:020d}.json").unlink()
     (path / "_delta_log" / f"{4:020d}.json").rename(path / "_delta_log" / f"{4:020d}.json.kept")
     (path / "_delta_log" / f"{4:020d}.json").write_text('{"commitInfo":{}}\n', encoding="utf-8")
-    assert Table(path).data_changed_since(2)  # nobody can tell what the commit 3 was
+    assert Table(path).data_changed_since(2)  # commit 3 is unknown
     assert not Table(path).data_changed_since(3)
 
 
-def test_a_commit_says_what_it_did(path: Path) -> None:
+def test_a_commit_has_its_operation_and_metrics(path: Path) -> None:
     append(path)
     DeltaTable(str(path)).delete("order_id = 2")
     written, deleted = Table(path).commit(0), Table(path).commit(1)

@@ -1,4 +1,4 @@
-"""Every exception of the runtime has the one root, so that the command line knows how to show it."""
+"""Every exception of the runtime has the same root, so that the command line can show it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import lakerun
 from lakerun.errors import LakerunError
 
-# What may stand outside the root, and why.
+# Exceptions without the root, with the reason.
 OUTSIDE = {
     "lakerun.jobs.dbutils.NotebookExit": "ends a notebook with success, past its `except Exception`",
     "lakerun.jobs.local_task_runner.TaskCanceled": "ends a task, past its `except Exception`",
@@ -18,7 +18,7 @@ OUTSIDE = {
 }
 
 
-def test_every_exception_has_the_one_root() -> None:
+def test_every_exception_has_the_same_root() -> None:
     found = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in _exceptions()}
     outside = {name for name, kind in found.items() if not issubclass(kind, LakerunError)}
     assert len(found) > len(OUTSIDE) + 5
@@ -40,7 +40,7 @@ def _exceptions() -> set[type[BaseException]]:
 
 
 def _below(kind: type[BaseException]) -> Iterator[type[BaseException]]:
-    # `type` itself has to be asked: a class may define a `__subclasses__` of its own.
+    # `type.__subclasses__`, as a class may define its own `__subclasses__`.
     for child in type.__subclasses__(kind):
         yield child
         yield from _below(child)

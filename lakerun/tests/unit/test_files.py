@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_error_keeps_the_file_and_removes_the_draft(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_two_that_write_at_once_do_not_mix(tmp_path: Path) -> None:
+def test_concurrent_writes_do_not_mix(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     drafts: list[Path] = []
     both = threading.Barrier(2, timeout=30)

@@ -1,4 +1,4 @@
-"""A bundle's file patterns name the files that the Databricks CLI finds."""
+"""A bundle's file patterns match the files that the Databricks CLI finds."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FOUND = {
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    root = tmp_path / "with [letters]*"  # the folder's own name is no pattern
+    root = tmp_path / "with [letters]*"  # the folder's own name is not a pattern
     for name in FILES:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
@@ -119,7 +119,7 @@ def test_a_bundle_includes_the_files_that_the_cli_includes(
         ("resources/*", "resources/notes.txt is not a YAML or JSON file"),
     ],
 )
-def test_what_the_cli_refuses_to_include_is_refused(tmp_path: Path, include: str, said: str) -> None:
+def test_includes_that_the_cli_refuses_are_refused(tmp_path: Path, include: str, said: str) -> None:
     root = bundle(tmp_path / "bundle", include, resources__one="one")
     (root / "resources" / "notes.txt").touch()
     with pytest.raises(BundleError, match="include: ") as refused:

@@ -42,7 +42,7 @@ if count < 3:
     ("max_retries", "state", "attempts"),
     [(0, "FAILED", 1), (1, "FAILED", 2), (2, "SUCCESS", 3), (-1, "SUCCESS", 3)],
 )
-def test_a_failed_task_is_tried_again(lab: JobLab, max_retries: int, state: str, attempts: int) -> None:
+def test_a_failed_task_is_retried(lab: JobLab, max_retries: int, state: str, attempts: int) -> None:
     counter = str(lab.folder / "count")
     spec = lab.job(
         lab.script("load", COUNTING, counter, "{{task.execution_count}}", max_retries=max_retries),
@@ -87,7 +87,7 @@ def test_a_task_that_takes_too_long_is_stopped(lab: JobLab, retry_on_timeout: bo
     assert result.state == "FAILED"
 
 
-def test_a_task_that_does_not_stop_is_left_behind(lab: JobLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_does_not_stop_is_abandoned(lab: JobLab, monkeypatch: pytest.MonkeyPatch) -> None:
     before = set(threading.enumerate())
     wakes = threading.Event()
     monkeypatch.setitem(sys.modules, "alarm_clock", wakes)  # type: ignore[arg-type]
@@ -97,13 +97,13 @@ def test_a_task_that_does_not_stop_is_left_behind(lab: JobLab, monkeypatch: pyte
             lab.job(lab.script("deaf", "import alarm_clock; alarm_clock.wait(60)", timeout_seconds=1))
         )
         assert result.tasks[0].state == "TIMEDOUT"
-        # Its timeout, and the half second that it is given to stop.
+        # Its timeout, and the half second that it has to stop.
         assert 1.5 <= time.monotonic() - clock < 4.0
         assert len(set(threading.enumerate()) - before) == 1
     finally:
         wakes.set()
         for thread in set(threading.enumerate()) - before:
-            thread.join()  # it would take the output of a later test
+            thread.join()  # otherwise it would get the output of a later test
 
 
 def test_a_job_that_takes_too_long_stops_all_its_tasks(lab: JobLab) -> None:
@@ -115,7 +115,7 @@ def test_a_job_that_takes_too_long_stops_all_its_tasks(lab: JobLab) -> None:
 # Cancellation -----------------------------------------------------------------------------------------
 
 
-def test_a_canceled_run_stops_what_runs_and_starts_nothing(lab: JobLab) -> None:
+def test_a_canceled_run_stops_running_tasks_and_starts_no_others(lab: JobLab) -> None:
     spec = lab.job(
         lab.script("quick", ""),
         lab.script("slow", f"print('begun')\n{LOOP}", max_retries=3, after="quick"),
@@ -137,7 +137,7 @@ def test_a_canceled_run_stops_what_runs_and_starts_nothing(lab: JobLab) -> None:
     assert lab.last("slow").attempt == 0
 
 
-def test_code_that_catches_every_exception_is_canceled_all_the_same(lab: JobLab) -> None:
+def test_code_that_catches_every_exception_is_canceled_too(lab: JobLab) -> None:
     stubborn = """
     import time
     while True:
@@ -152,7 +152,7 @@ def test_code_that_catches_every_exception_is_canceled_all_the_same(lab: JobLab)
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C reaches this process, though a shell that started it in the background has it ignored."""
+    """Let Ctrl-C reach this process, even if the shell started it in the background, where it is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""A job's settings as the API has them: what they become, and what is said of wrong ones."""
+"""A job's settings in the API's form: the job that they define, and errors of wrong ones."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_a_mistake_is_one_line_that_names_the_field(given: dict[str, Any], field
     assert isinstance(error.value, LakerunError)
 
 
-def test_a_bundles_paths_start_at_the_file_that_names_them(tmp_path: Path) -> None:
+def test_a_bundles_paths_are_relative_to_their_file(tmp_path: Path) -> None:
     (tmp_path / "resources").mkdir()
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "a-1.whl").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""How a job runs: order, conditions, branches, parts of a job, nested jobs."""
+"""Runs of jobs: order, conditions, branches, parts of a job, nested jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def lab(tmp_path: Path) -> JobLab:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[dict[str, list[str]], list[str], set[str]]:
-    """What each task depends on, an order in which a job lists them, and the tasks that fail."""
+    """The dependencies of each task, the order in which the job lists them, and the tasks that fail."""
     size = draw(st.integers(min_value=1, max_value=6))
     graph = {
         f"t{number}": [f"t{other}" for other in draw(st.sets(st.integers(0, number - 1), max_size=3))]
@@ -46,7 +46,7 @@ def graphs(draw: st.DrawFn) -> tuple[dict[str, list[str]], list[str], set[str]]:
 
 @given(graphs())
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_task_starts_after_all_it_depends_on_and_only_if_they_succeeded(
+def test_a_task_starts_after_all_its_dependencies_have_succeeded(
     tmp_path: Path, graph: tuple[dict[str, list[str]], list[str], set[str]]
 ) -> None:
     upstream, order, failing = graph
@@ -54,7 +54,7 @@ def test_a_task_starts_after_all_it_depends_on_and_only_if_they_succeeded(
     tasks = [lab.script(key, FAIL if key in failing else "", after=upstream[key]) for key in order]
     result = lab.run(lab.job(*tasks))
 
-    # Worked out from the graph only: t0 depends on nothing, and each task on earlier ones.
+    # Computed only from the graph, in which every task depends on earlier ones.
     expected: dict[str, str] = {}
     for key in sorted(upstream):
         blocked = any(expected[other] != "SUCCESS" for other in upstream[key])
@@ -85,7 +85,7 @@ def test_every_task_is_announced_before_the_first_one_runs(lab: JobLab) -> None:
     assert ids[0] != ids[1]
 
 
-def test_independent_tasks_run_side_by_side(lab: JobLab) -> None:
+def test_independent_tasks_run_in_parallel(lab: JobLab) -> None:
     clock = time.monotonic()
     result = lab.run(lab.job(*(lab.script(key, "import time; time.sleep(1)") for key in ("a", "b"))))
     assert result.state == "SUCCESS"
@@ -107,7 +107,7 @@ def test_a_listener_that_fails_does_not_change_the_run(lab: JobLab) -> None:
 
 # Conditions -------------------------------------------------------------------------------------------
 
-# From "Configure task dependencies": what each condition comes to after two tasks that succeeded (S), failed
+# From "Configure task dependencies": the result of each condition after two tasks that succeeded (S), failed
 # (F) or were excluded (E), in any order. R: the task runs. U: upstream failed. E: excluded.
 RUN_IF = {
     "ALL_SUCCESS": {"SS": "R", "SF": "U", "SE": "E", "FF": "U", "FE": "U", "EE": "E"},
@@ -121,9 +121,11 @@ CASES = [(run_if, pair, outcome) for run_if, row in RUN_IF.items() for pair, out
 
 
 @pytest.mark.parametrize(("run_if", "pair", "outcome"), CASES)
-def test_a_condition_on_the_tasks_before(lab: JobLab, run_if: str, pair: str, outcome: str) -> None:
+def test_run_if_decides_by_the_states_of_dependencies(
+    lab: JobLab, run_if: str, pair: str, outcome: str
+) -> None:
     tasks = [
-        # Handles the failure of a task that succeeds, so that it is excluded.
+        # It handles the failure of a task that succeeds, so it is excluded.
         lab.script("ok", ""),
         *(
             lab.script(
@@ -146,7 +148,7 @@ def test_a_condition_on_the_tasks_before(lab: JobLab, run_if: str, pair: str, ou
 @pytest.mark.parametrize(
     ("run_if", "runs"), [("ALL_DONE", True), ("AT_LEAST_ONE_FAILED", True), ("ALL_SUCCESS", False)]
 )
-def test_a_clean_up_task_runs_although_the_failure_is_two_tasks_away(
+def test_a_clean_up_task_runs_after_a_failure_two_tasks_upstream(
     lab: JobLab, run_if: str, runs: bool
 ) -> None:
     result = lab.run(
@@ -177,13 +179,13 @@ def test_a_clean_up_task_runs_although_the_failure_is_two_tasks_away(
         (["CANCELED", "FAILED"], [], "FAILED"),
     ],
 )
-def test_a_job_ends_as_the_tasks_that_its_graph_ends_with(
+def test_leaf_tasks_decide_the_state_of_a_job(
     leaves: list[TaskState], others: list[TaskState], state: TaskState
 ) -> None:
     assert job_state(leaves, others) == state
 
 
-def test_a_disabled_task_does_not_run_and_does_not_hold_up_others(lab: JobLab) -> None:
+def test_a_disabled_task_does_not_run_or_block_others(lab: JobLab) -> None:
     result = lab.run(lab.job(lab.script("a", FAIL, disabled=True), lab.script("b", "", after="a")))
     assert states(result) == {"a": "DISABLED", "b": "SUCCESS"}
     assert result.state == "SUCCESS"
@@ -243,7 +245,7 @@ def test_a_condition_chooses_the_branch(lab: JobLab, left: str, op: str, right: 
         ),
     ],
 )
-def test_a_condition_that_cannot_be_decided_fails(lab: JobLab, left: str, error: str) -> None:
+def test_a_condition_that_cannot_be_evaluated_fails(lab: JobLab, left: str, error: str) -> None:
     result = lab.run(
         lab.job(
             lab.notebook("set", "dbutils.jobs.taskValues.set('rows', [1])"),
@@ -282,7 +284,7 @@ def test_a_run_may_be_limited_to_some_tasks(lab: JobLab, only: list[str], ran: s
     assert {u.key for u in lab.heard} == set(ran)
 
 
-def test_an_unknown_task_to_limit_a_run_to_is_named(lab: JobLab) -> None:
+def test_an_unknown_task_to_run_is_named(lab: JobLab) -> None:
     with pytest.raises(UnknownNameError, match=r"Unknown task 'laod'\. Did you mean 'load'"):
         lab.run(lab.job(lab.script("load", "")), only=["+laod"])
     assert lab.heard == []
@@ -319,7 +321,7 @@ def test_a_failed_iteration_fails_the_task_after_the_others_ran(lab: JobLab) -> 
     assert [lab.last(f"every[{n}]").state for n in range(3)] == ["SUCCESS", "FAILED", "SUCCESS"]
 
 
-def test_inputs_that_are_no_list_fail_the_task(lab: JobLab) -> None:
+def test_inputs_that_are_not_a_list_fail_the_task(lab: JobLab) -> None:
     spec = lab.job(task("every", "for_each", {"inputs": '{"a": 1}', "task": lab.script("one", "")}))
     assert error_of(lab.run(spec), "every").startswith("for_each_task.inputs: a JSON array is expected")
 
@@ -355,7 +357,7 @@ def test_a_nested_job_runs_with_its_own_parameters(lab: JobLab) -> None:
     assert inner.run_id != result.run_id
 
 
-def test_a_jobs_parameters_are_handed_down_to_jobs_that_know_them(lab: JobLab) -> None:
+def test_a_jobs_parameters_are_passed_to_nested_jobs_that_have_them(lab: JobLab) -> None:
     go = lab.script("go", "import sys; print(sys.argv[1])", "{{job.parameters.day}} {{job.parameters.size}}")
     lab.job(go, key="load", parameters={"day": "monday", "size": "small"})
     outer = lab.job(

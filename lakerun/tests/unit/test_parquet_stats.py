@@ -1,4 +1,4 @@
-"""What the log says of a file's columns holds for each of its rows, or a filter would skip the file."""
+"""The statistics in the log hold for each row of a file, as otherwise a filter would skip the file."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_numbers_without_exact_bounds_have_none(tmp_path: Path) -> None:
     texts=st.lists(st.text(st.characters(codec="utf-8"), max_size=40) | st.none(), min_size=1, max_size=9),
     group=st.integers(1, 4),
 )
-def test_no_text_lies_outside_its_bounds(tmp_path: Path, texts: list[str | None], group: int) -> None:
+def test_texts_are_within_their_bounds(tmp_path: Path, texts: list[str | None], group: int) -> None:
     found = _stats(tmp_path, {"text": pa.array(texts, pa.string())}, row_group_size=group)
     assert found["numRecords"] == len(texts)
     assert found["nullCount"] == {"text": texts.count(None)}

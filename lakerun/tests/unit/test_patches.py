@@ -1,4 +1,4 @@
-"""The registry of patches: applied and undone by many in any order, and nothing is patched beside it."""
+"""The registry of patches: contexts apply and undo them in any order, and nothing else is patched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lakerun.patches import MISSING, PATCHES, Patch, importable, patched
 
 
 class Library:
-    """Has what the tests patch."""
+    """The tests patch its attributes."""
 
     @classmethod
     def name(cls) -> str:
@@ -41,7 +41,7 @@ def untouched() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_an_attribute_is_replaced_within_and_is_what_it_was_before_afterwards() -> None:
+def test_an_attribute_is_replaced_and_then_restored() -> None:
     with patched({NAME: own_name}):
         assert Library.name() == "own Library"
         with patched({NAME: own_name}):
@@ -51,7 +51,7 @@ def test_an_attribute_is_replaced_within_and_is_what_it_was_before_afterwards() 
 
 
 @pytest.mark.usefixtures("untouched")
-def test_users_may_leave_in_the_order_in_which_they_came() -> None:
+def test_contexts_may_end_in_the_order_in_which_they_began() -> None:
     first, second = ExitStack(), ExitStack()
     first.enter_context(patched({NAME: own_name}))
     second.enter_context(patched({NAME: own_name}))
@@ -62,19 +62,19 @@ def test_users_may_leave_in_the_order_in_which_they_came() -> None:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_an_error_within_undoes_the_patch() -> None:
+def test_an_error_undoes_the_patch() -> None:
     with pytest.raises(ZeroDivisionError), patched({NAME: own_name}):
         1 / 0  # noqa: B018
 
 
-def test_an_attribute_that_was_not_there_is_removed() -> None:
+def test_an_attribute_that_did_not_exist_is_removed() -> None:
     with patched({ADDED: lambda found: found is MISSING}):
         assert Library.added is True  # type: ignore[attr-defined]
     assert not hasattr(Library, "added")
 
 
-def test_streams_are_restored_where_others_replaced_them_meanwhile() -> None:
-    """A task that redirects its output ends before the task that began within."""
+def test_streams_are_restored_after_others_replaced_them() -> None:
+    """A task that redirects its output ends before a task that began during it."""
     before = sys.stdout
     own, redirected = StringIO(), StringIO()
     outer, redirection, inner = ExitStack(), ExitStack(), ExitStack()
@@ -89,7 +89,7 @@ def test_streams_are_restored_where_others_replaced_them_meanwhile() -> None:
     assert (own.getvalue(), redirected.getvalue()) == ("for the inner\n", "")
 
 
-def test_two_that_import_from_one_folder_do_not_take_it_from_each_other(tmp_path: Path) -> None:
+def test_a_shared_import_folder_stays_until_its_last_user_ends(tmp_path: Path) -> None:
     before = list(sys.path)
     first, second = ExitStack(), ExitStack()
     first.enter_context(importable(tmp_path))
@@ -110,7 +110,7 @@ def test_each_patch_has_a_reason_and_an_attribute_of_its_own() -> None:
     ]
 
 
-# Not patches: they add what stays for as long as the process lives, or put back what was there.
+# Not patches: they add something for the rest of the process, or restore the previous value.
 ADDITIONS = {
     "jobs/local_task_runner.py: sys.path",  # a task's wheels
     "jobs/task_process.py: sys.path",  # as it was before the tasks that have ended
@@ -120,7 +120,7 @@ ADDITIONS = {
 }
 
 
-def test_nothing_is_patched_beside_the_registry() -> None:
+def test_nothing_is_patched_outside_of_the_registry() -> None:
     root = Path(lakerun.__file__).parent
     found = {
         f"{file.relative_to(root)}: {changed}"
@@ -152,7 +152,7 @@ def test_the_search_for_patches_finds_them(code: str, changed: str | None) -> No
 
 
 def changes_of_others(code: str) -> set[str]:
-    """What code assigns to, or changes, of what it imports from elsewhere than lakerun."""
+    """The attributes of imports from outside of lakerun that code assigns or changes."""
     tree = ast.parse(code)
     imported = set()
     for node in ast.walk(tree):

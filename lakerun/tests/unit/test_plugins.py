@@ -1,4 +1,4 @@
-"""Which of the installed plugins are loaded."""
+"""Choosing the installed plugins to load."""
 
 from __future__ import annotations
 
@@ -40,8 +40,6 @@ def test_only_the_chosen_plugins_are_loaded(
     assert found.problems == ()
 
 
-def test_every_plugin_is_loaded_where_none_is_chosen(
-    installed: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_plugin_is_loaded_if_none_is_chosen(installed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAKERUN_PLUGINS")
     assert {"first", "second"} <= {plugin.name for plugin in plugins.loaded_plugins().plugins}

@@ -1,4 +1,4 @@
-"""What an update uses, measured on real processes."""
+"""The resource usage of an update, measured on real processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lakerun.spark.process_usage import ProcessUsage
 
 @contextmanager
 def working_child() -> Iterator[None]:
-    """A process that has 80 MB and has computed for 0.3 s; it runs until the end of the block."""
+    """A process with 80 MB that has computed for 0.3 s, and runs until the end of the block."""
     work = (
         "import time; x = bytearray(80_000_000); e = time.process_time() + 0.3\n"
         "while time.process_time() < e: pass\nprint('done', flush=True); input()"
@@ -29,7 +29,7 @@ def working_child() -> Iterator[None]:
         child.communicate(b"\n")
 
 
-def test_what_an_update_uses_is_measured_with_the_processes_below_it() -> None:
+def test_an_updates_usage_includes_its_child_processes() -> None:
     usage = ProcessUsage()
     with working_child():
         found = usage.details()
@@ -40,7 +40,7 @@ def test_what_an_update_uses_is_measured_with_the_processes_below_it() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a peak that can be reset")
-def test_memory_that_was_given_back_counts_until_the_next_measurement() -> None:
+def test_freed_memory_counts_until_the_next_measurement() -> None:
     usage = ProcessUsage()
     before = usage.details()["python_peak_memory_bytes"]
     taken = bytearray(150_000_000)
@@ -49,7 +49,7 @@ def test_memory_that_was_given_back_counts_until_the_next_measurement() -> None:
     assert ProcessUsage().details()["python_peak_memory_bytes"] - before < 100_000_000
 
 
-def test_where_the_system_keeps_no_peak_it_is_what_is_resident(
+def test_without_a_peak_from_the_system_resident_memory_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lakerun.spark.process_usage.PROC", tmp_path / "nothing")

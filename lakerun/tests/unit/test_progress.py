@@ -1,4 +1,4 @@
-"""What the events of an update say of its datasets, worked out by hand."""
+"""The progress of datasets from an update's events, with expected values computed by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START = datetime(2024, 3, 1, 3, 0, tzinfo=UTC)
 
 
 def told(*events: tuple[Any, ...]) -> DatasetProgress:
-    """The dataset after events of its flows, each a second after the other: flow, status, more details."""
+    """The dataset after events of its flows, one per second: flow, status, more details."""
     update = UpdateProgress()
     for number, (flow, status, *more) in enumerate(events):
         body = {"status": status, **(more[0] if more else {})}
@@ -39,7 +39,7 @@ def told(*events: tuple[Any, ...]) -> DatasetProgress:
         ([("a", "RUNNING"), ("a", "COMPLETED")], "COMPLETED"),
     ],
 )
-def test_a_dataset_is_as_far_as_its_worst_flow(events: list[tuple[str, str]], status: str) -> None:
+def test_a_datasets_status_is_that_of_its_worst_flow(events: list[tuple[str, str]], status: str) -> None:
     assert told(*events).status == status
 
 
@@ -52,7 +52,7 @@ def test_a_dataset_lasts_from_its_first_flows_start_to_its_last_flows_end() -> N
     assert told(("a", "QUEUED")).seconds is None
 
 
-def test_rows_and_counts_add_up_and_a_result_has_the_last_word() -> None:
+def test_rows_and_counts_add_up_and_a_result_replaces_them() -> None:
     def batch(rows: int, passed: int, failed: int) -> dict[str, Any]:
         rule = {"name": "valid", "passed_records": passed, "failed_records": failed}
         return {
@@ -77,7 +77,7 @@ def test_rows_and_counts_add_up_and_a_result_has_the_last_word() -> None:
     assert dataset.message == "no disk"
 
 
-def test_an_event_tells_which_dataset_it_ended() -> None:
+def test_adding_an_event_returns_the_dataset_that_it_ended() -> None:
     update = UpdateProgress()
     origin = {"dataset_name": ORDERS, "flow_name": "a"}
     ended = [
@@ -87,7 +87,7 @@ def test_an_event_tells_which_dataset_it_ended() -> None:
     assert ended == [None, None, update.datasets[ORDERS], None]
 
 
-def test_what_an_ended_update_left_running_was_stopped() -> None:
+def test_flows_still_running_at_the_end_of_an_update_are_stopped() -> None:
     update = UpdateProgress()
     for table, status in (("a", "RUNNING"), ("b", "QUEUED"), ("c", "COMPLETED")):
         origin = {"dataset_name": f"c.s.{table}", "flow_name": table}

@@ -1,4 +1,4 @@
-"""Databricks SQL without Spark: what it answers, how it fails, and what it must not reach."""
+"""Databricks SQL without Spark: answers, errors, and what it must not access."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_table_is_found_by_one_two_or_three_parts_in_any_case(storage: Storage
     assert rows(f"SELECT count(*) FROM {name}", storage) == [(4,)]
 
 
-def test_a_short_name_that_exists_twice_is_sought_in_the_default_schema(storage: Storage) -> None:
+def test_an_ambiguous_short_name_means_the_default_schemas_table(storage: Storage) -> None:
     path = storage.table_path(TableName("prod", "sales", "silver_orders"))
     write_deltalake(str(path), pa.table({"order_id": ["p1"]}))
     assert rows("SELECT order_id FROM silver_orders", storage, catalog="prod", schema="sales") == [("p1",)]
@@ -56,7 +56,7 @@ def test_a_name_of_four_parts_is_refused(storage: Storage) -> None:
         storage.find_table("a.b.c.d")
 
 
-def test_a_with_query_may_carry_the_name_of_the_table_that_it_reads(storage: Storage) -> None:
+def test_a_with_query_may_have_the_name_of_the_table_that_it_reads(storage: Storage) -> None:
     sql = """
         WITH silver_orders AS (SELECT order_id FROM silver_orders WHERE quantity > 1)
         SELECT count(*) FROM silver_orders a JOIN silver_orders b USING (order_id)
@@ -69,7 +69,7 @@ def test_columns_may_be_qualified_by_schema_and_table(storage: Storage) -> None:
     assert rows(sql, storage) == [(Decimal("10.50"),)]
 
 
-def test_unnamed_columns_are_called_what_they_compute(storage: Storage) -> None:
+def test_unnamed_columns_are_named_after_their_expressions(storage: Storage) -> None:
     found = query("SELECT count(*), max(price), order_id AS id FROM silver_orders GROUP BY order_id", storage)
     assert found.column_names == ["count(*)", "max(price)", "id"]
 
@@ -142,7 +142,7 @@ def test_a_limit_returns_the_first_rows_only(storage: Storage) -> None:
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        # Whole minutes that have passed, as Databricks counts them, not minute marks that lie between.
+        # Databricks counts whole minutes that have passed, not the minute marks between.
         ("timestampdiff(MINUTE, timestamp'2024-01-01 10:00:30', timestamp'2024-01-01 10:02:10')", 1),
         ("timestampdiff(HOUR, timestamp'2024-01-01 10:00:00', timestamp'2024-01-01 08:30:00')", -1),
         ("timestampdiff(MONTH, timestamp'2024-01-31', timestamp'2024-02-29')", 0),
@@ -240,7 +240,7 @@ def test_a_division_by_zero_is_an_error_as_in_spark(storage: Storage) -> None:
         "SELECT tags[quantity > 1] FROM silver_orders",
     ],
 )
-def test_what_is_not_known_to_mean_the_same_is_refused(storage: Storage, sql: str) -> None:
+def test_constructs_that_may_differ_from_spark_are_refused(storage: Storage, sql: str) -> None:
     with pytest.raises(SqlError, match=r"not available here.*lakerun sql --spark"):
         query(sql, storage)
 
@@ -251,7 +251,7 @@ def test_a_sum_of_whole_numbers_is_a_bigint(storage: Storage) -> None:
     assert rows_of(found) == [(17, Decimal("122.74"))]
 
 
-def test_instants_come_back_in_utc(storage: Storage) -> None:
+def test_timestamps_are_returned_in_utc(storage: Storage) -> None:
     assert rows("SELECT min(order_timestamp) FROM silver_orders", storage) == [(cli_data.START,)]
 
 
@@ -430,7 +430,7 @@ def test_a_table_is_read_with_columns_in_the_order_asked_for(storage: Storage) -
         Table.named(storage, name).read(["prise"])
 
 
-def test_a_folder_that_is_no_delta_table_is_one_line(storage: Storage) -> None:
+def test_a_folder_that_is_not_a_delta_table_is_a_one_line_error(storage: Storage) -> None:
     name = TableName("a", "b", "broken")
     (storage.table_path(name) / "_delta_log").mkdir(parents=True)
     with pytest.raises(LakerunError, match=r"a\.b\.broken cannot be read") as caught:

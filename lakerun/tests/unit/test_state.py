@@ -1,4 +1,4 @@
-"""What must survive a kill: events together with the progress they report, resets, unfinished updates."""
+"""State that must survive a kill: events with the progress that they report, resets, unfinished updates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def state(tmp_path: Path) -> Iterator[State]:
     opened.close()
 
 
-def test_nothing_is_known_at_first(state: State) -> None:
+def test_a_new_state_is_empty(state: State) -> None:
     assert state.unpublished() == []
     assert state.unfinished_updates() == []
     assert state.pending_resets() == []
@@ -36,7 +36,7 @@ def test_events_keep_their_order_until_they_are_published(state: State) -> None:
     assert state.unpublished() == [(numbers[2], {"message": "ü"})]
 
 
-def test_an_events_number_is_never_given_again(tmp_path: Path) -> None:
+def test_an_events_number_is_never_reused(tmp_path: Path) -> None:
     first = State(tmp_path / "state.db")
     last = [first.record("u1", {}) for _ in range(3)][-1]
     first.published(last)
@@ -46,14 +46,14 @@ def test_an_events_number_is_never_given_again(tmp_path: Path) -> None:
     second.close()
 
 
-def test_progress_comes_back_as_it_was_stored(state: State) -> None:
+def test_progress_is_read_back_as_stored(state: State) -> None:
     flow = FlowProgress("epoch", 7, {"main.shop.orders": Seen("id", 3)})
     view = Refreshed("sql", {"main.shop.orders": Seen("id", 3)}, Seen("own", 12))
     state.record("u1", {}, flow=("orders", flow), dataset=("sales", view))
     assert (state.flow("orders"), state.dataset("sales")) == (flow, view)
 
 
-def test_versions_that_an_earlier_release_noted_tell_no_table(state: State) -> None:
+def test_versions_from_an_earlier_release_have_no_table_id(state: State) -> None:
     state.put_flow("orders", FlowProgress("epoch", 8, {}))
     state._db.execute("""UPDATE flows SET inputs = '{"main.shop.orders": 3}'""")
     assert state.flow("orders") == FlowProgress("epoch", 8, {"main.shop.orders": Seen("", 3)})
@@ -64,7 +64,7 @@ def test_versions_that_an_earlier_release_noted_tell_no_table(state: State) -> N
 def test_an_event_and_its_progress_are_stored_together_or_not_at_all(state: State) -> None:
     before = FlowProgress("epoch", 1, {})
     state.put_flow("orders", before)
-    with pytest.raises(TypeError):  # the view cannot be stored, after event and flow already were
+    with pytest.raises(TypeError):  # stored after event and flow
         state.record(
             "u1",
             {"message": "batch 2"},
@@ -73,7 +73,7 @@ def test_an_event_and_its_progress_are_stored_together_or_not_at_all(state: Stat
         )
     assert state.unpublished() == []
     assert state.flow("orders") == before
-    # And the next one is not caught in a transaction left open.
+    # The next one is not part of a transaction that was left open.
     state.record("u1", {"message": "again"}, flow=("orders", FlowProgress("epoch", 2, {})))
     assert [body for _, body in state.unpublished()] == [{"message": "again"}]
     assert state.flow("orders") == FlowProgress("epoch", 2, {})
@@ -106,7 +106,7 @@ def test_an_update_is_unfinished_until_it_ends(state: State) -> None:
     assert state.unfinished_updates() == ["u2"]
 
 
-def test_a_reset_forgets_the_progress_of_its_dataset_alone(state: State) -> None:
+def test_a_reset_forgets_only_the_progress_of_its_dataset(state: State) -> None:
     kept_flow, kept_view = FlowProgress("e", 5, {}), Refreshed("sql", {}, Seen("own", 2))
     for name in ("orders", "orders_backfill", "customers"):
         state.put_flow(name, kept_flow)
@@ -120,7 +120,7 @@ def test_a_reset_forgets_the_progress_of_its_dataset_alone(state: State) -> None
     assert (state.flow("customers"), state.dataset("weekly")) == (kept_flow, kept_view)
     assert len(state.unpublished()) == 2
 
-    state.request_reset({"daily": []})  # asked for again before the first was done
+    state.request_reset({"daily": []})  # requested again before the first was done
     state.reset_done("daily")
     assert state.pending_resets() == ["silver_orders"]
 

@@ -26,7 +26,7 @@ def add_table(storage: Storage, *names: str) -> None:
         (storage.table_path(TableName(*name.split("."))) / "_delta_log").mkdir(parents=True)
 
 
-def test_the_data_folder_is_the_one_that_the_variable_names(
+def test_the_variable_sets_the_data_folder(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert Storage.default() == Storage(home)
@@ -35,7 +35,7 @@ def test_the_data_folder_is_the_one_that_the_variable_names(
     assert Storage.default() == Storage(tmp_path / ".lakehouse")
 
 
-def test_a_table_is_found_by_as_much_of_its_name_as_is_needed(storage: Storage) -> None:
+def test_a_table_is_found_by_a_unique_part_of_its_name(storage: Storage) -> None:
     add_table(storage, "dev.shop.silver_orders", "dev.shop.gold_sales", "dev.lab.gold_sales")
     orders = TableName("dev", "shop", "silver_orders")
     for name in ("silver_orders", "shop.silver_orders", "dev.shop.silver_orders"):
@@ -53,7 +53,7 @@ def test_a_name_is_found_in_any_case_and_in_the_default_schema_first(storage: St
     assert storage.find_table("`Dev`.SHOP.sales") == TableName("dev", "shop", "Sales")
     assert storage.find_table("sales", "DEV", "lab") == TableName("dev", "lab", "sales")
     assert storage.find_table("lab.sales", "prod") == TableName("prod", "lab", "sales")
-    # The catalog does not stand for a schema of that name.
+    # The catalog's name is not used as a schema's.
     with pytest.raises(LakerunError, match="ambiguous"):
         storage.find_table("sales", "lab")
 
@@ -79,7 +79,7 @@ def test_an_unknown_name_lists_the_closest_table_first(storage: Storage) -> None
     assert raised.value.valid[0] == "dev.shop.gold_sales"
 
 
-def test_a_folder_without_a_delta_log_is_no_table(storage: Storage) -> None:
+def test_a_folder_without_a_delta_log_is_not_a_table(storage: Storage) -> None:
     storage.table_path(TableName("dev", "shop", "half_made")).mkdir(parents=True)
     assert storage.tables() == []
 
@@ -89,7 +89,7 @@ def test_a_folder_without_a_delta_log_is_no_table(storage: Storage) -> None:
 
 @contextmanager
 def another_run(storage: Storage) -> Iterator[subprocess.Popen[str]]:
-    """A second process that holds the data folder until it is told to end, or killed."""
+    """A second process that holds the data folder until it has to end, or is killed."""
     code = f"""
 import pathlib
 from lakerun.tables.storage import Storage
@@ -108,7 +108,7 @@ with Storage(pathlib.Path({str(storage.home)!r})).exclusive("lakerun run nightly
             process.kill()
 
 
-def test_a_second_run_is_told_who_has_the_data_folder(storage: Storage) -> None:
+def test_a_second_run_names_the_holder_of_the_data_folder(storage: Storage) -> None:
     with another_run(storage) as other:
         with pytest.raises(BusyError) as raised, storage.exclusive("lakerun run hourly"):
             pytest.fail("two runs at once")
@@ -135,7 +135,7 @@ def test_a_run_that_fails_frees_the_data_folder(storage: Storage) -> None:
         pytest.fail("two runs at once")
 
 
-def test_other_data_folders_are_not_held(storage: Storage, tmp_path: Path) -> None:
+def test_other_data_folders_are_not_locked(storage: Storage, tmp_path: Path) -> None:
     with another_run(storage), Storage(tmp_path / "other").exclusive("lakerun run hourly"):
         pass
 

@@ -1,4 +1,4 @@
-"""What a task's code finds and leaves behind: arguments, output, dbutils, traces. Without Spark."""
+"""The environment and results of a task's code, without Spark: arguments, output, dbutils, traces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lab(tmp_path: Path) -> JobLab:
 
 @pytest.fixture
 def run_wheel(lab: JobLab, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
-    """Runs a wheel task whose console script `go` has the given body."""
+    """Run a wheel task whose console script `go` has the given body."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     package = f"wheel_{abs(hash(request.node.name))}"
 
@@ -41,7 +41,7 @@ def run_wheel(lab: JobLab, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 # Wheels ---------------------------------------------------------------------------------------------------
 
 
-def test_a_wheel_gets_its_parameters_and_the_jobs_with_references_replaced(
+def test_a_wheel_gets_its_own_and_the_jobs_parameters_with_references_replaced(
     lab: JobLab, run_wheel: Any
 ) -> None:
     run_wheel(
@@ -73,7 +73,7 @@ def test_a_function_of_the_package_stands_in_for_an_entry_point(lab: JobLab, run
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     ],
 )
-def test_how_a_wheel_ends_decides_its_state(run_wheel: Any, body: str, error: str | None) -> None:
+def test_a_wheels_exit_decides_its_state(run_wheel: Any, body: str, error: str | None) -> None:
     before = sys.argv, sys.stdout, sys.stderr
     (result,) = run_wheel(body).tasks
     assert (result.state, result.error) == ("FAILED" if error else "SUCCESS", error)
@@ -90,7 +90,7 @@ def test_a_package_that_is_not_installed_is_named(run_wheel: Any) -> None:
     assert error.startswith("Package 'nowhere_to_be_found' is not installed")
 
 
-def test_a_wheel_that_is_not_there_is_named(lab: JobLab) -> None:
+def test_a_missing_wheel_is_named(lab: JobLab) -> None:
     payload = {"package_name": "p", "entry_point": "go"}
     spec = task("go", "python_wheel", payload, libraries=[{"whl": "/nowhere/p.whl"}])
     assert error_of(lab.run(lab.job(spec)), "go") == "Wheel '/nowhere/p.whl' does not exist."
@@ -172,7 +172,7 @@ def test_an_unknown_job_parameter_stops_the_job_before_it_starts(lab: JobLab) ->
 # Scripts and output ---------------------------------------------------------------------------------------
 
 
-def test_a_script_runs_as_main_and_imports_its_neighbours(lab: JobLab) -> None:
+def test_a_script_runs_as_main_and_imports_modules_beside_it(lab: JobLab) -> None:
     (lab.folder / "neighbour_of_main.py").write_text("NAME = 'next door'", encoding="utf-8")
     body = """
     import sys
@@ -184,7 +184,7 @@ def test_a_script_runs_as_main_and_imports_its_neighbours(lab: JobLab) -> None:
     assert lab.last("main").message == "next door True ['a b', 'c']"
 
 
-def test_tasks_that_run_side_by_side_keep_their_output_and_arguments_apart(lab: JobLab) -> None:
+def test_parallel_tasks_have_separate_output_and_arguments(lab: JobLab) -> None:
     body = """
     import argparse, sys, threading
     parser = argparse.ArgumentParser()
@@ -222,7 +222,7 @@ def test_what_a_task_prints_goes_to_the_log_and_not_to_the_console(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_task_that_logs_to_the_console_is_kept_like_one_that_prints(lab: JobLab) -> None:
+def test_logs_to_the_console_are_part_of_the_output(lab: JobLab) -> None:
     body = """
     import logging, sys
     log = logging.getLogger("shop")
@@ -262,7 +262,7 @@ def test_an_error_is_one_line_in_the_result_with_the_trace_of_the_users_code(
     assert trace[1] == f'  File "{lab.folder / "go.py"}", line 4, in <module>'
     assert trace[-1] == "ZeroDivisionError: division by zero"
     assert outcome.logs == f"before\n{outcome.trace}"
-    # Whatever formats the log later, the record carries the exception with its trace.
+    # The record has the exception with its trace, for any format of the log.
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
 
@@ -312,7 +312,7 @@ def test_code_below_an_installation_runs(lab: JobLab) -> None:
     ]
 
 
-def test_a_fault_below_an_installation_is_at_its_line(lab: JobLab) -> None:
+def test_an_error_below_an_installation_has_the_right_line(lab: JobLab) -> None:
     spec = lab.notebook("report", "x = 0", "# MAGIC %pip install numpy==1\n# MAGIC\n# MAGIC print(1 / x)")
     lab.run(lab.job(spec))
     source = (lab.folder / "report.py").read_text(encoding="utf-8").splitlines()
@@ -338,7 +338,7 @@ def test_a_notebook_that_raises_names_its_line(lab: JobLab) -> None:
     assert error_of(result, "bad") == "IndexError: list index out of range"
     outcome = lab.last("bad").outcome
     assert outcome is not None
-    # Header, first cell, a line of its own with empty ones around it: the second cell starts at line 6.
+    # Header, first cell, a separator with empty lines around it: the second cell starts at line 6.
     text = (lab.folder / "bad.py").read_text(encoding="utf-8").splitlines()
     line = text.index("first()") + 1
     assert f'File "{lab.folder / "bad.py"}", line {line}, in <module>\n    first()' in str(outcome.trace)
@@ -369,12 +369,12 @@ def test_a_mistake_in_a_notebook_is_one_line(lab: JobLab, cells: list[str], erro
     assert error_of(lab.run(lab.job(lab.notebook("n", *cells))), "n") == error
 
 
-def test_a_notebook_that_is_not_there_is_named(lab: JobLab) -> None:
+def test_a_missing_notebook_is_named(lab: JobLab) -> None:
     spec = task("n", "notebook", {"notebook_path": "/Shared/none"})
     assert error_of(lab.run(lab.job(spec)), "n") == "Notebook '/Shared/none' does not exist."
 
 
-def test_a_notebook_runs_another_and_gets_what_it_exits_with(lab: JobLab) -> None:
+def test_a_notebook_runs_another_and_gets_its_exit_value(lab: JobLab) -> None:
     lab.write_notebook(
         "inner", "dbutils.notebook.exit('hello ' + dbutils.widgets.get('who'))", "print('never')"
     )
@@ -449,9 +449,7 @@ def test_dbutils_belongs_to_a_task() -> None:
         ("VACUUM main.shop.orders RETAIN 0 HOURS", "VACUUM delta.`{path}` RETAIN 0 HOURS"),
     ],
 )
-def test_a_statement_names_the_lakehouses_tables_by_their_place(
-    lab: JobLab, statement: str, expected: str
-) -> None:
+def test_a_statement_can_name_the_lakehouses_tables(lab: JobLab, statement: str, expected: str) -> None:
     log = lab.storage.tables_root / "main" / "shop" / "orders" / "_delta_log"
     log.mkdir(parents=True)
     (log / f"{0:020d}.json").write_text("{}", encoding="utf-8")

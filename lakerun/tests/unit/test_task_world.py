@@ -1,4 +1,4 @@
-"""What a task finds, as on Databricks: global names, the runtime's module, its folder, fresh imports."""
+"""A task's environment, as on Databricks: global names, the runtime's module, its folder, fresh imports."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ BY_PLACE = "SELECT place, sum(rain) AS rain FROM readings GROUP BY place ORDER B
 
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
-    """An empty data folder, beside a plugin that unites the tables `station_*`."""
+    """An empty data folder, and a plugin with a union of the tables `station_*`."""
     with weather(tmp_path, monkeypatch) as found:
         yield found
 
@@ -33,14 +33,14 @@ def rows(sql: str, storage: Storage, **options: Any) -> list[tuple[Any, ...]]:
     return rows_of(query(sql, storage, **options))
 
 
-def test_the_relation_has_the_rows_of_a_table_that_was_made_later(storage: Storage) -> None:
+def test_the_relation_includes_tables_that_are_created_later(storage: Storage) -> None:
     station(storage, "alm", [1, 2])
     assert rows(BY_PLACE, storage) == [("alm", 3)]
     station(storage, "bay", [40])
     assert rows(BY_PLACE, storage) == [("alm", 3), ("bay", 40)]
 
 
-def test_columns_are_found_by_their_names_whatever_their_order(storage: Storage) -> None:
+def test_columns_are_matched_by_name_in_any_order(storage: Storage) -> None:
     station(storage, "alm", [1])
     other = {"note": ["x"], "rain": [5], "origin": [{"height": 9, "place": "cliff"}], "day": [0]}
     path = storage.table_path(TableName("shop", "north", "station_cliff"))
@@ -64,7 +64,7 @@ def test_columns_may_be_qualified_by_its_name(storage: Storage) -> None:
     assert rows("SELECT readings.rain FROM shop.north.readings WHERE readings.day = 0", storage) == [(7,)]
 
 
-def test_of_two_schemas_the_default_one_counts(storage: Storage) -> None:
+def test_the_default_schema_decides_between_two(storage: Storage) -> None:
     station(storage, "alm", [1])
     station(storage, "bay", [2], "shop.south")
     assert rows(BY_PLACE, storage, catalog="shop", schema="south") == [("bay", 2)]
@@ -82,7 +82,7 @@ def test_without_a_table_the_error_says_what_is_missing(storage: Storage) -> Non
         rows("SELECT * FROM shop.south.readings", storage)
 
 
-def test_a_table_that_only_has_such_a_name_hides_no_other(storage: Storage) -> None:
+def test_a_table_with_only_a_similar_name_hides_no_other(storage: Storage) -> None:
     station(storage, "alm", [1])
     path = storage.table_path(TableName("shop", "north", "station_notes"))
     write_deltalake(str(path), pa.table({"note": ["not a station"]}))
@@ -122,11 +122,11 @@ def test_a_task_finds_it_in_a_statement_of_spark(storage: Storage) -> None:
         f"SELECT * FROM ((SELECT day, origin.place AS place, rain FROM delta.`{alm}` UNION ALL "
         f"SELECT day, origin.place AS place, rain FROM delta.`{bay}`) AS `readings`) WHERE rain > 1"
     )
-    # Names of the catalog that are nothing of ours stay Spark's to find.
+    # Other names of the catalog are left to Spark.
     assert with_paths("SELECT * FROM shop.north.winds", storage) == "SELECT * FROM shop.north.winds"
 
 
-def test_it_is_listed_where_it_has_tables_like_a_view(storage: Storage) -> None:
+def test_it_is_listed_like_a_view_if_it_has_tables(storage: Storage) -> None:
     station(storage, "alm", [1])
     station(storage, "bay", [2], "shop.south")
     write_deltalake(str(storage.table_path(TableName("shop", "south", "readings"))), pa.table({"rain": [8]}))

@@ -1,4 +1,4 @@
-"""One server for the tests of this folder; each test uses names of its own."""
+"""One server for the tests of this folder; each test uses its own names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workspace on a free port with a few small tables, for the tests of what answers from data."""
+"""A workspace on a free port with a few small tables, for tests of the APIs that read data."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Workspace:
 
 @contextmanager
 def serve(home: Path, max_upload_bytes: int = 2**20) -> Iterator[Workspace]:
-    # asyncio sends at once (TCP_NODELAY) only on sockets that say that they are TCP.
+    # asyncio sets TCP_NODELAY only on sockets whose protocol is TCP.
     with socket.socket(proto=socket.IPPROTO_TCP) as probe:
         probe.bind(("127.0.0.1", 0))
         listener = probe.dup()

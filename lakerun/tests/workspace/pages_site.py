@@ -1,4 +1,4 @@
-"""A workspace on a free port whose documents a test writes, and small tables for its pages."""
+"""A workspace on a free port, for which tests write documents, and small tables for its pages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATES: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Site:
-    """A running server and what it shows."""
+    """A running server and its documents."""
 
     url: str
     services: Services
@@ -52,7 +52,7 @@ class Site:
         return f"{self.url}/login#token={TOKEN}"
 
     def visitor(self) -> httpx.Client:
-        """A browser without a session, which follows no redirect by itself."""
+        """A browser without a session, which does not follow redirects."""
         return httpx.Client(base_url=self.url)
 
     @contextmanager
@@ -173,7 +173,7 @@ def put_event(
 
 
 def put_flow(site: Site, number: int, target: str, *reads: str, update_id: str = "u-1") -> None:
-    """What the event log says of a dataset with one flow."""
+    """The events of a dataset with one flow."""
     put_event(
         site,
         number,

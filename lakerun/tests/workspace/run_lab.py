@@ -39,7 +39,7 @@ class Lab:
         return self.client.api_client.do(method, path, **{key: body})
 
     def file(self, name: str, text: str) -> str:
-        """Put a file into the workspace; its path there."""
+        """Write a file to the workspace; returns its path there."""
         path = f"{FOLDER}/{name}"
         local = self.services.files.local_path(path)
         local.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ class Lab:
         return path
 
     def wheel(self, code: str, version: str = "1.0", package: str = "shop_prices") -> str:
-        """Deploy a wheel whose entry point `main` is the one of `code`; its path in the workspace."""
+        """Deploy a wheel whose entry point is `main` in `code`; returns its path in the workspace."""
         path = f"{FOLDER}/dist/{package}-{version}-py3-none-any.whl"
         local = self.services.files.local_path(path)
         local.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ class Lab:
         return int(self.call("POST", "/api/2.2/jobs/create", **body)["job_id"])
 
     def script(self, key: str, text: str, **settings: Any) -> dict[str, Any]:
-        """A task that runs a script of this text."""
+        """A task that runs a script with this text."""
         path = self.file(f"{key}.py", text)
         return {"task_key": key, "spark_python_task": {"python_file": path}, **settings}
 
@@ -75,7 +75,7 @@ class Lab:
         return found
 
     def ended(self, run_id: int, seconds: float = 60) -> dict[str, Any]:
-        """The run when it has ended."""
+        """The run after its end."""
         final = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
         return self.wait(lambda: self.run(run_id), lambda r: life(r) in final, seconds)
 

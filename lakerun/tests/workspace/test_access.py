@@ -1,4 +1,4 @@
-"""Who may call, and what a wrong call is told."""
+"""Authentication, the current user, and the errors of wrong calls."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_user_is_an_engineer(client: WorkspaceClient) -> None:
     assert list(client.users.list(filter='userName eq "nobody@example.com"')) == []
 
 
-def test_groups_and_principals_can_be_made_found_and_deleted(client: WorkspaceClient) -> None:
+def test_groups_and_principals_can_be_created_found_and_deleted(client: WorkspaceClient) -> None:
     group = client.groups.create(display_name="analysts")
     assert [found.id for found in client.groups.list(filter='displayName eq "analysts"')] == [group.id]
     assert client.groups.get(str(group.id)).display_name == "analysts"
@@ -63,7 +63,7 @@ def test_groups_and_principals_can_be_made_found_and_deleted(client: WorkspaceCl
         list(client.groups.list(filter="everything"))
 
 
-def test_what_is_not_there_says_so_by_name(client: WorkspaceClient, http: httpx.Client) -> None:
+def test_a_call_that_is_not_implemented_is_named(client: WorkspaceClient, http: httpx.Client) -> None:
     with pytest.raises(NotImplemented, match=r"GET /api/2\.\d/clusters/list"):
         list(client.clusters.list())
     answer = http.post("/api/2.2/jobs/get")
@@ -75,7 +75,7 @@ def test_what_is_not_there_says_so_by_name(client: WorkspaceClient, http: httpx.
     [b"{", b"", b"\xff\xfe", b'{"path": NaN', b"[" * 2000],
     ids=["open", "empty", "bytes", "nan", "deep"],
 )
-def test_what_is_not_json_is_malformed(http: httpx.Client, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_malformed(http: httpx.Client, body: bytes) -> None:
     answer = http.post("/api/2.2/jobs/delete", content=body)
     assert answer.status_code == 400
     assert answer.json()["error_code"] in ("MALFORMED_REQUEST", "INVALID_PARAMETER_VALUE")

@@ -1,4 +1,4 @@
-"""Alerts: a query's value against a threshold, who is told and when, and the schedule."""
+"""Alerts: a query's value against a threshold, notifications, and the schedule."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def alert(name: str, query: str = "SELECT total FROM shop.sales.orders", limit: 
     )
 
 
-def test_an_alert_is_read_back_as_it_was_given(client: WorkspaceClient) -> None:
+def test_an_alert_is_read_back_as_given(client: WorkspaceClient) -> None:
     given = alert("Read back")
     made = client.alerts_v2.create_alert(given)
     read = client.alerts_v2.get_alert(made.id or "")
@@ -81,7 +81,7 @@ def test_an_alert_is_read_back_as_it_was_given(client: WorkspaceClient) -> None:
     assert made.id in [a.id for a in client.alerts_v2.list_alerts(page_size=1)]
 
 
-def test_an_update_replaces_what_its_mask_names(client: WorkspaceClient) -> None:
+def test_an_update_replaces_the_fields_in_its_mask(client: WorkspaceClient) -> None:
     id = client.alerts_v2.create_alert(alert("Masked")).id or ""
     other = alert("Other name", limit=99)
     client.alerts_v2.update_alert(id, other, "evaluation.threshold,schedule.timezone_id")
@@ -92,7 +92,7 @@ def test_an_update_replaces_what_its_mask_names(client: WorkspaceClient) -> None
     assert client.alerts_v2.get_alert(id).display_name == "Other name"
 
 
-def test_a_deleted_alert_is_not_there(client: WorkspaceClient) -> None:
+def test_a_deleted_alert_does_not_exist(client: WorkspaceClient) -> None:
     kept = client.alerts_v2.create_alert(alert("Trash")).id or ""
     gone = client.alerts_v2.create_alert(alert("Purge")).id or ""
     client.alerts_v2.trash_alert(kept)
@@ -150,7 +150,7 @@ def test_a_wrong_type_is_refused_by_field(
         client.api_client.do("POST", "/api/2.0/alerts", body=body)
 
 
-def test_who_is_told_and_when(client: WorkspaceClient, workspace: Workspace) -> None:
+def test_notifications_are_recorded_on_changes(client: WorkspaceClient, workspace: Workspace) -> None:
     alerts, table = workspace.services.alerts, workspace.home / "tables/shop/marts/totals"
 
     def evaluate(*totals: str) -> str:
@@ -168,7 +168,7 @@ def test_who_is_told_and_when(client: WorkspaceClient, workspace: Workspace) -> 
     assert told() == []
     assert evaluate("5.00", "5.01") == "TRIGGERED"
     assert evaluate("50.00") == "TRIGGERED"
-    assert told() == ["TRIGGERED"]  # once, as long as it stays
+    assert told() == ["TRIGGERED"]  # once, while it stays triggered
     assert evaluate() == "OK"  # empty_result_state
     assert told() == ["TRIGGERED", "OK"]
     newest = alerts.notifications(id, limit=2)[1]
@@ -179,7 +179,7 @@ def test_who_is_told_and_when(client: WorkspaceClient, workspace: Workspace) -> 
     assert read.last_evaluated_at is not None
 
 
-def test_it_may_tell_again_while_it_stays_triggered(client: WorkspaceClient, workspace: Workspace) -> None:
+def test_a_triggered_alert_can_notify_repeatedly(client: WorkspaceClient, workspace: Workspace) -> None:
     again = alert("Again", limit=0)
     assert again.evaluation.notification is not None
     again.evaluation.notification.retrigger_seconds = 1
@@ -192,7 +192,7 @@ def test_it_may_tell_again_while_it_stays_triggered(client: WorkspaceClient, wor
     assert len(workspace.services.alerts.notifications(id)) == 2
 
 
-def test_a_query_that_fails_is_an_error_not_a_silence(client: WorkspaceClient, workspace: Workspace) -> None:
+def test_a_failing_query_is_the_state_error(client: WorkspaceClient, workspace: Workspace) -> None:
     id = client.alerts_v2.create_alert(alert("Broken", "SELECT total FROM shop.sales.nowhere")).id or ""
     assert workspace.services.alerts.evaluate(id) == "ERROR"
     assert client.alerts_v2.get_alert(id).evaluation.state == AlertEvaluationState.ERROR
@@ -263,7 +263,7 @@ ROWS = [
         ("z", None, "GREATER_THAN", {"double_value": 1}, "UNKNOWN"),
     ],
 )
-def test_what_a_value_means(
+def test_a_value_decides_the_state(
     column: str, aggregation: str | None, operator: str, value: dict[str, Any], state: str
 ) -> None:
     source = {"name": column} | ({"aggregation": aggregation} if aggregation else {})
@@ -281,7 +281,7 @@ def test_a_threshold_may_be_a_column() -> None:
     assert judge(evaluation, ["n", "limit"], rows) == ("TRIGGERED", 4)
 
 
-def test_what_cannot_be_compared_is_said() -> None:
+def test_values_that_cannot_be_compared_are_an_error() -> None:
     evaluation = {
         "source": {"name": "s"},
         "comparison_operator": "EQUAL",

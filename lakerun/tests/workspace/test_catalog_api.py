@@ -1,4 +1,4 @@
-"""Catalogs, schemas, volumes and what is granted on them."""
+"""Catalogs, schemas, volumes and grants on them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from databricks.sdk.service.catalog import PermissionsChange, Privilege, VolumeT
 from workspace.lab import LocalWorkspace
 
 
-def test_the_configured_catalogs_are_there(client: WorkspaceClient) -> None:
+def test_the_configured_catalogs_exist(client: WorkspaceClient) -> None:
     names = {catalog.name for catalog in client.catalogs.list()}
     assert {"dev", "staging", "prod"} <= names
     with pytest.raises(NotFound, match=r"Catalog 'stagin' does not exist\. The closest: staging"):
         client.schemas.create(name="sales", catalog_name="stagin")
 
 
-def test_a_catalog_can_be_made_and_goes_with_all_that_is_in_it(
+def test_a_catalog_is_created_and_deleted_with_its_contents(
     workspace: LocalWorkspace, client: WorkspaceClient
 ) -> None:
     client.catalogs.create(name="Lab", comment="for trials")
@@ -35,7 +35,7 @@ def test_a_catalog_can_be_made_and_goes_with_all_that_is_in_it(
     assert not (workspace.home / "volumes" / "lab" / "s").exists()
 
 
-def test_a_schema_is_made_changed_listed_and_deleted(client: WorkspaceClient) -> None:
+def test_a_schema_is_created_changed_listed_and_deleted(client: WorkspaceClient) -> None:
     made = client.schemas.create(name="Sales", catalog_name="prod", comment="orders", properties={"a": "b"})
     assert (made.full_name, made.owner) == ("prod.sales", "developer@example.com")
     changed = client.schemas.update("prod.sales", comment="all orders")
@@ -128,7 +128,7 @@ def test_grants_are_added_and_removed(client: WorkspaceClient) -> None:
     none = PermissionsChange(principal="writers", remove=[Privilege.ALL_PRIVILEGES])
     client.grants.update("schema", name, changes=[less, none])
     assert grants(client, name) == {"readers": ["USE_SCHEMA"]}
-    # What the bundle's deployment sends: exactly these and nothing else.
+    # The exact grants, as a bundle's deployment sends them.
     exactly = PermissionsChange(
         principal="readers", add=[Privilege.SELECT], remove=[Privilege.ALL_PRIVILEGES]
     )

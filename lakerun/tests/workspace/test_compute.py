@@ -1,4 +1,4 @@
-"""Workers: which one runs what, and when one goes."""
+"""Workers: how they run and stop tasks, and end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def compute(tmp_path: Path) -> Iterator[Compute]:
     found.close()
 
 
-def test_a_task_that_does_not_hear_of_its_cancellation_takes_its_worker_along(tmp_path: Path) -> None:
+def test_a_task_that_ignores_its_cancellation_is_killed_with_its_worker(tmp_path: Path) -> None:
     canceled = threading.Event()
     compute = Compute(
         Storage(tmp_path),
@@ -45,16 +45,14 @@ def test_a_task_that_does_not_hear_of_its_cancellation_takes_its_worker_along(tm
     compute.close()
 
 
-def test_what_code_writes_past_python_does_not_disturb_the_conversation(
-    compute: Compute, tmp_path: Path
-) -> None:
+def test_output_that_bypasses_python_does_not_disturb_the_protocol(compute: Compute, tmp_path: Path) -> None:
     raw = "import os, sys\nos.write(1, b'raw\\n')\nsys.__stdout__.write('{}\\n')\n"
     code = f"{raw}print('seen')\nsys.stdin.read()\n"
     outcome = _run(compute, tmp_path, code)
     assert (outcome.error, outcome.logs) == (None, "seen\n")
 
 
-def test_a_task_does_not_see_the_settings_of_whoever_started_the_server(
+def test_a_task_does_not_see_the_hidden_variables_of_the_server(
     compute: Compute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_ENV", "prod")

@@ -1,4 +1,4 @@
-"""Dashboards: drafts and what is published of them, as a deployment compares them; SQL warehouses."""
+"""Dashboards: drafts and published revisions, which deployments compare; SQL warehouses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draft(name: str, content: object = CONTENT, folder: str = FOLDER) -> Dashboa
     return Dashboard(display_name=name, parent_path=folder, warehouse_id=LOCAL_ID, serialized_dashboard=text)
 
 
-def test_a_dashboard_is_stored_as_a_workspace_stores_it(client: WorkspaceClient) -> None:
+def test_a_dashboard_is_stored_as_on_databricks(client: WorkspaceClient) -> None:
     made = client.lakeview.create(draft("Sales"), dataset_catalog="main", dataset_schema="shop")
     read = client.lakeview.get(made.dashboard_id or "")
     assert read.parent_path == FOLDER.removeprefix("/Workspace")
@@ -101,7 +101,7 @@ def test_trash_hides_a_dashboard_and_frees_its_name(client: WorkspaceClient) -> 
     client.lakeview.create(draft("Brief"))
 
 
-def test_a_list_leaves_the_contents_out(client: WorkspaceClient) -> None:
+def test_a_list_does_not_have_the_contents(client: WorkspaceClient) -> None:
     client.lakeview.create(draft("Listed"))
     listed = [d for d in client.lakeview.list(page_size=2) if d.display_name == "Listed"]
     assert [(d.serialized_dashboard, d.etag) for d in listed] == [(None, None)]
@@ -152,7 +152,7 @@ def test_there_is_always_a_running_warehouse(client: WorkspaceClient) -> None:
     client.warehouses.start_and_wait(LOCAL_ID)
 
 
-def test_a_warehouse_is_made_edited_stopped_and_deleted(client: WorkspaceClient) -> None:
+def test_a_warehouse_is_created_edited_stopped_and_deleted(client: WorkspaceClient) -> None:
     kind = CreateWarehouseRequestWarehouseType.PRO
     made = client.warehouses.create_and_wait(
         name="etl", cluster_size="X-Small", auto_stop_mins=30, max_num_clusters=2, warehouse_type=kind

@@ -1,4 +1,4 @@
-"""No path of the API leads out of the workspace's folder."""
+"""No path in the API is outside of the workspace's folder."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_path_in_a_query_stays_inside(http: httpx.Client, path: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_encoded_path_in_an_address_stays_inside(workspace: LocalWorkspace, method: str, raw: str) -> None:
-    """Sent byte by byte: HTTP clients would tidy such an address."""
+    """Sent as raw bytes, as HTTP clients would normalize such an address."""
     before = everything(workspace.home.parent)
     endpoint = "/api/2.0/workspace-files/" + ("import-file/" if method == "POST" else "")
     address = urlsplit(workspace.url)
@@ -84,13 +84,13 @@ def test_an_encoded_path_in_an_address_stays_inside(workspace: LocalWorkspace, m
         connection.sendall(request.encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     code = int(answer.split(b" ", 2)[1])
-    # %252e is a name with a percent sign in it, and /etc lies below the root: fine, but not there.
+    # %252e is a name with a percent sign in it, and /etc is below the root: valid, but they do not exist.
     assert code in ((404,) if "%25" in raw or raw.startswith(("%2f", "Users/%c0")) else (400, 501))
     assert b"root:" not in answer
     assert everything(workspace.home.parent) == before
 
 
-def test_a_link_leads_nowhere(workspace: LocalWorkspace, http: httpx.Client, tmp_path: Path) -> None:
+def test_a_link_is_refused(workspace: LocalWorkspace, http: httpx.Client, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret.txt").write_text("secret")

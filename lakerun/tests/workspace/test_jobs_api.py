@@ -69,7 +69,7 @@ def test_a_reset_replaces_all_settings_and_keeps_run_as(client: WorkspaceClient,
     assert (job.settings.name, job.settings.tags, job.run_as_user_name) == ("after", None, "robot")
 
 
-def test_an_update_changes_what_it_names(client: WorkspaceClient) -> None:
+def test_an_update_changes_only_the_given_settings(client: WorkspaceClient) -> None:
     job_id = create(client, "partly", tags={"a": "b"}, description="old")
     changed = JobSettings(description="new", tasks=[notebook("b"), notebook("c", "b")])
     client.jobs.update(job_id, new_settings=changed, fields_to_remove=["tags", "tasks/a"])
@@ -105,7 +105,7 @@ def test_jobs_are_listed_by_page_and_by_name(client: WorkspaceClient, http: http
     assert http.get("/api/2.2/jobs/list", params={"page_token": "x"}).status_code == 400
 
 
-def test_a_deleted_job_is_gone(client: WorkspaceClient) -> None:
+def test_a_deleted_job_does_not_exist(client: WorkspaceClient) -> None:
     job_id = create(client, "gone")
     client.jobs.delete(job_id)
     for call in (client.jobs.get, client.jobs.delete):

@@ -1,4 +1,4 @@
-"""The pages as a client without scripts gets them: who may see them, what they say, what they escape."""
+"""The pages for a client without scripts: access, contents and escaping."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ PAGES = (
 
 
 def text_of(answer: httpx.Response) -> str:
-    """What the page says, without its markup, in one line."""
+    """The page's text without markup, in one line."""
     body = answer.text[answer.text.index("<main") :]
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", body))
 
@@ -110,7 +110,7 @@ def text_of(answer: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_stranger_is_sent_to_the_login_and_comes_back_to_the_page(site: Site, page: str) -> None:
+def test_a_visitor_is_redirected_to_the_login_and_back_to_the_page(site: Site, page: str) -> None:
     with site.visitor() as visitor:
         refused = visitor.get(page)
         assert (refused.status_code, refused.text) == (303, "")
@@ -164,14 +164,14 @@ def test_the_cookie_does_not_open_the_api(site: Site, reader: httpx.Client) -> N
         "",
     ],
 )
-def test_the_login_leads_nowhere_but_to_pages(site: Site, target: str) -> None:
+def test_the_login_redirects_only_to_pages(site: Site, target: str) -> None:
     with site.visitor() as visitor:
         answer = visitor.post("/login", data={"token": TOKEN, "next": target})
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 @pytest.mark.parametrize("page", [*PAGES, "/login", "/jobs/77", "/jobs/x", "/static/style.css", "/static/x"])
-def test_every_answer_carries_the_security_headers(reader: httpx.Client, page: str) -> None:
+def test_every_answer_has_the_security_headers(reader: httpx.Client, page: str) -> None:
     headers = reader.get(page).headers
     policy = headers["content-security-policy"]
     assert "default-src 'self'" in policy
@@ -216,7 +216,7 @@ def test_a_token_in_a_page_would_be_a_leak(reader: httpx.Client) -> None:
         ("/static/..%2Fsession.py", 404),
     ],
 )
-def test_what_does_not_exist_is_said_on_a_page(reader: httpx.Client, page: str, status: int) -> None:
+def test_a_missing_object_is_an_error_page(reader: httpx.Client, page: str, status: int) -> None:
     answer = reader.get(page, follow_redirects=True)
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
@@ -273,12 +273,12 @@ def test_the_page_has_the_end_of_a_long_log_and_a_link_to_all_of_it(reader: http
         ("/jobs", "/#jobs"),
     ],
 )
-def test_other_addresses_lead_to_the_one_page(reader: httpx.Client, other: str, address: str) -> None:
+def test_other_addresses_redirect_to_the_page(reader: httpx.Client, other: str, address: str) -> None:
     answer = reader.get(other)
     assert (answer.status_code, answer.headers["location"]) == (303, address)
 
 
-def test_an_update_sums_what_its_events_report(reader: httpx.Client) -> None:
+def test_an_update_sums_the_counts_of_its_events(reader: httpx.Client) -> None:
     text = text_of(reader.get(f"/pipelines/{PIPELINE}/updates/u-1"))
     assert re.search(r"silver_orders streaming table Completed 1,204 0 2.0 s bronze_orders", text)
     assert re.search(r"silver_orders valid_id \S 1,194 10 0.8 % failed", text)
@@ -287,7 +287,7 @@ def test_an_update_sums_what_its_events_report(reader: httpx.Client) -> None:
     assert "main.other.bronze_orders, read only" in text
 
 
-def test_the_result_of_an_update_has_the_last_word(site: Site, reader: httpx.Client) -> None:
+def test_the_result_of_an_update_replaces_the_counts_of_events(site: Site, reader: httpx.Client) -> None:
     put_flow(site, 1, ORDERS, update_id="u-2")
     put_event(site, 3, "flow_progress", progress("RUNNING", 5), dataset=ORDERS, update_id="u-2")
     expectation = {"name": "valid_id", "action": "DROP", "passed": 7, "failed": 1}
@@ -391,7 +391,7 @@ def test_quarantine_can_be_narrowed_to_one_rule(reader: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_nothing_that_data_says_becomes_markup(reader: httpx.Client, page: str) -> None:
+def test_data_never_becomes_markup(reader: httpx.Client, page: str) -> None:
     assert SCRIPT not in reader.get(page).text
 
 
@@ -409,7 +409,7 @@ def test_an_unchanged_page_is_not_sent_again(reader: httpx.Client) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_a_page_that_follows_is_told_when_its_session_has_ended(site: Site) -> None:
+def test_a_refreshing_page_learns_that_its_session_has_ended(site: Site) -> None:
     with site.visitor() as visitor:
         assert visitor.get("/", headers={"If-None-Match": '"none"'}).status_code == 401
 

@@ -1,4 +1,4 @@
-"""How pages draw graphs and write figures."""
+"""The graphs and the figures on pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def drawn(edges: list[tuple[str, str]], nodes: str | list[str]) -> Layout:
 
 
 def refinery() -> tuple[list[str], list[tuple[str, str]]]:
-    """30 datasets in five layers, each fed by one or two of any earlier layer."""
+    """30 datasets in five layers, each reads one or two of any earlier layer."""
     draws = random.Random(4)
     nodes = [f"layer{n // 6}_table{n % 6}" for n in range(30)]
     edges = [
@@ -32,17 +32,17 @@ def refinery() -> tuple[list[str], list[tuple[str, str]]]:
     return nodes, edges
 
 
-def test_a_node_stands_right_of_all_that_it_reads() -> None:
+def test_a_node_is_to_the_right_of_its_inputs() -> None:
     places = drawn([*DIAMOND, ("a", "d"), ("d", "e")], "abcde").places
     assert places["a"][0] < places["b"][0] == places["c"][0] < places["d"][0] < places["e"][0]
 
 
-def test_a_source_stands_next_to_what_reads_it() -> None:
+def test_a_source_is_next_to_its_readers() -> None:
     places = drawn([("a", "b"), ("b", "c"), ("late", "c")], ["a", "b", "c", "late"]).places
     assert places["late"][0] == places["b"][0]
 
 
-def test_boxes_keep_their_distance_and_lie_within_the_drawing() -> None:
+def test_boxes_have_gaps_and_are_within_the_drawing() -> None:
     nodes, edges = refinery()
     layout = lay_out(nodes, edges, BOX)
     assert set(layout.places) == set(nodes)
@@ -57,7 +57,7 @@ def test_no_line_runs_through_a_box() -> None:
     nodes, edges = refinery()
     layout = lay_out(nodes, edges, BOX)
     assert len(layout.lines) == len(set(edges))
-    # A line is level only where it passes a layer: there it has to miss every box of that layer.
+    # A line is level only where it crosses a layer, where it must miss every box of that layer.
     passed = 0
     for line in layout.lines:
         for x, y, to in re.findall(r"([\d.]+) ([\d.]+)H([\d.]+)", line.path):
@@ -75,7 +75,7 @@ def test_a_graph_is_drawn_the_same_each_time() -> None:
     assert all(lay_out(nodes, edges, BOX) == first for _ in range(5))
 
 
-def test_crossings_that_need_not_be_are_not_there() -> None:
+def test_avoidable_crossings_are_avoided() -> None:
     places = drawn([("a", "y"), ("b", "x")], ["a", "b", "x", "y"]).places
     assert (places["a"][1] < places["b"][1]) == (places["y"][1] < places["x"][1])
 
@@ -89,7 +89,7 @@ def test_a_cycle_is_drawn_and_does_not_hang(edges: list[tuple[str, str]]) -> Non
     assert len(layout.lines) == len([edge for edge in edges if edge[0] != edge[1]])
 
 
-def test_an_edge_to_nowhere_is_left_out() -> None:
+def test_an_edge_to_an_unknown_node_is_left_out() -> None:
     assert drawn([("a", "gone"), ("gone", "b")], "ab").lines == ()
 
 
@@ -119,12 +119,12 @@ def test_a_long_name_is_cut_in_the_middle_and_whole_in_the_title() -> None:
         (7380, "2 h 03 min"),
     ],
 )
-def test_durations_are_for_people(seconds: float | None, text: str) -> None:
+def test_durations_are_readable(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (3_440_000, "3.4 MB")]
 )
-def test_sizes_are_for_people(count: int, text: str) -> None:
+def test_sizes_are_readable(count: int, text: str) -> None:
     assert size(count) == text

@@ -1,4 +1,4 @@
-"""A real update of a real pipeline, as its pages show it: the engine's events are what the pages read."""
+"""The pages of a real update of a real pipeline, from the engine's events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a long list: what a page holds, and how the next one is found."""
+"""Pages of a long list: their items, and the way to the next one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lakerun.workspace.paging import (
 )
 
 
-def test_pages_with_tokens_hold_every_item_once() -> None:
+def test_pages_with_tokens_have_every_item_once() -> None:
     assert page_of("abcde", None, 2) == (["a", "b"], "2")
     assert page_of("abcde", "2", 2) == (["c", "d"], "4")
     assert page_of("abcde", "4", 2) == (["e"], None)
@@ -24,15 +24,15 @@ def test_pages_with_tokens_hold_every_item_once() -> None:
     assert page_of("", None, 2) == ([], None)
 
 
-def test_items_that_come_or_go_between_two_pages_move_no_other() -> None:
+def test_items_added_or_deleted_between_two_pages_do_not_move_others() -> None:
     first, token = page_after(["b", "d", "f", "h"], None, 2, str)
     assert (first, token) == (["b", "d"], "d")
     assert page_after(["a", "d", "f", "h"], token, 2, str) == (["f", "h"], None)
-    assert page_after(["b", "f"], "d", 2, str) == (["f"], None)  # the item of the token is gone
+    assert page_after(["b", "f"], "d", 2, str) == (["f"], None)  # the item of the token was deleted
 
 
 @pytest.mark.parametrize("token", ["x", "-1", "1.5", "eyJhIjogMX0="])
-def test_a_token_that_no_answer_gave_is_refused(token: str) -> None:
+def test_a_token_that_was_not_returned_is_refused(token: str) -> None:
     with pytest.raises(ApiError, match="page_token") as refused:
         page_of("abc", token, 2)
     assert refused.value.status == 400
@@ -49,7 +49,7 @@ def test_the_size_of_a_page_has_bounds() -> None:
             checked_size(wrong, 100, "limit")
 
 
-def test_numbered_pages_link_to_the_pages_beside_them() -> None:
+def test_numbered_pages_link_to_the_previous_and_next_pages() -> None:
     rows, paging = numbered_page(reader(range(5)), 2, 2, {"level": "WARN", "rule": ""}, "#events")
     assert rows == [2, 3]
     assert paging.previous == "?level=WARN&page=1#events"

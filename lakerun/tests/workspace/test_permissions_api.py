@@ -12,7 +12,7 @@ SERVICE = "00000000-0000-0000-0000-000000000000"
 
 
 def own(permissions: ObjectPermissions) -> dict[str, list[str]]:
-    """What was set on the object itself, by principal."""
+    """The permissions set on the object itself, by principal."""
     found = {}
     for entry in permissions.access_control_list or []:
         name = entry.user_name or entry.group_name or entry.service_principal_name
@@ -22,7 +22,7 @@ def own(permissions: ObjectPermissions) -> dict[str, list[str]]:
     return found
 
 
-def test_the_creator_owns_a_job_until_someone_else_does(client: WorkspaceClient) -> None:
+def test_the_creator_owns_a_job_until_the_owner_changes(client: WorkspaceClient) -> None:
     job_id = str(client.jobs.create(name="owned").job_id)
     assert own(client.permissions.get("jobs", job_id)) == {USER: ["IS_OWNER"]}
     owner = AccessControlRequest(service_principal_name=SERVICE, permission_level=PermissionLevel.IS_OWNER)
@@ -39,7 +39,7 @@ def test_the_creator_owns_a_job_until_someone_else_does(client: WorkspaceClient)
     assert own(client.permissions.get("jobs", job_id)) == expected
 
 
-def test_a_folder_is_managed_by_the_one_whose_home_it_is_in(client: WorkspaceClient) -> None:
+def test_a_folder_is_managed_by_the_owner_of_its_home(client: WorkspaceClient) -> None:
     for owner, field in ((USER, "user_name"), (SERVICE, "service_principal_name")):
         path = f"/Workspace/Users/{owner}/bundle-folder"
         client.workspace.mkdirs(path)
@@ -52,7 +52,7 @@ def test_a_folder_is_managed_by_the_one_whose_home_it_is_in(client: WorkspaceCli
         assert owner in inherited
 
 
-def test_what_is_not_there_has_no_permissions(client: WorkspaceClient) -> None:
+def test_missing_objects_have_no_permissions(client: WorkspaceClient) -> None:
     with pytest.raises(ResourceDoesNotExist, match="Job 7"):
         client.permissions.get("jobs", "7")
     with pytest.raises(InvalidParameterValue, match="request_object_type: 'toys'"):

@@ -40,14 +40,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def orders(lab: Lab) -> str:
-    """A pipeline of two tables, deployed as a bundle deploys it."""
+    """A pipeline of two tables, deployed as from a bundle."""
     lab.file("orders/tables.py", ORDERS)
     return _pipeline(lab, "orders")
 
 
 @pytest.fixture(scope="module")
 def first_update(lab: Lab, orders: str) -> dict[str, Any]:
-    """The pipeline's first update when it has ended."""
+    """The pipeline's first update, after its end."""
     return _ended(lab, orders, _start(lab, orders))
 
 
@@ -134,7 +134,7 @@ def test_validation_and_refresh_selections_reach_the_engine(
         _start(lab, orders, refresh_selection="orders")
 
 
-def test_a_job_with_a_pipeline_is_followed_in_a_browser_to_its_failure(
+def test_a_browser_follows_a_job_with_a_pipeline_to_its_failure(
     lab: Lab,
     orders: str,
     browser: Browser,
@@ -163,7 +163,7 @@ def test_a_job_with_a_pipeline_is_followed_in_a_browser_to_its_failure(
     page.close()
 
 
-def test_what_is_missing_is_said_by_name(lab: Lab) -> None:
+def test_missing_sources_updates_and_pipelines_are_errors(lab: Lab) -> None:
     empty = _pipeline(lab, "nowhere")
     update = _ended(lab, empty, _start(lab, empty))
     assert update["state"] == "FAILED"

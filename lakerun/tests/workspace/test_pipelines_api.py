@@ -40,7 +40,7 @@ def test_a_pipeline_is_read_back_and_edited(client: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize("cascade", [True, False])
-def test_a_deleted_pipeline_takes_its_checkpoints_and_its_own_tables(
+def test_a_pipeline_is_deleted_with_its_checkpoints_and_tables(
     workspace: LocalWorkspace, client: WorkspaceClient, cascade: bool
 ) -> None:
     pipeline_id = create(client, f"with tables {cascade}")
@@ -60,7 +60,7 @@ def test_a_deleted_pipeline_takes_its_checkpoints_and_its_own_tables(
     assert [folder.exists() for folder in folders] == [False, not cascade, True]
 
 
-def test_a_name_belongs_to_one_pipeline_unless_it_may_be_shared(client: WorkspaceClient) -> None:
+def test_a_pipelines_name_is_unique_unless_duplicates_are_allowed(client: WorkspaceClient) -> None:
     first = create(client, "shared")
     with pytest.raises(ResourceConflict, match="allow_duplicate_names"):
         create(client, "shared")

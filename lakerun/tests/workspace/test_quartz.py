@@ -1,4 +1,4 @@
-"""Schedules: a Quartz cron expression is due when counting through the calendar says so."""
+"""Schedules: a Quartz cron expression is due at the times that a search through the calendar finds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def utc(text: str) -> datetime:
         ("0 30 2 * * ?", "Europe/Berlin", "2024-03-31 00:00:00", "2024-03-31 01:30:00"),
     ],
 )
-def test_a_schedule_is_due_when_the_calendar_says_so(
+def test_a_schedule_is_due_at_the_expected_times(
     expression: str, timezone: str, after: str, due: str
 ) -> None:
     assert parse_quartz(expression, timezone).next_after(utc(after)) == utc(due)
@@ -72,7 +72,7 @@ def test_a_date_that_never_comes_is_never_due() -> None:
         ("", "0 fields"),
     ],
 )
-def test_what_is_no_schedule_is_refused_by_name(expression: str, said: str) -> None:
+def test_an_invalid_schedule_is_refused_with_its_field(expression: str, said: str) -> None:
     with pytest.raises(ApiError) as raised:
         parse_quartz(expression, field="settings.schedule.quartz_cron_expression")
     assert raised.value.code == "INVALID_PARAMETER_VALUE"
@@ -88,7 +88,7 @@ def test_an_unknown_time_zone_is_refused(timezone: str) -> None:
 
 @st.composite
 def fields(draw: st.DrawFn, first: int, last: int, names: list[str] | None = None) -> tuple[str, set[int]]:
-    """A field's text, and what it stands for, worked out beside it."""
+    """A field's text and its values, which are computed separately."""
 
     def shown(value: int) -> str:
         return names[value - first] if names and draw(st.booleans()) else str(value)
@@ -126,7 +126,7 @@ def fields(draw: st.DrawFn, first: int, last: int, names: list[str] | None = Non
     st.sampled_from(["UTC", "Asia/Kolkata", "America/Phoenix"]),  # no daylight saving
     st.datetimes(datetime(2023, 1, 1), datetime(2027, 1, 1)),
 )
-def test_any_schedule_agrees_with_counting_through_the_days(
+def test_any_schedule_agrees_with_a_search_through_the_days(
     second: tuple[str, set[int]],
     minute: tuple[str, set[int]],
     hour: tuple[str, set[int]],

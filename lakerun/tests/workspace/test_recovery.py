@@ -1,4 +1,4 @@
-"""What a restart makes of creations that the client never heard of, and of half an upload."""
+"""After a restart: creations whose answer never reached the client, and unfinished uploads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def services(home: Path) -> Services:
     return Services(Settings("", ""), Storage(home), Store(home / "workspace" / "state.db"))
 
 
-def test_what_was_made_but_never_answered_is_taken_back(tmp_path: Path) -> None:
+def test_creations_that_were_never_answered_are_deleted(tmp_path: Path) -> None:
     killed = services(tmp_path)
     table = tmp_path / "tables" / "main" / "sales" / "orders"
     table.mkdir(parents=True)
@@ -34,7 +34,7 @@ def test_what_was_made_but_never_answered_is_taken_back(tmp_path: Path) -> None:
         assert list(client.pipelines.list_pipelines()) == []
         assert "main.sales" not in [schema.full_name for schema in client.schemas.list("main")]
         assert table.exists(), "a table that was there before stays"
-        # The same again, now answered.
+        # The same again, but answered.
         client.jobs.create(name="unheard")
         client.pipelines.create(name="unheard")
         client.schemas.create(name="sales", catalog_name="main")
@@ -54,7 +54,7 @@ def test_what_was_made_but_never_answered_is_taken_back(tmp_path: Path) -> None:
         again.stop()
 
 
-def test_half_an_upload_is_swept_away(tmp_path: Path) -> None:
+def test_an_unfinished_upload_is_deleted(tmp_path: Path) -> None:
     killed = services(tmp_path)
     killed.files.new_upload().write_bytes(b"half")
     killed.close()
@@ -64,7 +64,7 @@ def test_half_an_upload_is_swept_away(tmp_path: Path) -> None:
     restarted.close()
 
 
-def test_a_dashboard_that_a_deployment_never_published_is_taken_back(tmp_path: Path) -> None:
+def test_a_dashboard_that_a_deployment_never_published_is_deleted(tmp_path: Path) -> None:
     def create(workspace: LocalWorkspace, name: str, agent: str) -> str:
         with workspace.http() as http:
             body = {"display_name": name, "parent_path": "/Users/developer@example.com"}

@@ -1,4 +1,4 @@
-"""A workspace that is killed or stopped while runs go on: what its next start makes of them."""
+"""Runs that were active when the workspace was killed or stopped, after its next start."""
 
 from __future__ import annotations
 
@@ -19,15 +19,13 @@ from workspace.run_lab import Lab, life, result, serving
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_run_that_was_going_has_failed_and_a_queued_one_goes_on(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_an_active_run_has_failed_and_a_queued_one_runs(tmp_path: Path, number: signal.Signals) -> None:
     storage = Storage(tmp_path)
     info = server.start(storage, "127.0.0.1", _free_port())
     process = psutil.Process(info.pid)
     try:
         store = Store(tmp_path / "workspace" / "state.db")
-        # The server's own services, for the paths of files alone.
+        # The server's own services, only for the paths of files.
         services = Services(Settings(host_url=info.url, token=server.token(storage)), storage, store)
         client = WorkspaceClient(config=Config(host=info.url, token=server.token(storage)))
         lab = Lab(info.url, services, client)

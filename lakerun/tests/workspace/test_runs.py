@@ -1,4 +1,4 @@
-"""Deployed jobs really run: their graph, their failures, their output, and how they are stopped."""
+"""Runs of deployed jobs: order, failures, output, and cancellation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield running
 
 
-def test_tasks_that_do_not_depend_on_each_other_run_side_by_side(lab: Lab) -> None:
-    # Each waits for the other's file: one after another they would wait forever.
+def test_tasks_that_do_not_depend_on_each_other_run_in_parallel(lab: Lab) -> None:
+    # Each waits for the other's file: one at a time, they would wait forever.
     meet = (
         "import pathlib, time\nhere, there = {0!r}, {1!r}\npathlib.Path(here).touch()\n"
         "while not pathlib.Path(there).exists(): time.sleep(0.02)\nprint('met')\n"
@@ -45,7 +45,7 @@ def test_tasks_that_do_not_depend_on_each_other_run_side_by_side(lab: Lab) -> No
     assert run["run_page_url"] == f"{lab.url}/jobs/{job_id}/runs/{run['run_id']}"
 
 
-def test_a_failing_task_leaves_its_error_and_trace_and_stops_what_depends_on_it(lab: Lab) -> None:
+def test_a_failing_task_has_its_error_and_trace_and_its_dependents_do_not_run(lab: Lab) -> None:
     broken = "def price(text):\n    return float(text)\n\nprint('reading')\nprice('abc')\n"
     job_id = lab.job(
         lab.script("parse", broken), lab.script("publish", "print(1)", depends_on=[{"task_key": "parse"}])
@@ -61,7 +61,7 @@ def test_a_failing_task_leaves_its_error_and_trace_and_stops_what_depends_on_it(
     assert output["logs"].startswith("reading\n")
 
 
-def test_a_notebook_that_raises_says_where_and_one_that_exits_gives_its_result(lab: Lab) -> None:
+def test_a_failing_notebook_names_the_line_and_an_exiting_one_has_a_result(lab: Lab) -> None:
     header = "# Databricks notebook source\n"
     path = lab.file(
         "count", f"{header}n = int(dbutils.widgets.get('n'))\ndbutils.notebook.exit(str(n * 2))\n"
@@ -77,7 +77,7 @@ def test_a_notebook_that_raises_says_where_and_one_that_exits_gives_its_result(l
     assert lab.output(run, "bad")["error"] == "ZeroDivisionError: division by zero"
 
 
-def test_the_sdk_waits_for_a_run_and_raises_where_it_failed(lab: Lab) -> None:
+def test_the_sdk_waits_for_a_run_and_raises_if_it_failed(lab: Lab) -> None:
     good = lab.job(lab.script("good", "print('fine')"))
     run = lab.client.jobs.run_now(good).result()
     assert run.state is not None
@@ -106,7 +106,7 @@ def test_a_job_runs_the_code_of_the_wheel_that_was_deployed(lab: Lab) -> None:
     second = lab.ended(lab.start(job_id))
     assert lab.output(second, "price")["logs"] == "price 20\n"
 
-    # The same code under a new version is the same worker: its session stays warm.
+    # The same code with a new version uses the same worker, whose session stays warm.
     between = {worker["pid"] for worker in lab.services.compute.workers()}
     settings["environments"] = deploy("1.2", 20)
     lab.call("POST", "/api/2.2/jobs/reset", job_id=job_id, new_settings=settings)
@@ -145,7 +145,7 @@ def test_only_the_chosen_tasks_run(lab: Lab) -> None:
         lab.start(job_id, only=["c"])
 
 
-def test_a_run_job_task_is_a_run_of_its_own(lab: Lab) -> None:
+def test_a_run_job_task_starts_its_own_run(lab: Lab) -> None:
     inner = lab.job(lab.script("inner", "print('in')"), parameters=[{"name": "day", "default": "monday"}])
     task = {"task_key": "outer", "run_job_task": {"job_id": inner, "job_parameters": {"day": "friday"}}}
     run = lab.ended(lab.start(lab.job(task)))
@@ -207,7 +207,7 @@ def test_a_run_beyond_the_limit_waits_in_the_queue_or_is_skipped(lab: Lab) -> No
     assert lab.run(second)["tasks"][0]["start_time"] >= lab.run(first)["end_time"]
 
 
-def test_the_same_token_starts_one_run_however_often_it_is_sent(lab: Lab) -> None:
+def test_an_idempotency_token_starts_only_one_run(lab: Lab) -> None:
     job_id = lab.job(lab.script("once", "print(1)"))
     ids = {lab.start(job_id, idempotency_token="night-1") for _ in range(3)}
     assert len(ids) == 1
@@ -256,7 +256,7 @@ def test_a_schedule_starts_runs_until_it_is_paused(lab: Lab) -> None:
     assert len(_listed(lab, job_id=job_id)) == count
 
 
-def test_a_secret_reaches_the_task_and_no_log(lab: Lab) -> None:
+def test_a_secret_reaches_the_task_but_no_log(lab: Lab) -> None:
     lab.client.secrets.create_scope("shop")
     lab.client.secrets.put_secret("shop", "api", string_value="s3cr3t-value")
     task = lab.script(
@@ -273,7 +273,7 @@ def test_a_secret_reaches_the_task_and_no_log(lab: Lab) -> None:
         assert "s3cr3t" not in log.read_text()
 
 
-def test_what_the_workspace_holds_is_free_between_runs_and_busy_within(lab: Lab) -> None:
+def test_the_data_folder_is_locked_only_during_runs(lab: Lab) -> None:
     gate = lab.services.storage.home / "gate2"
     wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.02)\n"
     with lab.services.storage.exclusive("lakerun run refinery"):
@@ -293,7 +293,7 @@ def test_what_the_workspace_holds_is_free_between_runs_and_busy_within(lab: Lab)
         pass
 
 
-def test_failures_are_noted_for_those_who_want_to_hear_of_them(lab: Lab) -> None:
+def test_notifications_of_failures_are_recorded(lab: Lab) -> None:
     to = {"on_failure": ["shop@example.com"], "on_success": ["other@example.com"]}
     run = lab.ended(lab.start(lab.job(lab.script("bad", "1 / 0"), email_notifications=to)))
     noted = lab.services.store.list("notification", run["run_id"])

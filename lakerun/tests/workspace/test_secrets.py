@@ -1,4 +1,4 @@
-"""Secrets: the owner reads them back, nobody else meets them in a list, an error, a log or a file."""
+"""Secrets: their owner can read them, and they are in no list, error, log or file."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ def test_a_list_names_secrets_without_their_values(client: WorkspaceClient, work
     assert workspace.services.secrets.keys("listed")[0].keys() == {"key", "last_updated_timestamp"}
 
 
-def test_a_value_stands_in_no_log_and_in_no_error(
-    client: WorkspaceClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_value_is_in_no_log_and_no_error(client: WorkspaceClient, caplog: pytest.LogCaptureFixture) -> None:
     client.secrets.create_scope("quiet")
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("databricks.sdk").setLevel(logging.WARNING)  # the client's own log
@@ -77,7 +75,7 @@ def test_only_the_owner_of_the_files_can_read_the_database(
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-def test_a_deleted_scope_takes_its_secrets_along(client: WorkspaceClient) -> None:
+def test_a_scope_is_deleted_with_its_secrets(client: WorkspaceClient) -> None:
     client.secrets.create_scope("brief")
     client.secrets.put_secret("brief", "k", string_value="old")
     client.secrets.delete_scope("brief")
@@ -88,7 +86,7 @@ def test_a_deleted_scope_takes_its_secrets_along(client: WorkspaceClient) -> Non
     assert list(client.secrets.list_secrets("brief")) == []
 
 
-def test_who_may_use_a_scope(client: WorkspaceClient) -> None:
+def test_access_to_a_scope_is_granted_and_revoked(client: WorkspaceClient) -> None:
     client.secrets.create_scope("acl", initial_manage_principal="users")
     client.secrets.put_acl("acl", "ben@example.com", AclPermission.READ)
     client.secrets.put_acl("acl", "ben@example.com", AclPermission.WRITE)
@@ -104,7 +102,7 @@ def test_who_may_use_a_scope(client: WorkspaceClient) -> None:
         client.secrets.delete_acl("acl", "ben@example.com")
 
 
-def test_what_is_wrong_has_databricks_own_error(client: WorkspaceClient) -> None:
+def test_wrong_requests_have_databricks_errors(client: WorkspaceClient) -> None:
     client.secrets.create_scope("twice")
     with pytest.raises(ResourceAlreadyExists):
         client.secrets.create_scope("twice")

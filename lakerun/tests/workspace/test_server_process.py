@@ -1,4 +1,4 @@
-"""The server as a process: started, asked, stopped, killed and started again by `lakerun workspace`."""
+"""The server's process: started, queried, stopped, killed and restarted by `lakerun workspace`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAKERUN = Path(sys.executable).with_name("lakerun")
 
 
 class Process:
-    """`lakerun workspace ...` over one data folder."""
+    """Runs `lakerun workspace ...` with one data folder."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -69,7 +69,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     started.run("stop")
 
 
-def test_it_starts_says_where_it_is_and_stops(process: Process) -> None:
+def test_it_starts_prints_its_address_and_stops(process: Process) -> None:
     assert process.status(code=1)["running"] is False
     url, token = process.start()
     assert url.startswith("http://127.0.0.1:")
@@ -112,7 +112,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
     assert not loaded & {"pyspark", "pandas", "pyarrow", "duckdb", "deltalake"}
 
 
-def test_it_comes_back_on_its_port_with_its_state_and_token(process: Process) -> None:
+def test_it_restarts_on_its_port_with_its_state_and_token(process: Process) -> None:
     client = process.client()
     job_id = client.jobs.create(name="kept").job_id
     client.schemas.create(name="kept", catalog_name="main")
@@ -128,12 +128,12 @@ def test_it_comes_back_on_its_port_with_its_state_and_token(process: Process) ->
     assert client.workspace.get_status("/Users/developer@example.com/kept") == folder
 
 
-def test_a_killed_server_is_not_taken_for_a_running_one(process: Process) -> None:
+def test_a_killed_server_does_not_count_as_running(process: Process) -> None:
     process.start()
     process.kill()
     assert process.status(code=1) == process.status(code=1) | {"running": False, "pid": None, "url": None}
     assert (process.home / "workspace" / "server.json").exists()
-    # Its process id may be another program's by now, which nobody stops.
+    # Its process id may now be another program's, which must not be stopped.
     info = json.loads((process.home / "workspace" / "server.json").read_text())
     (process.home / "workspace" / "server.json").write_text(json.dumps(info | {"pid": os.getpid()}))
     assert process.run("stop").stdout == "The workspace is not running.\n"
@@ -148,7 +148,7 @@ def test_a_taken_port_is_named(process: Process) -> None:
     assert failed.stdout == ""
 
 
-def test_others_are_kept_out_unless_told_otherwise(process: Process) -> None:
+def test_listening_on_other_addresses_causes_a_warning(process: Process) -> None:
     started = process.run("start", "--port", "0", "--host", "0.0.0.0")
     assert "Warning: it listens on 0.0.0.0" in started.stderr
     assert "export DATABRICKS_HOST=http://127.0.0.1:" in started.stdout
@@ -173,7 +173,7 @@ def test_reset_empties_the_workspace(process: Process) -> None:
         "volume": 1,
         "pipeline": 0,
     }
-    assert "nothing was done" in process.run("reset", code=1).stderr  # asks, and nobody answers
+    assert "nothing was done" in process.run("reset", code=1).stderr  # there is no answer
     assert process.status()["running"] is True
     process.run("reset", "--yes")
     assert process.status(code=1)["running"] is False

@@ -1,4 +1,4 @@
-"""Sessions of the pages: what a cookie opens, and until when."""
+"""Sessions of the pages: cookies, and when they stop working."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_session_ends_after_a_week(site: Site) -> None:
             site.store.put("page_session", document["id"], {**document, "expires": time.time() - 1})
         assert client.get("/").status_code == 303
         with site.reader():
-            (left,) = site.store.list("page_session")  # signing in clears away those that have ended
+            (left,) = site.store.list("page_session")  # signing in deletes those that have ended
         assert left["expires"] > time.time()
 
 

@@ -1,4 +1,4 @@
-"""Numbers as text: what Java prints, which is what Databricks answers."""
+"""Numbers as text: as Java prints them, which Databricks also does."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_float_is_as_short_as_it_can_be(value: float) -> None:
     assert len(printed.split("E")[0].replace("-", "").replace(".", "").strip("0")) <= 9
 
 
-def test_a_float_shows_no_digits_that_it_does_not_have() -> None:
+def test_a_float_has_no_spurious_digits() -> None:
     assert text(0.1, pa.float32()) == "0.1"
 
 

@@ -1,4 +1,4 @@
-"""SQL through the statement API: answers worked out by hand, in the shape that Databricks gives them."""
+"""SQL through the statement API: results computed by hand, in Databricks' format."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_sums_counts_and_joins(client: WorkspaceClient) -> None:
     assert rows(client, joined) == [["anna", "30", "12.50"]]
 
 
-def test_the_catalog_and_schema_of_the_call_decide_a_short_name(client: WorkspaceClient) -> None:
+def test_the_calls_catalog_and_schema_resolve_a_short_name(client: WorkspaceClient) -> None:
     count = "SELECT count(*) FROM customers"
     assert rows(client, count, catalog="shop", schema="sales") == [["2"]]
     assert rows(client, count, catalog="shop", schema="marts") == [["1"]]
@@ -141,7 +141,7 @@ def test_parameters_have_types_and_are_never_sql(client: WorkspaceClient) -> Non
     assert "CAST_INVALID_INPUT" in failure(client, "SELECT :n", parameters=[value_of("n", "two", "INT")])
 
 
-def test_limits_say_that_they_cut(client: WorkspaceClient) -> None:
+def test_results_cut_by_a_limit_are_marked_as_truncated(client: WorkspaceClient) -> None:
     answer = run(client, "SELECT id FROM shop.sales.orders ORDER BY id", row_limit=2)
     assert answer.manifest is not None
     assert answer.result is not None
@@ -198,7 +198,7 @@ def test_a_large_result_comes_in_chunks_and_a_too_large_one_fails(client: Worksp
         ("SELECT current_schema()", "not available here"),
     ],
 )
-def test_what_fails_says_why(client: WorkspaceClient, statement: str, said: str) -> None:
+def test_a_failed_statement_has_the_reason(client: WorkspaceClient, statement: str, said: str) -> None:
     assert said in failure(client, statement)
 
 
@@ -220,7 +220,7 @@ def test_names_can_be_listed_and_described(client: WorkspaceClient) -> None:
     ]
 
 
-def test_a_slow_statement_goes_on_until_it_is_canceled(client: WorkspaceClient) -> None:
+def test_a_slow_statement_runs_until_it_is_canceled(client: WorkspaceClient) -> None:
     started = time.monotonic()
     answer = run(client, SLOW, wait_timeout="0s")
     assert time.monotonic() - started < 2

@@ -1,4 +1,4 @@
-"""Unity Catalog tables: what the API says of a table is what its Delta log says."""
+"""Unity Catalog tables: the API's figures are those of the Delta log."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_table_shows_its_columns_and_properties(client: WorkspaceClient, works
     }
 
 
-def test_a_partition_column_says_so(client: WorkspaceClient) -> None:
+def test_a_partition_column_has_its_index(client: WorkspaceClient) -> None:
     columns = client.tables.get("shop.sales.customers").columns or []
     assert {c.name: c.partition_index for c in columns} == {"name": 0, "age": None}
 
@@ -91,7 +91,7 @@ def test_summaries_are_filtered_like_in_sql(client: WorkspaceClient) -> None:
     assert names("s.l%") == []
 
 
-def test_what_does_not_exist_is_named_with_the_closest(client: WorkspaceClient) -> None:
+def test_a_missing_table_or_schema_is_named_with_the_closest(client: WorkspaceClient) -> None:
     with pytest.raises(NotFound, match=r"closest is 'shop\.sales\.orders'"):
         client.tables.get("shop.sales.order")
     with pytest.raises(NotFound, match=r"Schema 'shop\.sale' does not exist"):
@@ -103,7 +103,7 @@ def test_what_does_not_exist_is_named_with_the_closest(client: WorkspaceClient) 
     assert client.tables.exists("shop.sales.order").table_exists is False
 
 
-def test_a_dropped_table_is_gone_but_not_under_a_run(tmp_path: Path) -> None:
+def test_a_table_can_be_dropped_except_during_a_run(tmp_path: Path) -> None:
     write_orders(tmp_path)
     with serve(tmp_path) as workspace:
         client = workspace.client()

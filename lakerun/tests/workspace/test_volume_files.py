@@ -1,4 +1,4 @@
-"""Files in volumes: what is uploaded is read back, whole or not at all, and no path leaves its volume."""
+"""Files in volumes: uploads are read back completely or not at all, and no path leaves its volume."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_file_is_read_back_as_it_was_written(client: WorkspaceClient, volume: 
     assert described.last_modified is not None
 
 
-def test_a_part_of_a_file_can_be_asked_for(client: WorkspaceClient, workspace: Workspace) -> None:
+def test_a_part_of_a_file_can_be_read(client: WorkspaceClient, workspace: Workspace) -> None:
     client.files.upload(f"{ROOT}/range.txt", io.BytesIO(b"0123456789"))
     url = f"{workspace.url}/api/2.0/fs/files{ROOT}/range.txt"
     headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -71,7 +71,7 @@ def test_a_part_of_a_file_can_be_asked_for(client: WorkspaceClient, workspace: W
     assert old.status_code == 412
 
 
-def test_an_existing_file_is_replaced_only_if_that_is_wanted(client: WorkspaceClient) -> None:
+def test_an_existing_file_is_replaced_only_with_overwrite(client: WorkspaceClient) -> None:
     client.files.upload(f"{ROOT}/once.txt", io.BytesIO(b"first"), overwrite=False)
     with pytest.raises(AlreadyExists):
         client.files.upload(f"{ROOT}/once.txt", io.BytesIO(b"second"), overwrite=False)
@@ -80,7 +80,7 @@ def test_an_existing_file_is_replaced_only_if_that_is_wanted(client: WorkspaceCl
     assert read(client, f"{ROOT}/once.txt") == b"third"
 
 
-def test_of_many_uploads_at_once_one_wins_whole(client: WorkspaceClient, workspace: Workspace) -> None:
+def test_only_one_of_many_concurrent_uploads_succeeds(client: WorkspaceClient, workspace: Workspace) -> None:
     results: list[bool] = []
 
     def upload(letter: bytes) -> None:
@@ -102,7 +102,7 @@ def test_of_many_uploads_at_once_one_wins_whole(client: WorkspaceClient, workspa
     assert list((workspace.home / "workspace/uploads").iterdir()) == []
 
 
-def test_an_upload_is_bounded(client: WorkspaceClient, workspace: Workspace, volume: Path) -> None:
+def test_an_uploads_size_is_limited(client: WorkspaceClient, workspace: Workspace, volume: Path) -> None:
     with pytest.raises(DatabricksError, match=f"{LIMIT} bytes"):
         client.files.upload(f"{ROOT}/large.bin", io.BytesIO(b"x" * (LIMIT + 1)))
 
@@ -140,7 +140,7 @@ def test_a_folder_is_deleted_only_when_it_is_empty(client: WorkspaceClient) -> N
         client.files.get_directory_metadata(f"{ROOT}/full")
 
 
-def test_what_is_not_there_is_not_found(client: WorkspaceClient) -> None:
+def test_a_missing_file_or_folder_is_not_found(client: WorkspaceClient) -> None:
     client.files.create_directory(f"{ROOT}/folder")
     client.files.upload(f"{ROOT}/file", io.BytesIO(b""))
     for call in (
@@ -195,7 +195,7 @@ def test_no_path_leaves_its_volume(
         (volume / "link").symlink_to(workspace.home)
     before = sorted(str(p) for p in workspace.home.rglob("*") if "state.db" not in p.name)
     host = workspace.url.removeprefix("http://")
-    # httpx would tidy the path up; a raw request keeps it as an attacker writes it.
+    # httpx would normalize the path; a raw request keeps it as an attacker would write it.
     with httpx.Client() as client:
         request = client.build_request(
             method, workspace.url, headers={"Authorization": f"Bearer {TOKEN}"}, content=b"evil"
@@ -238,7 +238,7 @@ def test_a_large_upload_falls_back_to_the_files_api(client: WorkspaceClient, tmp
     assert read(client, f"{ROOT}/parts.bin") == source.read_bytes()
 
 
-def test_dbfs_itself_is_refused_with_a_way_out(client: WorkspaceClient) -> None:
+def test_dbfs_is_refused_with_an_alternative(client: WorkspaceClient) -> None:
     with pytest.raises(PermissionDenied, match="dbfs:/Volumes/"):
         list(client.dbfs.list("dbfs:/tmp"))
 

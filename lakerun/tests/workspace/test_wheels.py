@@ -1,4 +1,4 @@
-"""What a deployed wheel brings, and what it cannot replace: the runtime, its dependencies, Python."""
+"""Deployed wheels cannot replace the runtime, its dependencies or Python's library."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ print(rows[0][0])
 
 @pytest.fixture
 def compute(tmp_path: Path) -> Iterator[Compute]:
-    """A worker where another version of the wheel's package is installed already."""
+    """A worker in whose environment another version of the wheel's package is installed."""
     installed = tmp_path / "installed"
     (installed / "weather-1.0.dist-info").mkdir(parents=True)
     (installed / "weather-1.0.dist-info" / "METADATA").write_text("Name: weather\nVersion: 1.0\n")

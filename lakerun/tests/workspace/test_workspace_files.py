@@ -79,7 +79,7 @@ def test_a_file_is_overwritten_only_on_request(
     assert client.workspace.get_status(path).object_id == before.object_id
 
 
-def test_of_many_that_take_a_lock_at_once_one_gets_it(workspace: LocalWorkspace, folder: str) -> None:
+def test_only_one_of_many_concurrent_creations_succeeds(workspace: LocalWorkspace, folder: str) -> None:
     codes: list[int] = []
 
     def take(number: int) -> None:
@@ -148,7 +148,7 @@ def test_a_full_folder_is_deleted_only_recursively(client: WorkspaceClient, fold
         client.workspace.delete(folder)
 
 
-def test_a_folder_is_not_a_file_and_a_file_no_folder(client: WorkspaceClient, folder: str) -> None:
+def test_a_folder_is_not_a_file_and_a_file_not_a_folder(client: WorkspaceClient, folder: str) -> None:
     client.workspace.upload(f"{folder}/file", b"x", format=ImportFormat.RAW)
     with pytest.raises(ResourceAlreadyExists):
         client.workspace.mkdirs(f"{folder}/file")
@@ -162,14 +162,14 @@ def test_a_folder_is_not_a_file_and_a_file_no_folder(client: WorkspaceClient, fo
         client.workspace.upload(folder, b"x", format=ImportFormat.RAW, overwrite=True)
 
 
-def test_the_users_own_folder_stays(client: WorkspaceClient) -> None:
+def test_the_users_home_cannot_be_deleted(client: WorkspaceClient) -> None:
     for path in ("/", "/Users", HOME, "/Workspace", "/Shared"):
         with pytest.raises(PermissionDenied):
             client.workspace.delete(path, recursive=True)
     assert client.workspace.get_status(HOME).object_type == ObjectType.DIRECTORY
 
 
-def test_an_upload_above_the_bound_leaves_nothing(
+def test_an_upload_above_the_limit_leaves_nothing(
     workspace: LocalWorkspace, client: WorkspaceClient, http: httpx.Client, folder: str
 ) -> None:
     limit = workspace.services.settings.max_upload_bytes
@@ -190,7 +190,7 @@ def test_an_upload_above_the_bound_leaves_nothing(
     assert upload(http, f"{folder}/most", b"x" * limit).status_code == 200
 
 
-def test_a_form_above_the_bound_is_refused_while_it_arrives(tmp_path: Path) -> None:
+def test_a_form_above_the_limit_is_refused_while_it_arrives(tmp_path: Path) -> None:
     limit, sent = 2**22, 0
     head = b'--b\r\nContent-Disposition: form-data; name="content"; filename="big"\r\n\r\n'
 
