@@ -10,7 +10,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal, Protocol, TextIO
@@ -149,17 +149,12 @@ class _Arguments(MutableSequence[str]):
 
 
 def _inheriting(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
-    """`Thread.start` that gives the new thread the console of the one that starts it."""
+    """`Thread.start` that gives the new thread the context, and so the console, of the one that starts it."""
 
-    def start_with_console(thread: threading.Thread) -> None:
-        own, run = _current.get(), thread.run
-        if own is not PROCESS:
-
-            def run_with_console() -> None:
-                _current.set(own)
-                run()
-
-            thread.run = run_with_console  # type: ignore[method-assign]
+    def start_with_context(thread: threading.Thread) -> None:
+        if _current.get() is not PROCESS:
+            context, run = copy_context(), thread.run
+            thread.run = lambda: context.run(run)  # type: ignore[method-assign]
         start(thread)
 
-    return start_with_console
+    return start_with_context

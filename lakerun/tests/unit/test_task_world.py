@@ -45,7 +45,12 @@ def test_the_runtime_module_has_each_tasks_own_names(lab: JobLab) -> None:
         "def note(value): dbutils.jobs.taskValues.set('value', value)\n",
         encoding="utf-8",
     )
-    body = "import values_of\nvalues_of.note({!r})"
+    body = """
+import threading, values_of
+thread = threading.Thread(target=values_of.note, args=[{!r}])
+thread.start()
+thread.join()
+"""
     show = "import sys; print(*sys.argv[1:])"
     for first, second in (("a", "b"), ("c", "d")):
         tasks = [lab.notebook("one", body.format(first)), lab.script("two", body.format(second))]
@@ -73,7 +78,7 @@ def test_the_runtime_modules_names_belong_to_a_task() -> None:
     from lakerun.jobs.task_names import _module
 
     with pytest.raises(LakerunError, match="only in a task"):
-        _module().dbutils  # noqa: B018
+        _module().dbutils.widgets  # noqa: B018
 
 
 def test_scripts_and_notebooks_work_in_their_files_folder_side_by_side(lab: JobLab) -> None:

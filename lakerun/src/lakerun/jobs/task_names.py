@@ -81,12 +81,23 @@ def _module() -> types.ModuleType:
     def found(name: str) -> Any:
         if name not in NAMES:
             raise AttributeError(f"databricks.sdk.runtime has no name '{name}'")
-        names = _current.get()
-        if names is None:
-            raise LakerunError(f"{name} of databricks.sdk.runtime exists only in a task of a job.")
-        return names[name]
+        return _Dbutils() if name == "dbutils" else _name(name)
 
     module = types.ModuleType("databricks.sdk.runtime", "Replaces the SDK's module in tasks on a laptop.")
     module.__all__ = [name for name in NAMES if name != "sc"]  # type: ignore[attr-defined]  # not on serverless
     module.__getattr__ = found  # type: ignore[method-assign]
     return module
+
+
+def _name(name: str) -> Any:
+    names = _current.get()
+    if names is None:
+        raise LakerunError(f"{name} of databricks.sdk.runtime exists only in a task of a job.")
+    return names[name]
+
+
+class _Dbutils:
+    """The `dbutils` of the task that uses it: a module that several tasks import has it only once."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_name("dbutils"), name)
