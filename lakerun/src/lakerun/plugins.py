@@ -25,6 +25,7 @@ from lakerun.errors import first_line
 
 GROUP = "lakerun.plugins"
 METADATA = (".dist-info", ".egg-info")  # folders of installed packages
+DEFAULT_CATALOG = "main"
 # Names of plugins with commas between; where it is set, no other is loaded.
 CHOSEN = "LAKERUN_PLUGINS"
 
@@ -215,8 +216,8 @@ class Loaded:
 
     @property
     def catalogs(self) -> frozenset[str]:
-        """Catalogs that the local workspace has from the start."""
-        return frozenset(name for plugin in self.plugins for name in plugin.catalogs()) or frozenset({"main"})
+        """Catalogs that the local workspace has from the start, `main` as in a new workspace."""
+        return frozenset({DEFAULT_CATALOG, *(name for plugin in self.plugins for name in plugin.catalogs())})
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -395,6 +396,29 @@ def test_a_jupyter_notebook_runs_its_code_cells(lab: JobLab) -> None:
     )
     lab.run(lab.job(task("book", "notebook", {"notebook_path": str(lab.folder / "book")})))
     assert lab.last("book").message == "84"
+
+
+@pytest.mark.parametrize("name", ["book.ipynb", "book"])
+def test_a_jupyter_notebook_as_databricks_exports_it(lab: JobLab, name: str) -> None:
+    # JSON's false is not Python's; a deployed notebook has no ending; the language is the notebook's.
+    content = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "metadata": {"hidden": False},
+                "source": ["%load_ext autoreload\n", "%autoreload 2"],
+            },
+            {"cell_type": "code", "source": "%python\nprint('run')\n"},
+            {"cell_type": "code", "source": "%md # title"},
+            {"cell_type": "code", "source": ["-- nothing but a comment"]},
+        ],
+        "metadata": {"application/vnd.databricks.v1+notebook": {"language": "sql"}},
+        "nbformat": 4,
+    }
+    (lab.folder / name).write_text(json.dumps(content), encoding="utf-8")
+    lab.run(lab.job(task("book", "notebook", {"notebook_path": str(lab.folder / name)})))
+    assert lab.last("book").state == "SUCCESS"
+    assert lab.logs("book").splitlines()[-1] == "run"
 
 
 def test_secrets_and_files_of_volumes(lab: JobLab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ thread.join()
     ("code", "printed"),
     [
         ("from databricks.sdk.runtime import display, spark\nprint(callable(display), spark)", "True None"),
+        ("from databricks.sdk.runtime import dbutils\nprint(dbutils.widgets.getAll())", "{}"),
         (
             "try:\n    from databricks.sdk.runtime import sparc\nexcept ImportError: print('unknown')",
             "unknown",

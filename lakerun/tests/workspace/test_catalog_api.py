@@ -142,3 +142,9 @@ def test_grants_are_added_and_removed(client: WorkspaceClient) -> None:
         client.grants.get("schema", name)
     client.schemas.create(name="granted", catalog_name="prod")
     assert grants(client, name) == {}
+
+
+def test_the_metastore_has_the_default_catalog_of_templates(client: WorkspaceClient) -> None:
+    assignment = client.metastores.current()
+    assert assignment.default_catalog_name == "main"
+    assert client.catalogs.get("main").name == "main"

@@ -29,6 +29,7 @@ RESOURCES = (
     "dashboard",
     "alert",
     "warehouse",
+    "cluster",
     "secret_scope",
 )
 RUNS_LOOKED_AT = 200

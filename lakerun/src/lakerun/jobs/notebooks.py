@@ -19,6 +19,8 @@ HEADERS = {"# Databricks notebook source": "python", "-- Databricks notebook sou
 COMMENTS = {"python": "#", "sql": "--"}
 IGNORED = ("md", "md-sandbox")
 INSTALLERS = ("pip", "conda", "restart_python")
+# Magics of their own line only; the lines below are code.
+LINES = (*INSTALLERS, "load_ext", "autoreload", "matplotlib")
 SUFFIXES = (".py", ".ipynb", ".sql")
 MAGIC = re.compile(r"\s*%([\w-]+)[ \t]*(.*)", re.DOTALL)
 MAX_DEPTH = 20
@@ -45,12 +47,14 @@ def notebook_file(path: str, folder: Path | None = None) -> Path:
 
 
 def read_notebook(file: Path) -> list[Cell]:
-    """The cells of a `.py` or `.sql` file in Databricks' source format, or of an `.ipynb` file.
+    """The cells of a `.py` or `.sql` file in Databricks' source format, or of a Jupyter notebook.
+
+    A deployed notebook has no ending; its text tells which one it is.
 
     A file without the header is one cell, like a script. Raises LakerunError if it is not a notebook.
     """
     text = file.read_text(encoding="utf-8")
-    if file.suffix == ".ipynb":
+    if file.suffix == ".ipynb" or (file.suffix not in SUFFIXES and text.lstrip().startswith("{")):
         return list(_jupyter_cells(text, file))
     lines = text.splitlines()
     language = HEADERS.get(lines[0].strip()) if lines else None
@@ -63,7 +67,7 @@ def read_notebook(file: Path) -> list[Cell]:
         if number == len(lines) or lines[number].strip() == f"{comment} COMMAND ----------":
             cells += _source_cells(lines[start:number], start + 1, language, comment)
             start = number + 1
-    return [cell for cell in cells if cell.text.strip() or cell.language in ("run", *INSTALLERS)]
+    return [cell for cell in cells if cell.text.strip() or cell.language in ("run", *LINES)]
 
 
 def run_notebook(file: Path, names: TaskNames, depth: int = 0) -> str | None:
@@ -105,7 +109,7 @@ class _NotebookRun:
             if arguments.strip():
                 raise LakerunError(f"{file.name}:{cell.line}: %run with arguments is not supported here.")
             self.cells(notebook_file(path.strip("'\""), file.parent))
-        elif cell.language in INSTALLERS:
+        elif cell.language in LINES:
             command = f"%{cell.language} {cell.text.strip()}".rstrip()
             print(f"{command}: ignored, the project's environment is used")
         elif cell.language not in IGNORED:
@@ -154,9 +158,9 @@ def _source_cells(lines: list[str], line: int, language: str, comment: str) -> l
 
 
 def _magic_cells(text: str, line: int, language: str) -> Iterator[Cell]:
-    """A cell by its magic. `%pip` and the like take only their own line; the lines below are code."""
+    """A cell by its magic, and after `%pip` and the like the cells that its other lines are."""
     found = MAGIC.match(text)
-    if found and found[1] in INSTALLERS:
+    if found and found[1] in LINES:
         first, _, rest = found[2].partition("\n")
         above = text[: found.start(2)].count("\n")
         yield Cell(found[1], first, line + above)
@@ -170,6 +174,7 @@ def _jupyter_cells(text: str, file: Path) -> Iterator[Cell]:
     try:
         content: Mapping[str, Any] = json.loads(text)
         cells = content["cells"]
+        language = _language(content.get("metadata") or {})
     except (json.JSONDecodeError, KeyError, TypeError):
         raise LakerunError(f"Notebook '{file.name}' is not a Jupyter notebook.") from None
     for number, cell in enumerate(cells, 1):
@@ -177,4 +182,11 @@ def _jupyter_cells(text: str, file: Path) -> Iterator[Cell]:
             source = cell.get("source", "")
             code = source if isinstance(source, str) else "".join(source)
             if code.strip():
-                yield from _magic_cells(code, number, "python")
+                yield from _magic_cells(code, number, language)
+
+
+def _language(metadata: Mapping[str, Any]) -> str:
+    """A Jupyter notebook's own language; Databricks exports SQL notebooks in this format too."""
+    exported = metadata.get("application/vnd.databricks.v1+notebook") or {}
+    kernel = metadata.get("language_info") or {}
+    return str(exported.get("language") or kernel.get("name") or "python").lower()

@@ -32,6 +32,7 @@ class TaskNames(dict[str, Any]):
             displayHTML=display,
             getArgument=dbutils.widgets.get,
         )
+        self.dbutils = dbutils  # the code may give the global name another value
         self._spark = spark
 
     def __missing__(self, name: str) -> Any:
@@ -81,7 +82,7 @@ def _module() -> types.ModuleType:
     def found(name: str) -> Any:
         if name not in NAMES:
             raise AttributeError(f"databricks.sdk.runtime has no name '{name}'")
-        return _Dbutils() if name == "dbutils" else _name(name)
+        return _Dbutils() if name == "dbutils" else _names(name)[name]
 
     module = types.ModuleType("databricks.sdk.runtime", "Replaces the SDK's module in tasks on a laptop.")
     module.__all__ = [name for name in NAMES if name != "sc"]  # type: ignore[attr-defined]  # not on serverless
@@ -89,15 +90,15 @@ def _module() -> types.ModuleType:
     return module
 
 
-def _name(name: str) -> Any:
+def _names(wanted: str) -> TaskNames:
     names = _current.get()
     if names is None:
-        raise LakerunError(f"{name} of databricks.sdk.runtime exists only in a task of a job.")
-    return names[name]
+        raise LakerunError(f"{wanted} of databricks.sdk.runtime exists only in a task of a job.")
+    return names
 
 
 class _Dbutils:
     """The `dbutils` of the task that uses it: a module that several tasks import has it only once."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(_name("dbutils"), name)
+        return getattr(_names("dbutils").dbutils, name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lakerun.workspace.api import (
     alerts,
     catalog,
+    clusters,
     dashboards,
     grants,
     identity,
@@ -40,6 +41,7 @@ def routers(services: Services) -> list[APIRouter]:
         jobs.router,
         pipelines.router,
         catalog.router,
+        clusters.router,
         grants.router,
         telemetry.router,
         runs.router,

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, BackgroundTasks
 
+from lakerun.plugins import DEFAULT_CATALOG
 from lakerun.workspace.api.identity import WORKSPACE_ID
 from lakerun.workspace.paging import page_of, page_size
 from lakerun.workspace.services import Services
@@ -22,7 +23,11 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/current-metastore-assignment")
     def metastore() -> dict[str, Any]:
-        return {"metastore_id": METASTORE_ID, "workspace_id": int(WORKSPACE_ID)}
+        return {
+            "metastore_id": METASTORE_ID,
+            "workspace_id": int(WORKSPACE_ID),
+            "default_catalog_name": DEFAULT_CATALOG,
+        }
 
     def made(after: BackgroundTasks, kind: str, created: dict[str, Any]) -> dict[str, Any]:
         after.add_task(services.creations.answered, kind, created["full_name"])

@@ -13,6 +13,7 @@ from lakerun.workspace.services.access.secrets import Secrets
 from lakerun.workspace.services.catalog.catalog import CatalogService
 from lakerun.workspace.services.catalog.grants import GrantService
 from lakerun.workspace.services.catalog.tables import Tables
+from lakerun.workspace.services.compute.clusters import Clusters
 from lakerun.workspace.services.compute.compute import Compute
 from lakerun.workspace.services.compute.deployed import Deployed
 from lakerun.workspace.services.creations import CreationService
@@ -59,6 +60,7 @@ class Services:
     pipelines: PipelineService = field(init=False)
     grants: GrantService = field(init=False)
     catalog: CatalogService = field(init=False)
+    clusters: Clusters = field(init=False)
     dashboards: Dashboards = field(init=False)
     secrets: Secrets = field(init=False)
     tables: Tables = field(init=False)
@@ -84,6 +86,7 @@ class Services:
         self.catalog = CatalogService(
             store, self.storage, user, self.grants, self.creations, self.plugins.catalogs
         )
+        self.clusters = Clusters(store, user, self.creations)
         self.dashboards = Dashboards(self.settings, self.storage, self.store)
         self.secrets = Secrets(self.storage.home / "workspace" / "secrets.db", self.settings.user)
         self.tables = Tables(self.settings, self.storage)

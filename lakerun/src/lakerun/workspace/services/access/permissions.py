@@ -26,7 +26,7 @@ OBJECT_TYPES: dict[str, tuple[str, str | None]] = {
     "sql/dashboards": ("dashboard", None),
     "dbsql-dashboards": ("dashboard", None),
     "queries": ("query", None),
-    "clusters": ("cluster", None),
+    "clusters": ("cluster", "cluster"),
     "cluster-policies": ("cluster-policy", None),
     "instance-pools": ("instance-pool", None),
     "repos": ("repo", None),

@@ -1,0 +1,74 @@
+"""All-purpose clusters that bundles declare. All of them are this machine, and run once they are made."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from lakerun.workspace.errors import missing
+from lakerun.workspace.services.checks import check, now_ms, without_none
+from lakerun.workspace.services.creations import CreationService
+from lakerun.workspace.store import Document, Store
+
+KIND = "cluster"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    cluster_name: StrictStr | None = None
+    spark_version: Annotated[StrictStr, Field(min_length=1)]
+    num_workers: Annotated[int, Field(ge=0)] | None = None
+    spark_conf: dict[str, StrictStr] | None = None
+    custom_tags: dict[str, StrictStr] | None = None
+
+
+class Clusters:
+    """Documents of kind "cluster" in the shape of `GET /api/2.1/clusters/get`."""
+
+    def __init__(self, store: Store, user: str, creations: CreationService) -> None:
+        self._store = store
+        self._user = user
+        self._creations = creations
+        creations.register(KIND, self.delete)
+
+    def create(self, body: Document) -> str:
+        """A new cluster's id."""
+        made = self._checked(body)
+        now, id = now_ms(), uuid.uuid4().hex[:20]
+        made |= {"cluster_id": id, "creator_user_name": self._user, "start_time": now, "state": "RUNNING"}
+        with self._store.transaction():
+            self._store.put(KIND, id, made)
+            self._creations.note(KIND, id)
+        return id
+
+    def get(self, id: str) -> Document:
+        found = self._store.get(KIND, id)
+        if found is None:
+            raise missing("Cluster", id)
+        return found
+
+    def list(self) -> list[Document]:
+        return self._store.list(KIND)
+
+    def edit(self, body: Document) -> None:
+        """Replace the settings of the cluster that the body names."""
+        with self._store.transaction():
+            found = self.get(str(body.get("cluster_id")))
+            kept = {key: found[key] for key in ("cluster_id", "creator_user_name", "start_time", "state")}
+            self._store.put(KIND, found["cluster_id"], self._checked(body) | kept)
+
+    def set_state(self, id: str, state: str) -> None:
+        """RUNNING or TERMINATED; tasks run in either, as Databricks starts the cluster for them."""
+        with self._store.transaction():
+            self._store.put(KIND, id, self.get(id) | {"state": state})
+
+    def delete(self, id: str) -> None:
+        self.get(id)
+        self._store.delete(KIND, id)
+
+    def _checked(self, body: Document) -> Document:
+        given: dict[str, Any] = check(_Settings, body).model_dump()
+        return {"cluster_name": "", "cluster_source": "API", "spark_conf": {}, **without_none(given)}
