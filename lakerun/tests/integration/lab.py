@@ -56,7 +56,6 @@ class Lab:
             event_log=None,
             serverless=True,
             development=True,
-            continuous=False,
         )
 
     def run(self, source: str, name: str = "lab", **selection: Any) -> UpdateResult:

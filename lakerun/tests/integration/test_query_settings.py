@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from pyspark.sql import SparkSession
+from unit.job_lab import JobLab
 
 from integration.lab import Lab, dataset
 from lakerun.errors import GraphError
+from lakerun.jobs.local_task_runner import LocalTaskRunner
 
 ZONES = """
     spark = SparkSession.builder.getOrCreate()
@@ -117,3 +122,24 @@ def test_the_session_of_a_builder_has_the_pipelines_configuration(lab: Lab) -> N
 def test_settings_that_cannot_be_carried_out_are_refused(lab: Lab, source: str, said: str) -> None:
     with pytest.raises(GraphError, match=said):
         lab.run(source)
+
+
+def test_the_settings_of_a_tasks_cluster_hold_in_that_task_only(spark: SparkSession, tmp_path: Path) -> None:
+    """`spark.executor.memory` is about the cluster's machines, and Spark cannot change it."""
+    lab = JobLab(tmp_path)
+    lab.task_runner = LocalTaskRunner(lab.storage, lambda: spark)
+    body = """
+    from pyspark.sql import SparkSession
+    found = SparkSession.builder.getOrCreate()
+    assert found is SparkSession.active()
+    print(found.conf.get("spark.sql.session.timeZone"), found.conf.get("spark.executor.memory", "none"))
+    """
+    settings = {"spark.sql.session.timeZone": "Asia/Tokyo", "spark.executor.memory": "99g"}
+    own = lab.script("own", body, new_cluster={"spark_conf": settings, "num_workers": 0})
+    shared = lab.script("shared", body, job_cluster_key="small", after="own")
+    plain = lab.script("plain", body, after="shared")
+    cluster = {"job_cluster_key": "small", "new_cluster": {"spark_conf": settings}}
+    result = lab.run(lab.job(own, shared, plain, job_clusters=[cluster]))
+    assert [task.error for task in result.tasks] == [None, None, None]
+    printed = {update.key: update.outcome.message for update in lab.heard if update.outcome}
+    assert printed == {"own": "Asia/Tokyo none", "shared": "Asia/Tokyo none", "plain": "UTC none"}

@@ -30,10 +30,6 @@ WRONG = {
         "task_key: task 'a' needs exactly one type, such as pipeline_task; "
         "it has spark_python_task, run_job_task",
     ),
-    "an unsupported type": (
-        "tasks:\n- task_key: a\n  dbt_task: {commands: []} #",
-        "dbt_task: task 'a' has a type that is not supported here.",
-    ),
     "text for a number": (
         f"tasks:\n- task_key: a\n  {SCRIPT}\n  max_retries: often #",
         "max_retries: a whole number is expected, not 'often'",

@@ -108,12 +108,6 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "tasks[0].task_key",
         "task 'load' needs exactly one type, such as pipeline_task; it has spark_python_task, run_job_task",
     ),
-    "an unsupported type": (
-        job({"task_key": "a", "dbt_task": {"commands": []}}),
-        "tasks[0].dbt_task",
-        "task 'a' has a type that is not supported here. Supported types: python_wheel_task, "
-        "spark_python_task, notebook_task, pipeline_task, condition_task, run_job_task, for_each_task",
-    ),
     "an unknown task": (
         job(load(), load("report", depends_on=[{"task_key": "laod"}])),
         "tasks[1].depends_on[0].task_key",

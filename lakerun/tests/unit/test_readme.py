@@ -11,8 +11,8 @@ import pytest
 import typer
 from pyspark.sql import SparkSession
 
-from lakerun.bundles.job_specs import KINDS
 from lakerun.bundles.load import load_bundle
+from lakerun.bundles.settings import TASK_TYPES
 from lakerun.cli.main import command_line
 from lakerun.plugins import Loaded
 from lakerun.program import VARIABLE
@@ -58,7 +58,7 @@ def test_the_examples_tables_are_the_pipelines() -> None:
 
 def test_the_listed_task_types_are_those_that_run() -> None:
     (line,) = re.findall(r"- Jobs: (.*?), with ", README, re.S)
-    assert set(re.findall(r"`(\w+)_task`", line)) == set(KINDS)
+    assert set(re.findall(r"`(\w+)_task`", line)) == set(TASK_TYPES)
 
 
 def test_the_listed_settings_are_those_that_the_code_reads() -> None:

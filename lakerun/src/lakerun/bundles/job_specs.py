@@ -9,6 +9,7 @@ from typing import Any
 
 from lakerun.bundles.go_glob import BadPatternError, go_glob
 from lakerun.bundles.model import JobSpec, TaskSpec
+from lakerun.bundles.review import review
 from lakerun.bundles.sections import Section
 from lakerun.bundles.yaml_tree import plain
 from lakerun.dag import find_cycle
@@ -22,7 +23,6 @@ OPERATORS = (
     "EQUAL_TO", "NOT_EQUAL",
     "GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL",
 )  # fmt: skip
-KINDS = ("python_wheel", "spark_python", "notebook", "pipeline", "condition", "run_job", "for_each")
 # Settings of a task whose value is a path, relative to the bundle's file that contains it.
 PATHS = {"notebook": "notebook_path", "spark_python": "python_file"}
 MAX_CONCURRENT_RUNS = 1000
@@ -36,8 +36,8 @@ PARAMETER_NAME = re.compile(r"[\w.-]+")
 def job_from_settings(settings: Mapping[str, Any], key: str) -> JobSpec:
     """The job with these settings, a plain JSON mapping as `jobs/create` takes it; `key` is its id.
 
-    Raises SettingsError, which names the field, for a value of the wrong type, a task without a type or of a
-    type that is not supported here, an unknown name, or tasks that depend on each other in a cycle.
+    Raises SettingsError, which names the field, for a value of the wrong type, a task without a type, an
+    unknown name, or tasks that depend on each other in a cycle.
     """
     return read_job(Section(settings), key, Section({}))
 
@@ -45,24 +45,22 @@ def job_from_settings(settings: Mapping[str, Any], key: str) -> JobSpec:
 def check_settings(settings: Mapping[str, Any], path: str = "") -> JobSpec:
     """The job with these settings, which are below `path` in a request to the API, for storing it.
 
-    Unlike `job_from_settings` it does not accept a number as text, and it accepts tasks of every type: a task
-    that cannot run here can still be stored. Raises SettingsError, which names the field.
+    Unlike `job_from_settings` it does not accept a number as text. Raises SettingsError, which names the
+    field.
     """
-    return read_job(Section(settings, path, strict=True), UNNAMED, Section({}), any_type=True)
+    return read_job(Section(settings, path, strict=True), UNNAMED, Section({}))
 
 
-def read_job(section: Section, key: str, presets: Section, *, any_type: bool = False) -> JobSpec:
-    """The job that a section of a bundle or a request describes; `presets` are the target's.
-
-    With `any_type`, tasks may have types that are not supported here.
-    """
+def read_job(section: Section, key: str, presets: Section) -> JobSpec:
+    """The job that a section of a bundle or a request describes; `presets` are the target's."""
     environments = _environments(section)
+    clusters = _clusters(section)
     section.text_map("tags")
     job = JobSpec(
         key=key,
         name=section.text("name", key),
         parameters=_parameters(section),
-        tasks=tuple(_task(item, environments, any_type) for item in section.sections("tasks")),
+        tasks=tuple(_task(item, environments, clusters) for item in section.sections("tasks")),
         schedule=_schedule(section.section("schedule"), presets.text("trigger_pause_status", "")),
         queue=bool(section.values.get("queue")) and section.section("queue").flag("enabled"),
         max_concurrent_runs=section.number(
@@ -73,7 +71,8 @@ def read_job(section: Section, key: str, presets: Section, *, any_type: bool = F
         timeout_seconds=section.number("timeout_seconds", 0),
     )
     _check_graph(section, job)
-    return job
+    found = review(section, "resources.Job")
+    return job.model_copy(update=found.as_fields())
 
 
 def _parameters(section: Section) -> dict[str, str]:
@@ -94,11 +93,15 @@ def _schedule(section: Section, preset: str) -> dict[str, Any] | None:
     return schedule | {"pause_status": pause}
 
 
-def _task(section: Section, environments: Mapping[str, tuple[str, ...]], any_type: bool) -> TaskSpec:
+def _task(
+    section: Section,
+    environments: Mapping[str, tuple[str, ...]],
+    clusters: Mapping[str, Mapping[str, str]],
+) -> TaskSpec:
     key = section.text("task_key")
     if not TASK_KEY.fullmatch(key):
         raise section.error("task_key", f"letters, digits, - and _ are expected, 100 at most, not '{key}'")
-    kind = _kind(section, key, any_type)
+    kind = _kind(section, key)
     payload = section.section(f"{kind}_task")
     return TaskSpec(
         key=key,
@@ -117,24 +120,20 @@ def _task(section: Section, environments: Mapping[str, tuple[str, ...]], any_typ
         timeout_seconds=section.number("timeout_seconds", 0),
         disabled=section.flag("disabled", False),
         wheels=_wheels(section, environments),
-        each=_task(payload.section("task"), environments, any_type) if kind == "for_each" else None,
+        spark_conf=_spark_conf(section, clusters),
+        each=_task(payload.section("task"), environments, clusters) if kind == "for_each" else None,
     )
 
 
-def _kind(section: Section, key: str, any_type: bool) -> str:
+def _kind(section: Section, key: str) -> str:
+    """The task's type, which may be one that is refused here."""
     kinds = [name for name, value in section.values.items() if name.endswith("_task") and value is not None]
     if len(kinds) != 1:
         given = ", ".join(kinds) or "none"
         raise section.error(
             "task_key", f"task '{key}' needs exactly one type, such as pipeline_task; it has {given}"
         )
-    kind = kinds[0].removesuffix("_task")
-    if kind not in KINDS and not any_type:
-        types = ", ".join(f"{name}_task" for name in KINDS)
-        raise section.error(
-            kinds[0], f"task '{key}' has a type that is not supported here. Supported types: {types}"
-        )
-    return kind
+    return kinds[0].removesuffix("_task")
 
 
 def _payload(kind: str, section: Section) -> dict[str, Any]:
@@ -188,6 +187,23 @@ def _environments(section: Section) -> dict[str, tuple[str, ...]]:
         wheels = [item for item in spec.texts("dependencies") if item.endswith(".whl")]
         found[environment.text("environment_key")] = _files(spec, "dependencies", wheels)
     return found
+
+
+def _clusters(section: Section) -> dict[str, dict[str, str]]:
+    """The Spark settings of each cluster of the job."""
+    written = section.sections("job_clusters")
+    _check_unique("cluster", written, "job_cluster_key")
+    return {item.text("job_cluster_key"): _spark_conf(item, {}) for item in written}
+
+
+def _spark_conf(section: Section, clusters: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """The Spark settings of a task's cluster, which is its own or the job's."""
+    if section.values.get("job_cluster_key") is not None and clusters:
+        name = section.text("job_cluster_key")
+        if name not in clusters:
+            raise section.error("job_cluster_key", str(UnknownNameError("cluster", name, clusters)))
+        return dict(clusters[name])
+    return section.section("new_cluster").text_map("spark_conf")
 
 
 def _wheels(section: Section, environments: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

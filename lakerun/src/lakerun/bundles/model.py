@@ -19,11 +19,20 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Finding(_Frozen):
+    """A setting that is refused here, or has no effect, and why; `location` is its place in the bundle."""
+
+    setting: str
+    message: str
+    location: str = ""
+
+
 class PipelineSpec(_Frozen):
     """One pipeline. `source_files` are the files that its libraries name, sorted.
 
-    The pipeline's code reads `configuration` from the Spark conf. `event_log` is the table in which the event
-    log is published, or None.
+    The pipeline's code reads `configuration` from the Spark conf. `spark_conf` are the settings of its
+    cluster: those that Spark reads only at its start are left out. `event_log` is the table in which the
+    event log is published, or None. With a `refused` setting it cannot run.
     """
 
     key: str
@@ -36,7 +45,9 @@ class PipelineSpec(_Frozen):
     event_log: TableName | None
     serverless: bool
     development: bool
-    continuous: bool
+    spark_conf: dict[str, str] = {}
+    refused: tuple[Finding, ...] = ()
+    without_effect: tuple[Finding, ...] = ()
 
 
 class TaskSpec(_Frozen):
@@ -46,7 +57,7 @@ class TaskSpec(_Frozen):
     `job_id` in it are text: keys of the bundle, or ids in a workspace. `outcomes` are the results, "true" or
     "false", that the task requires of the condition tasks in `depends_on`. `max_retries` of -1 means no
     limit; a timeout of 0 means none. `wheels` are the wheel files of the task's environment and libraries.
-    `each` is the task that a for_each task repeats.
+    `spark_conf` are the settings of its cluster. `each` is the task that a for_each task repeats.
     """
 
     key: str
@@ -61,13 +72,14 @@ class TaskSpec(_Frozen):
     timeout_seconds: int = 0
     disabled: bool = False
     wheels: tuple[str, ...] = ()
+    spark_conf: dict[str, str] = {}
     each: TaskSpec | None = None
 
 
 class JobSpec(_Frozen):
     """One job. `parameters` are its job parameters with their defaults; tasks are in the order of the file.
 
-    `key` is its key in the bundle, or its id in a workspace.
+    `key` is its key in the bundle, or its id in a workspace. With a `refused` setting it cannot run.
     """
 
     key: str
@@ -78,6 +90,8 @@ class JobSpec(_Frozen):
     queue: bool = False
     max_concurrent_runs: int = 1
     timeout_seconds: int = 0
+    refused: tuple[Finding, ...] = ()
+    without_effect: tuple[Finding, ...] = ()
 
 
 class DashboardSpec(_Frozen):

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lakerun.bundles.model import PipelineSpec
+from lakerun.bundles.review import review
 from lakerun.bundles.sections import Section
 from lakerun.tables.storage import TableName
 
 Place = Callable[[Section, str, str], Path]
 """Where the path that a section has under a key is on this machine."""
 
-LIBRARIES = {"glob": "include", "file": "path", "notebook": "path"}
+LIBRARIES = {"glob": "include", "file": "path", "notebook": "path"}  # other kinds are refused
 # The header of a notebook in Databricks' source format; one that was deployed has no ending.
 NOTEBOOK_HEADERS = tuple(f"{comment} Databricks notebook source" for comment in ("#", "--", "//"))
 SOURCE_ENDINGS = (".py", ".sql", ".ipynb")
@@ -22,7 +23,7 @@ def read_pipeline(section: Section, key: str, place: Place, *, development: bool
     """A pipeline's settings, its paths as files on this machine."""
     catalog = section.text("catalog")
     schema = section.text("schema" if section.values.get("schema") else "target")
-    return PipelineSpec(
+    spec = PipelineSpec(
         key=key,
         name=section.text("name", key),
         catalog=catalog,
@@ -35,8 +36,18 @@ def read_pipeline(section: Section, key: str, place: Place, *, development: bool
         event_log=_event_log(section, catalog, schema),
         serverless=section.flag("serverless", False),
         development=development or section.flag("development", False),
-        continuous=section.flag("continuous", False),
+        spark_conf=_spark_conf(section),
     )
+    return spec.model_copy(update=review(section, "resources.Pipeline").as_fields())
+
+
+def _spark_conf(section: Section) -> dict[str, str]:
+    """The Spark settings of the clusters that run updates."""
+    found: dict[str, str] = {}
+    for cluster in section.sections("clusters"):
+        if cluster.text("label", "default") != "maintenance":
+            found |= cluster.text_map("spark_conf")
+    return found
 
 
 def _event_log(section: Section, catalog: str, schema: str) -> TableName | None:
@@ -53,9 +64,7 @@ def _source_files(section: Section, place: Place) -> tuple[Path, ...]:
     """
     files: set[Path] = set()
     for library in section.sections("libraries"):
-        for kind in library.values:
-            if kind not in LIBRARIES:
-                raise library.error(kind, "a library of this kind is not run here")
+        for kind in library.values.keys() & LIBRARIES:
             inner, key = library.section(kind), LIBRARIES[kind]
             text = inner.text(key)
             found = _named(place(inner, key, text.removesuffix("**").rstrip("/")), text.endswith("**"))

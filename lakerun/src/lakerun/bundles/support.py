@@ -15,11 +15,16 @@ Effect = Literal["carried out", "no effect", "refused"]
 
 @dataclass(frozen=True)
 class Support:
-    """The effect of a setting and the reason; `accepted` are values of a refused one that ask for nothing."""
+    """The effect of a setting and the reason.
+
+    `accepted` are values of a refused one that ask for nothing. `parts` names the kind of the mapping, or
+    mappings, that it holds.
+    """
 
     effect: Effect
     reason: str
     accepted: Collection[object] = ()
+    parts: str = ""
 
     def refuses(self, value: object) -> bool:
         """Whether it must not be given with this value. A value that is empty or false asks for nothing."""
@@ -32,8 +37,8 @@ class Support:
 
 def supported(
     *,
-    carried_out: Mapping[str, str] | None = None,
-    no_effect: Mapping[str, str] | None = None,
+    carried_out: Mapping[str, str | Support] | None = None,
+    no_effect: Mapping[str, str | Support] | None = None,
     refused: Mapping[str, str | Support] | None = None,
 ) -> dict[str, Support]:
     """The settings of one kind, each with its reason."""

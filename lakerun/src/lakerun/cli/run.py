@@ -71,12 +71,14 @@ def command(
 ) -> None:
     """Run a job or a pipeline; a second run processes only what is new."""
     from lakerun.bundles.load import JobSpec
+    from lakerun.bundles.review import check_supported
     from lakerun.cli.project import load_project
     from lakerun.program import program
     from lakerun.tables.storage import Storage
 
     bundle = load_project(env, target)
     spec = bundle.find(name)
+    check_supported(spec)  # before Spark starts
     parameters = _parameters(spec, param or [])
     flags = {
         "--refresh": refresh,

@@ -43,5 +43,18 @@ def command(env: EnvironmentOption = None, as_json: JsonOption = False) -> None:
         out.print(table)
     else:
         out.print("Nothing is wrong in the bundle, the pipelines, the rules and the dashboards.")
+        if names := _without_effect():
+            out.print(f"Settings without effect on this machine: {escape(names)}.")
     if problems:
         raise typer.Exit(fail(f"{plural(len(problems), 'problem')} found.", FAILED))
+
+
+def _without_effect() -> str:
+    """The names of the settings that change nothing here; they are no problem."""
+    from lakerun.bundles.model import JobSpec, PipelineSpec
+    from lakerun.cli.project import load_project
+
+    bundle = load_project()
+    specs: list[PipelineSpec | JobSpec] = [*bundle.pipelines.values(), *bundle.jobs.values()]
+    found = {finding.setting for spec in specs for finding in spec.without_effect}
+    return ", ".join(sorted(found))

@@ -30,6 +30,7 @@ from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.patches import importable
 from lakerun.pipelines.results import Event
 from lakerun.spark.active_session import activate, session_on_demand
+from lakerun.spark.session import session_with
 from lakerun.spark.task_tables import lakehouse_tables
 from lakerun.tables.storage import Storage
 
@@ -283,6 +284,8 @@ class _AttemptThread:
     def _start_spark(self) -> SparkSession | None:
         """From now on Spark's jobs have the task's tag, and table names resolve to the lakehouse's tables."""
         if self._spark is None and (session := self._runner.session()) is not None:
+            if self._call.spark_conf:
+                session = self._leave.enter_context(session_with({}, cluster=self._call.spark_conf))
             self._spark = session
             session.sparkContext.addJobTag(self._tag)
             self._leave.callback(session.sparkContext.removeJobTag, self._tag)

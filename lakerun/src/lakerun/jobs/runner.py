@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from lakerun.bundles.model import JobSpec, PipelineSpec, TaskSpec
+from lakerun.bundles.review import check_supported
 from lakerun.dag import DagRun
 from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.jobs.dynamic_values import substitute, time_values
@@ -64,10 +65,10 @@ def run_job(
     """Run a job to its end. A failed task is in the result and raises no exception.
 
     `parameters` override the defaults of the job's parameters. An unknown parameter, or an unknown task in
-    `only`, raises UnknownNameError before anything runs. With `only`, no other tasks run, and dependencies on
-    other tasks do not count; `+task` includes its dependencies, `task+` its dependents. `task_runner` runs
-    each attempt. `on_task` is called for every change of state, also of nested jobs' tasks, `on_event` for
-    the events of pipelines.
+    `only`, raises UnknownNameError before anything runs, a setting that is refused here BundleError. With
+    `only`, no other tasks run, and dependencies on other tasks do not count; `+task` includes its
+    dependencies, `task+` its dependents. `task_runner` runs each attempt. `on_task` is called for every
+    change of state, also of nested jobs' tasks, `on_event` for the events of pipelines.
 
     Once `canceled` is set, or after Ctrl-C, running tasks have to stop and the others do not start: the job's
     state is CANCELED. After Ctrl-C, KeyboardInterrupt is raised when the tasks have stopped.
@@ -76,6 +77,7 @@ def run_job(
     `run_nested_job` runs the job of a run-job task; by default it runs here, in the same way. `callers` are
     the jobs that led to this one: if `job` is among them, or there are more than three, that is an error.
     """
+    check_supported(job)
     for name in parameters:
         if name not in job.parameters:
             raise UnknownNameError("job parameter", name, job.parameters)

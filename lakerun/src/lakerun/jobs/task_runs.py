@@ -26,9 +26,6 @@ NestedJobRunner = Callable[[str, Mapping[str, str], str, str, threading.Event], 
 """Runs a job for a run-job task. Arguments: job id, parameters, id of the task's run, id for the new run, and
 an event that stops it. An error that it raises fails the task."""
 
-RUN_JOB_SETTINGS = {"job_id", "job_parameters"}
-PIPELINE_SETTINGS = {"pipeline_id", "full_refresh", "refresh_selection", "full_refresh_selection"}
-
 
 @dataclass
 class _RunningAttempt:
@@ -192,7 +189,6 @@ class TaskRun:
                 return self._iterate(instance, payload, attempt)
         pipeline = None
         if task.kind == "pipeline":
-            _refuse_others(payload, "pipeline_task", PIPELINE_SETTINGS)
             if payload["pipeline_id"] not in self.pipelines:
                 raise UnknownNameError("pipeline", payload["pipeline_id"], self.pipelines)
             pipeline = self.pipelines[payload["pipeline_id"]]
@@ -206,6 +202,7 @@ class TaskRun:
             parameters=self.parameters,
             task_values=dict(self._task_values),
             wheels=task.wheels,
+            spark_conf=task.spark_conf,
             pipeline=pipeline,
         )
         return _AttemptResult(self.task_runner.execute(call, self.on_event, attempt.stop))
@@ -213,7 +210,6 @@ class TaskRun:
     def _nested(
         self, payload: Mapping[str, Any], task_run_id: str, nested_id: str, attempt: _RunningAttempt
     ) -> _AttemptResult:
-        _refuse_others(payload, "run_job_task", RUN_JOB_SETTINGS)
         parameters = payload.get("job_parameters") or {}
         result = self.run_nested_job(payload["job_id"], parameters, task_run_id, nested_id, attempt.stop)
         error = None
@@ -347,9 +343,3 @@ def _inputs(text: str) -> Sequence[Any]:
     if not isinstance(items, list):
         raise LakerunError(f"for_each_task.inputs: a JSON array is expected, not '{text[:100]}'.")
     return items
-
-
-def _refuse_others(payload: Mapping[str, Any], kind: str, known: set[str]) -> None:
-    for key in payload.keys() - known:
-        if payload[key]:
-            raise LakerunError(f"'{key}' of a {kind} is not supported on a laptop yet.")

@@ -22,7 +22,7 @@ class TaskCall:
     `kind` is python_wheel, spark_python, notebook or pipeline; the other kinds need no task runner.
     `parameters` are the run's job parameters, which a notebook reads as widgets. `task_values` are the values
     that earlier tasks of the run have set: {task key: {key: value}}. `wheels` are the wheel files of the
-    task's environment. A pipeline task has its `pipeline`.
+    task's environment, `spark_conf` the Spark settings of its cluster. A pipeline task has its `pipeline`.
     """
 
     run_id: str
@@ -34,6 +34,7 @@ class TaskCall:
     parameters: Mapping[str, str] = field(default_factory=dict)
     task_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     wheels: tuple[str, ...] = ()
+    spark_conf: Mapping[str, str] = field(default_factory=dict)
     pipeline: PipelineSpec | None = None
 
 

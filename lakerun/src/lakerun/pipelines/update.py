@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakerun.bundles.model import PipelineSpec
+from lakerun.bundles.review import check_supported
 from lakerun.errors import LakerunError, first_line
 from lakerun.pipelines.definitions import Definitions, load_definitions
 from lakerun.pipelines.event_log import EventLog, error_of
@@ -65,8 +66,10 @@ def run_update(
     files changes Spark's decorators and the import path. A failed flow makes the result FAILED; datasets
     that do not depend on it still run. Once `stop` is set, running streams are stopped, nothing else starts,
     and the result is CANCELED; commits stay, and the next update continues from them. `update_id` is a new
-    UUID by default. Raises LakerunError for definitions that cannot run, before it changes any table.
+    UUID by default. Raises LakerunError for settings and definitions that cannot run, before it changes any
+    table.
     """
+    check_supported(spec)
     selection = selection or Selection()
     update_id = update_id or str(uuid.uuid4())
     state = State(storage.pipeline_path(spec.key) / "state.db")
@@ -127,7 +130,7 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
         },
     )
     _progress(update, "INITIALIZING")
-    with session_with(sized_settings(update.storage) | spec.configuration) as session:
+    with session_with(sized_settings(update.storage) | spec.configuration, spec.spark_conf) as session:
         before = session.settings()
         definitions = load_definitions(spec.source_files, session, spec.root_path)
         by_code = dict(session.settings().items() - before.items())
@@ -139,7 +142,7 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
             update.storage,
             spec.catalog,
             spec.schema,
-            settings=spec.configuration | by_code,
+            settings=spec.spark_conf | spec.configuration | by_code,
         )
         chosen = _chosen(update, graph)
         _describe(update, graph)
@@ -253,10 +256,12 @@ def _log_printed(update: _Update, definitions: Definitions) -> None:
 
 
 def _log_without_effect(update: _Update, definitions: Definitions) -> None:
-    """Report what the pipeline's code asks for and what changes nothing here."""
-    for text in definitions.without_effect:
-        details = {"runtime_details": {"without_effect": text}}
-        update.log.emit("runtime_details", f"Without effect here: {text}", details)
+    """Report what the pipeline's settings and code ask for and what changes nothing here."""
+    found = [finding.message for finding in update.spec.without_effect] + definitions.without_effect
+    if found:
+        names = ", ".join(text.partition(":")[0] for text in found)
+        details = {"runtime_details": {"without_effect": found}}
+        update.log.emit("runtime_details", f"Without effect here: {names}.", details)
 
 
 def _describe(update: _Update, graph: Graph) -> None:

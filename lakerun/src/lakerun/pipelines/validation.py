@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakerun.bundles.load import Bundle, bundle_targets, load_bundle
-from lakerun.bundles.model import PipelineSpec
+from lakerun.bundles.model import JobSpec, PipelineSpec
 from lakerun.errors import GraphError, LakerunError, first_line
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, load_definitions
 from lakerun.pipelines.expectations import Expectation
@@ -40,6 +40,8 @@ def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | No
         bundle = load_bundle(root, None, variables)
     except LakerunError:
         return _tidy(found, root)  # reported above; without a bundle there are no pipelines
+    specs: list[PipelineSpec | JobSpec] = [*bundle.pipelines.values(), *bundle.jobs.values()]
+    found += [Problem(refused.location, refused.message) for spec in specs for refused in spec.refused]
     with rules.loading() if rules else contextlib.nullcontext():
         schemas, more, declared = _pipeline_problems(bundle, rules)
         found += more
@@ -77,7 +79,7 @@ def _pipeline_problems(
     loaded: dict[str, Definitions] = {}
     owners: dict[TableName, str] = {}
     for key, spec in bundle.pipelines.items():
-        with session_with(spec.configuration) as session:
+        with session_with(spec.configuration, spec.spark_conf) as session:
             try:
                 loaded[key] = load_definitions(spec.source_files, session, spec.root_path)
             except LakerunError as error:
@@ -134,7 +136,7 @@ def _resolve(
         where = (rules and rules.location_of(item.name, item.constraint)) or _full(definition.location, spec)
         found.append(Problem(where, f"rule '{item.name}' of '{definition.name}': {first_line(reason)}"))
 
-    with session_with(spec.configuration) as session:
+    with session_with(spec.configuration, spec.spark_conf) as session:
         try:
             graph = resolve(
                 definitions,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,10 +59,13 @@ def get_session(log_file: Path | None = None, *, typical: bool = False) -> Spark
 
 
 @contextmanager
-def session_with(configuration: Mapping[str, str]) -> Iterator[QuerySession]:
+def session_with(
+    configuration: Mapping[str, str], cluster: Mapping[str, str] | None = None
+) -> Iterator[QuerySession]:
     """A session of its own with a pipeline's configuration; within, it is what code gets as the session.
 
-    Raises LakerunError for a setting that a running Spark cannot change.
+    Raises LakerunError for a setting that a running Spark cannot change. Among those of a `cluster` it is
+    left out: a cluster has machines, and `spark.executor.memory` is about them.
     """
     from pyspark.errors import AnalysisException
 
@@ -70,6 +73,9 @@ def session_with(configuration: Mapping[str, str]) -> Iterator[QuerySession]:
 
     base: Any = get_session()
     session = QuerySession(base._sc, base._jsparkSession.newSession())
+    for key, value in (cluster or {}).items():
+        with suppress(AnalysisException):
+            session.conf.set(key, value)
     for key, value in configuration.items():
         try:
             session.conf.set(key, value)

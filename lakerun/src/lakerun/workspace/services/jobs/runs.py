@@ -11,6 +11,7 @@ from typing import Any
 
 from lakerun.bundles.job_specs import job_from_settings
 from lakerun.bundles.model import JobSpec
+from lakerun.bundles.review import check_supported
 from lakerun.errors import LakerunError
 from lakerun.jobs.results import JobResult, TaskUpdate
 from lakerun.jobs.runner import chosen_tasks, run_job
@@ -226,6 +227,7 @@ class Runs:
             raise ApiError("INVALID_STATE", "The workspace is stopping.")
         try:
             spec = job_from_settings(settings, str(job_id))
+            check_supported(spec)
             chosen_tasks(spec, only)
         except LakerunError as error:
             raise invalid(str(error)) from None
