@@ -81,6 +81,22 @@ class Log:
             details["data_quality"] = {"dropped_records": judged[1], "expectations": [expectation]}
         self.add(update, at, "flow_progress", details, dataset, level)
 
+    def expectations(
+        self, update: str, at: datetime, dataset: str, judged: dict[str, tuple[int, int]]
+    ) -> None:
+        """A flow's event with the passed and failed records of several expectations."""
+        found = [
+            {
+                "name": name,
+                "dataset": ".".join((*SCHEMA, dataset)),
+                "passed_records": passed,
+                "failed_records": failed,
+            }
+            for name, (passed, failed) in judged.items()
+        ]
+        details = {"status": "COMPLETED", "data_quality": {"dropped_records": 0, "expectations": found}}
+        self.add(update, at, "flow_progress", details, dataset)
+
     def write(self, storage: Storage) -> None:
         path = storage.table_path(TableName(*SCHEMA, f"event_log_{self.pipeline}"))
         write_deltalake(str(path), pa.Table.from_pylist(self._rows, arrow_schema()))
@@ -93,9 +109,9 @@ def march(day: int, hour: int = 10, minute: int = 0, second: int = 0) -> datetim
 def fortnight(storage: Storage) -> None:
     """Two pipelines' logs, and raw files.
 
-    Before: u1 completes in 100 s, u2 fails after 20 s; 1,000 records judged, 10 fail; 1 MB arrives.
+    Before: u1 completes in 100 s, u2 fails after 20 s; 1,000 records judged, 10 fail; 100 MB arrive.
     Now: u3 completes in 100 s, u4 fails after 10 s, u5 completes in 40 s, f1 of the other pipeline completes
-    in 50 s; 2,000 records judged, 5 fail; 2 MB arrive.
+    in 50 s; 2,000 records judged, 5 fail; 200 MB arrive.
     """
     log = Log("medallion_dlt_pipeline")
     log.update("u1", march(5), 100, "COMPLETED")
@@ -126,13 +142,15 @@ def fortnight(storage: Storage) -> None:
     features.flow("f1", march(14, 11, 0, 45), "feature_value", "COMPLETED")
     features.write(storage)
     raw = storage.volumes_root / SCHEMA[0] / SCHEMA[1] / "data" / "orders_raw"
-    _file(raw / "a.json", 1_000_000, march(4))
-    _file(raw / "b.json", 2_000_000, march(9))
-    _file(raw / "before.json", 9_000_000, march(1, 11))
-    _file(raw.parent / "manifests" / "m.json", 5_000, march(9))
+    raw_file(raw / "a.json", 100_000_000, march(4))
+    raw_file(raw / "b.json", 200_000_000, march(9))
+    raw_file(raw / "before.json", 900_000_000, march(1, 11))
+    raw_file(raw.parent / "manifests" / "m.json", 5_000, march(9))
 
 
-def _file(path: Path, size: int, modified: datetime) -> None:
+def raw_file(path: Path, size: int, modified: datetime) -> None:
+    """A file of `size` bytes that takes no space."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"x" * size)
+    with path.open("wb") as file:
+        file.truncate(size)
     os.utime(path, (modified.timestamp(), modified.timestamp()))

@@ -100,7 +100,7 @@ def test_a_failing_check_is_notified_once_and_its_recovery_once(
         "2024-03-01T13:00:00+00:00",
         "2024-03-01T19:00:00+00:00",
     ]
-    assert receiver.heard[0]["text"] == ("local: freshness of orders fails: 7,200.00 s, target < 3,600 s")
+    assert receiver.heard[0]["text"] == ("local: freshness of orders fails: 2 h, target < 1 h")
     assert len(set(receiver.identities)) == 3
 
 

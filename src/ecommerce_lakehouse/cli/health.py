@@ -9,7 +9,7 @@ import typer
 from ecommerce_lakehouse.cli.options import LOCAL, EnvironmentOption, JsonOption
 
 NAME = "health"
-EXAMPLES = "Examples:\n\nlakehouse health\n\nlakehouse health --days 30\n\nlakehouse health --json"
+EXAMPLES = "Examples:\n\nlakehouse health\n\nlakehouse health --days 30 --all\n\nlakehouse health --json"
 STYLES = {"ok": "green", "failed": "red", "no data": "yellow"}
 
 
@@ -18,6 +18,7 @@ def command(
         int | None,
         typer.Option("--days", min=1, max=365, help="Length of the period; by default the environment's."),
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show a line for each dataset that is ok.")] = False,
     env: EnvironmentOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
@@ -39,8 +40,8 @@ def command(
         print_json(health.as_json(found))
     else:
         table = new_table(*health.COLUMNS, right=health.NUMBERS)
-        for check in found.checks:
-            table.add_row(*map(escape, health.cells(check)), style=STYLES[check.verdict])
+        for verdict, cells in health.rows(found, every):
+            table.add_row(*map(escape, cells), style=STYLES[verdict])
         out = console()
         out.print(table)
         out.print(escape(health.summary(found)))

@@ -17,11 +17,12 @@ class DatasetTargets(BaseModel):
 class HealthTargets(BaseModel):
     """Targets of the health check, over the last `period_days` days.
 
-    A healthy lakehouse completes more than `success_rate_percent` of its updates, and fewer than
-    `expectation_failure_percent` of the records that its expectations judge fail. Freshness is a dataset's
-    age, latency its time from the start of an update until it is complete; `datasets` holds exceptions by
-    table name. Cost per GB of raw data that arrived is in run seconds on a laptop and in US dollars at list
-    price on Databricks.
+    A healthy lakehouse completes more than `success_rate_percent` of its updates, and each dataset has fewer
+    than `expectation_failure_percent` failures per hundred records; a record that fails two expectations is
+    two failures. Freshness is a dataset's age, latency its time from the start of an update until it is
+    complete; `datasets` holds exceptions by table name. End-to-end latency is the time from a file's arrival
+    until an update that read it completed. Cost per GB of raw data that arrived is in run seconds on a laptop
+    and in US dollars at list price on Databricks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +32,7 @@ class HealthTargets(BaseModel):
     expectation_failure_percent: float = Field(ge=0, le=100)
     freshness_seconds: int = Field(ge=1)
     latency_seconds: int = Field(ge=1)
+    end_to_end_seconds: int = Field(ge=1)
     datasets: dict[str, DatasetTargets] = {}
     run_seconds_per_gb: float = Field(gt=0)
     usd_per_gb: float = Field(gt=0)

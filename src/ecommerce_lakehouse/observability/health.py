@@ -11,7 +11,7 @@ from typing import Any
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from, usage_errors
-from ecommerce_lakehouse.observability.health_checks import Check, Health, check_health
+from ecommerce_lakehouse.observability.health_checks import Check, Health, Verdict, amount, check_health
 from ecommerce_lakehouse.observability.health_sql import EVENTS
 from ecommerce_lakehouse.observability.lakehouse import SecretError, has_events, lakehouse_of, secret_of
 from ecommerce_lakehouse.observability.text_table import text_table
@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--report", action="store_true", help="only report: exit with 0 in any case")
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else, on stdout")
+    parser.add_argument("--all", action="store_true", help="show a line for each dataset that is ok")
     parser.add_argument("--days", type=_days, help="length of the period; default: the environment's")
     add_config_arguments(parser)
     arguments = parser.parse_args(argv)
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.json:
         print(json.dumps(as_json(health), indent=2))
     else:
-        print(text_table(COLUMNS, [cells(check) for check in health.checks], right=NUMBERS))
+        shown = [cells for _, cells in rows(health, arguments.all)]
+        print(text_table(COLUMNS, shown, right=NUMBERS))
         print(summary(health))
     if not health.healthy and not arguments.report:
         raise SystemExit(1)
@@ -95,17 +97,46 @@ def as_json(health: Health) -> dict[str, Any]:
     }
 
 
+def rows(health: Health, every: bool = False) -> list[tuple[Verdict, tuple[str, ...]]]:
+    """What the report shows: of each check its verdict and its cells under COLUMNS.
+
+    Subjects of one check that are ok, or without data, share a line, which has the figure nearest to its
+    target; `every` shows each by itself.
+    """
+    shown: list[tuple[Verdict, tuple[str, ...]]] = []
+    folded: set[tuple[str, Verdict]] = set()
+    for check in health.checks:
+        kind = check.name, check.verdict
+        same = [other for other in health.checks if (other.name, other.verdict) == kind]
+        if every or check.verdict == "failed" or len(same) == 1:
+            shown.append((check.verdict, cells(check)))
+        elif kind not in folded:
+            folded.add(kind)
+            total = sum(other.name == check.name for other in health.checks)
+            shown.append((check.verdict, _together(same, total)))
+    return shown
+
+
+def _together(checks: Sequence[Check], total: int) -> tuple[str, ...]:
+    worst = max(checks, key=lambda check: (check.figure or 0.0) / check.target if check.target else 0.0)
+    name, _, figure, target, verdict, _, before, _ = cells(worst)
+    subject = f"all {total}" if len(checks) == total else f"{len(checks)} of {total}"
+    notes = {check.note for check in checks}
+    note = f"worst: {worst.subject}" if worst.figure is not None else notes.pop() if len(notes) == 1 else ""
+    return name, subject, figure, target, verdict, "", before, note
+
+
 def cells(check: Check) -> tuple[str, ...]:
     """A check's row under COLUMNS."""
     sign = ">" if check.passes_above else "<"
     return (
         check.name,
         check.subject,
-        _amount(check.figure, check.unit),
-        f"{sign} {_amount(check.target, check.unit)}",
+        amount(check.figure, check.unit),
+        f"{sign} {amount(check.target, check.unit)}",
         check.verdict,
         check.trend,
-        _amount(check.previous, check.unit),
+        amount(check.previous, check.unit),
         check.note,
     )
 
@@ -122,14 +153,6 @@ def summary(health: Health) -> str:
 
 def _changes(number: int) -> str:
     return f"{number} change{'' if number == 1 else 's'}"
-
-
-def _amount(value: float | None, unit: str) -> str:
-    if value is None:
-        return ""
-    if unit == "%":
-        return f"{value:,.2f} %"
-    return f"{value:,.2f} {unit}" if unit.startswith("USD") else f"{value:,.0f} {unit}"
 
 
 def _days(value: str) -> int | None:

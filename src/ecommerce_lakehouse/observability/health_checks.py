@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.domain.entities import ENTITIES
 from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.observability.health_sql import health_sql
+from ecommerce_lakehouse.observability.source_files import SourceFile, files_in
 
 Row = Mapping[str, Any]
 RunSql = Callable[[str], Sequence[Row]]
 """Runs a query in Databricks SQL; a mapping per row."""
 Verdict = Literal["ok", "failed", "no data"]
 Trend = Literal["better", "worse", "same", "new", ""]
+Period = tuple[datetime, datetime, datetime]
+"""Start of the period before, start of the current one, now."""
 GB = 10**9
-# The cost of less is the time that starting takes, whatever the data.
-LEAST_BYTES_JUDGED = 10**6
+# Of less data, the cost is that of starting, whatever the data.
+LEAST_BYTES_JUDGED = 10**8
 
 
 class HealthError(ShopError):
@@ -72,7 +75,8 @@ def check_health(
     days: int | None = None,
     now: datetime | None = None,
 ) -> Health:
-    """Success rate, expectation failures, freshness and latency of each dataset, and cost per GB.
+    """Success rate; each dataset's expectation failures, freshness and latency; each source's end-to-end
+    latency; and cost per GB.
 
     `events` is what `run` calls the relation `pipeline_events`; HealthError where there is none. `days` is
     the period, by default the environment's. Where compute is `billed`, the cost is the list price of the
@@ -93,13 +97,40 @@ def check_health(
         return [dict(row) for row in run(health_sql(name, events, start, middle, now))]
 
     updates = {row["period"]: row for row in ask("updates")}
-    expectations = {row["period"]: row for row in ask("expectations")}
     datasets = sorted(ask("datasets"), key=lambda row: str(row["dataset_name"]))
-    checks = [_success_rate(updates, config), _expectation_failures(expectations, config)]
+    files = {entity.folder: files_in(config.folder_path(entity.folder)) for entity in ENTITIES.values()}
+    period = (start, middle, now)
+    checks = [_success_rate(updates, config)]
+    checks += _expectation_failures(ask("expectations"), config)
     checks += [_freshness(row, config) for row in datasets]
     checks += [_latency(row, config) for row in datasets]
-    checks.append(_cost(updates, ask, config, billed, (start, middle, now)))
+    checks += _end_to_end(files, datasets, ask("completed_updates"), config, period)
+    checks.append(_cost(updates, ask, config, billed, files, period))
     return Health(config.environment, now, days, tuple(checks))
+
+
+def amount(value: float | None, unit: str) -> str:
+    """A figure with its unit as people write it: `0.83 %`, `2 h 05 min`, `1.20 USD/GB`; empty for None."""
+    if value is None:
+        return ""
+    if unit == "s":
+        return _duration(value)
+    digits = 2 if unit == "%" or unit.startswith("USD") else 0
+    return f"{value:,.{digits}f} {unit}"
+
+
+def _duration(seconds: float) -> str:
+    """The two largest units, without a second one that is zero."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        first, second = f"{whole // 60} min", (whole % 60, "s")
+    elif whole < 48 * 3600:
+        first, second = f"{whole // 3600} h", (whole % 3600 // 60, "min")
+    else:
+        first, second = f"{whole // 86_400} days", (whole % 86_400 // 3600, "h")
+    return f"{first} {second[0]} {second[1]}" if second[0] else first
 
 
 def _success_rate(updates: Mapping[str, Row], config: LakehouseConfig) -> Check:
@@ -112,13 +143,20 @@ def _success_rate(updates: Mapping[str, Row], config: LakehouseConfig) -> Check:
     return _check("success rate", "", figure, previous, target, "%", passes_above=True, note=note)
 
 
-def _expectation_failures(expectations: Mapping[str, Row], config: LakehouseConfig) -> Check:
-    figure, previous = (
-        _percent(row["failed_records"], row["judged_records"]) if row else None for row in _both(expectations)
-    )
+def _expectation_failures(rows: Sequence[Row], config: LakehouseConfig) -> list[Check]:
+    """One check a dataset: its failures per hundred records, whatever the number of its expectations."""
+    shares: dict[str, dict[str, float | None]] = {}
+    for row in rows:
+        share = _percent(row["failed_records"], row["judged_records"])
+        name = _short(row["dataset_name"])
+        shares.setdefault(name, {})[row["period"]] = None if share is None else min(share, 100.0)
     target = config.health.expectation_failure_percent
-    note = "" if figure is not None else "no record was judged in this period"
-    return _check("expectation failures", "", figure, previous, target, "%", note=note)
+    checks = []
+    for name in sorted(shares):
+        figure, previous = (shares[name].get(period) for period in ("current", "previous"))
+        note = "" if figure is not None else "no record was judged in this period"
+        checks.append(_check("expectation failures", name, figure, previous, target, "%", note=note))
+    return checks
 
 
 def _freshness(row: Row, config: LakehouseConfig) -> Check:
@@ -137,12 +175,49 @@ def _latency(row: Row, config: LakehouseConfig) -> Check:
     return _check("latency", name, figure, previous, config.health.latency_of(name), "s", note=note)
 
 
+def _end_to_end(
+    files: Mapping[str, Sequence[SourceFile]],
+    datasets: Sequence[Row],
+    updates: Sequence[Row],
+    config: LakehouseConfig,
+    period: Period,
+) -> list[Check]:
+    """One check a source: the longest time from a file's arrival until an update that read it completed.
+
+    A file that no completed update has read yet counts with the time that it has waited. A source is read by
+    the pipelines that define its bronze table.
+    """
+    start, middle, now = period
+    checks = []
+    for entity in ENTITIES.values():
+        readers = {
+            str(row["pipeline_name"])
+            for row in datasets
+            if _short(row["dataset_name"]) == f"bronze_{entity.name}"
+        }
+        done = [(row["start_time"], row["end_time"]) for row in updates if row["pipeline_name"] in readers]
+        if not readers or not files[entity.folder]:
+            continue
+        longest: dict[str, float] = {}
+        for file in files[entity.folder]:
+            if start < file.arrived <= now:
+                name = "current" if file.arrived > middle else "previous"
+                seen = min((end for begin, end in done if begin > file.arrived), default=now)
+                longest[name] = max(longest.get(name, 0.0), (seen - file.arrived).total_seconds())
+        figure, previous = longest.get("current"), longest.get("previous")
+        note = "" if figure is not None else "no file arrived in this period"
+        target = config.health.end_to_end_seconds
+        checks.append(_check("end-to-end latency", entity.name, figure, previous, target, "s", note=note))
+    return checks
+
+
 def _cost(
     updates: Mapping[str, Row],
     ask: Callable[[str], list[dict[str, Any]]],
     config: LakehouseConfig,
     billed: bool,
-    period: tuple[datetime, datetime, datetime],
+    files: Mapping[str, Sequence[SourceFile]],
+    period: Period,
 ) -> Check:
     start, middle, now = period
     note = ""
@@ -156,8 +231,8 @@ def _cost(
         unit, target = "s/GB", config.health.run_seconds_per_gb
         spent = {name: _number(row["run_seconds"]) for name, row in updates.items()}
     arrived = {
-        "current": _bytes_arrived(config, middle, now),
-        "previous": _bytes_arrived(config, start, middle),
+        name: sum(file.size for found in files.values() for file in found if after < file.arrived <= until)
+        for name, after, until in (("current", middle, now), ("previous", start, middle))
     }
     judged = {name: size if size >= LEAST_BYTES_JUDGED else 0 for name, size in arrived.items()}
     figure, previous = (_ratio(spent.get(name), judged[name] / GB) for name in ("current", "previous"))
@@ -165,17 +240,6 @@ def _cost(
         little = f"less than {LEAST_BYTES_JUDGED / 10**6:g} MB arrived in this period"
         note = "no update ended in this period" if judged["current"] else little
     return _check("cost", "", figure, previous, target, unit, note=note)
-
-
-def _bytes_arrived(config: LakehouseConfig, after: datetime, until: datetime) -> int:
-    """Bytes of raw files last written within a period; the volume is a folder on Databricks too."""
-    sizes = 0
-    volume = Path(config.volume_path)
-    for file in (*volume.glob("*_raw/**/*"), *volume.glob("*/landing/**/*")):
-        status = file.stat()
-        if file.is_file() and after.timestamp() < status.st_mtime <= until.timestamp():
-            sizes += status.st_size
-    return sizes
 
 
 def _check(

@@ -10,6 +10,7 @@ from typing import Any
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import ENTITIES, Entity
 from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.observability.health_checks import amount
 from ecommerce_lakehouse.observability.health_sql import EVENTS, health_sql
 from ecommerce_lakehouse.observability.trends import RunSql
 
@@ -135,6 +136,6 @@ def _freshness_check(row: Mapping[str, Any], config: LakehouseConfig) -> Pipelin
         "freshness",
         dataset,
         age is not None and age < target,
-        "never up to date" if age is None else f"{age:,} s",
-        f"less than {target:,} s",
+        "never up to date" if age is None else amount(age, "s"),
+        f"less than {amount(target, 's')}",
     )

@@ -18,7 +18,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Type
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.files import write_whole
-from ecommerce_lakehouse.observability.health_checks import Check, Health
+from ecommerce_lakehouse.observability.health_checks import Check, Health, amount
 from ecommerce_lakehouse.observability.public_http import AddressRefusedError, post_json
 
 TIMEOUT_SECONDS = 10.0
@@ -84,9 +84,11 @@ def notify_webhook(
 
 
 def _message(health: Health, key: str, status: str, check: Check | None, since: datetime) -> dict[str, Any]:
-    figure = "" if check is None or check.figure is None else f": {check.figure:,.2f} {check.unit}"
-    target = f", target {'>' if check.passes_above else '<'} {check.target:,g} {check.unit}" if check else ""
-    verb = "fails" if status == "firing" else "is well again"
+    figure = "" if check is None or check.figure is None else f": {amount(check.figure, check.unit)}"
+    target = (
+        f", target {'>' if check.passes_above else '<'} {amount(check.target, check.unit)}" if check else ""
+    )
+    verb = "fails" if status == "firing" else "has recovered"
     return {
         "text": f"{health.environment}: {key} {verb}{figure}{target}",
         "status": status,

@@ -6,6 +6,7 @@
 -- the start of an update until the dataset was complete, in seconds.
 -- `events` and `period` come from ecommerce_lakehouse.observability.health_sql.
 SELECT
+  done.pipeline_name,
   done.dataset_name,
   min(CASE WHEN done.is_up_to_date THEN timestampdiff(SECOND, done.timestamp, period.now) END)
     AS age_seconds,
@@ -17,6 +18,7 @@ SELECT
     THEN timestampdiff(SECOND, started.start_time, done.timestamp) END) AS previous_latency_seconds
 FROM (
   SELECT
+    pipeline_name,
     dataset_name,
     update_id,
     timestamp,
@@ -42,4 +44,4 @@ INNER JOIN (
 ) AS defined ON defined.dataset_name = done.dataset_name
 CROSS JOIN period
 WHERE done.timestamp <= period.now
-GROUP BY done.dataset_name
+GROUP BY done.pipeline_name, done.dataset_name
