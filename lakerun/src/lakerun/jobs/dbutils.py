@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.patches import DBUTILS_MODULE, MISSING, patched
+from lakerun.redaction import remember_secret
 from lakerun.tables.storage import Storage
 
 SecretProvider = Callable[[str, str], str | None]
@@ -136,6 +137,7 @@ class _Secrets:
         value = self.provider(scope, key)
         if value is None:
             raise LakerunError(f"There is no secret '{key}' in scope '{scope}'.")
+        remember_secret(value)
         return value
 
     def getBytes(self, scope: str, key: str) -> bytes:  # noqa: N802

@@ -29,6 +29,7 @@ from lakerun.jobs.task_process import own_imports, working_folder
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.patches import importable
 from lakerun.pipelines.results import Event
+from lakerun.redaction import redacted
 from lakerun.spark.active_session import activate, session_on_demand
 from lakerun.spark.session import session_with
 from lakerun.spark.task_tables import lakehouse_tables
@@ -295,10 +296,10 @@ class _AttemptThread:
     def _ended(self, **values: Any) -> TaskOutcome:
         self._output.finish()
         return TaskOutcome(
-            message=values.get("result") or self._output.last_line,
+            message=redacted(values.get("result")) or self._output.last_line,
             logs=self._output.text,
             task_values=dict(self._dbutils.jobs.taskValues.own),
-            **values,
+            **redacted(values),
         )
 
 

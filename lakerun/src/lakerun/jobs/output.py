@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lakerun.console import Console, console, process_console
+from lakerun.redaction import redacted
 
 logger = logging.getLogger(__name__)
 LIMIT_BYTES = 1_000_000
@@ -16,7 +17,8 @@ LIMIT_BYTES = 1_000_000
 class TaskOutput:
     """Text that a task wrote: its last megabyte, and its last line that is not empty.
 
-    Each line also goes to `on_line` and, prefixed with `name`, to the process's log. Thread-safe.
+    Each line also goes to `on_line` and, prefixed with `name`, to the process's log. Secrets are redacted.
+    Thread-safe.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class TaskOutput:
         with self._lock:
             self._trim()
             head = "... the beginning was cut off\n" if self._cut else ""
-            return head + "".join(self._kept)
+            return str(redacted(head + "".join(self._kept)))
 
     def _trim(self) -> None:
         if self._size > LIMIT_BYTES:
@@ -72,6 +74,7 @@ class TaskOutput:
     def _log(self, line: str) -> None:
         if not line.strip():
             return
+        line = redacted(line)
         self.last_line = line.strip()
         # A console handler that a task installed would send the line back here.
         with process_console():

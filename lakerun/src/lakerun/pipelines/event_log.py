@@ -16,6 +16,7 @@ from typing import Any
 
 from lakerun.pipelines.results import Event, Level, Listener
 from lakerun.pipelines.state import FlowProgress, Refreshed, State
+from lakerun.redaction import redacted
 from lakerun.tables.delta_table import Table
 
 ORIGIN_FIELDS = (
@@ -67,16 +68,16 @@ class EventLog:
         flow: tuple[str, FlowProgress] | None = None,
         dataset: tuple[str, Refreshed] | None = None,
     ) -> None:
-        """Store an event with the progress that it reports, and call the listener."""
+        """Store an event with the progress that it reports, and call the listener. Secrets are redacted."""
         body: dict[str, Any] = {
             "id": str(uuid.uuid4()),
             "timestamp": datetime.now(UTC).isoformat(timespec="microseconds"),
             "level": level,
             "event_type": event_type,
-            "message": message,
+            "message": redacted(message),
             "origin": self._origin | dict(origin or {}),
-            "details": dict(details),
-            "error": dict(error) if error else None,
+            "details": redacted(dict(details)),
+            "error": redacted(dict(error)) if error else None,
         }
         number = self._state.record(body["origin"]["update_id"], body, flow=flow, dataset=dataset)
         if self._listener:

@@ -12,12 +12,13 @@ import os
 import sys
 import threading
 from concurrent.futures import Future
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import lakerun
 from lakerun.errors import LakerunError
 from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
+from lakerun.redaction import RedactingFormatter, redacted
 from lakerun.tables.storage import Storage
 from lakerun.workspace.protocol import CALL, EVENT, OUTCOME, PROTOCOL, Channel, Message
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REDACTED = "[REDACTED]"
 # The server kills a worker whose task does not stop, as a worker must not keep abandoned tasks.
 NEVER_ABANDON = float("inf")
 
@@ -37,7 +37,7 @@ def main() -> None:
     channel = Channel(*_take_over_standard_streams())
     secrets = _Secrets(channel)
     log = logging.StreamHandler(sys.stderr)
-    log.setFormatter(_Redacting(secrets))
+    log.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[log])
     worker = _Worker(channel, Storage.default(), secrets)
     channel.send("hello", protocol=PROTOCOL, package=lakerun.__file__)
@@ -97,11 +97,11 @@ class _Worker:
             logger.exception("task %s could not be run", task)
             outcome = TaskOutcome(error=f"{type(error).__name__}: {error}")
         del self._canceled[task]
-        body = self._secrets.redacted(OUTCOME.dump_python(outcome, mode="json", fallback=str))
+        body = redacted(OUTCOME.dump_python(outcome, mode="json", fallback=str))
         self._channel.send("done", id=task, outcome=body)
 
     def _output(self, call: TaskCall, line: str) -> None:
-        self._channel.send("output", id=call.task_run_id, text=self._secrets.redacted(line) + "\n")
+        self._channel.send("output", id=call.task_run_id, text=line + "\n")
 
     def _session(self) -> SparkSession:
         from lakerun.spark.session import get_session
@@ -110,13 +110,12 @@ class _Worker:
 
 
 class _Secrets:
-    """The secrets that the server sent for tasks. They are redacted in the tasks' output."""
+    """Asks the server for the secrets of tasks."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._numbers = itertools.count()
         self._waiting: dict[int, Future[str]] = {}
-        self._given: set[str] = set()
 
     def get(self, scope: str, key: str) -> str:
         """The value; LakerunError with the server's reason if there is none."""
@@ -130,32 +129,7 @@ class _Secrets:
         if "error" in message:
             answer.set_exception(LakerunError(message["error"]))
             return
-        self._given.add(message["value"])
         answer.set_result(message["value"])
-
-    def redacted(self, value: Any) -> Any:
-        """`value` (text or JSON) without the secrets."""
-        if isinstance(value, str):
-            for secret in sorted(self._given.copy(), key=len, reverse=True):
-                if secret:
-                    value = value.replace(secret, REDACTED)
-            return value
-        if isinstance(value, dict):
-            return {key: self.redacted(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.redacted(item) for item in value]
-        return value
-
-
-class _Redacting(logging.Formatter):
-    """Keeps secrets out of the worker's log."""
-
-    def __init__(self, secrets: _Secrets) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._secrets = secrets
-
-    def format(self, record: logging.LogRecord) -> str:
-        return str(self._secrets.redacted(super().format(record)))
 
 
 def _take_over_standard_streams() -> tuple[IO[bytes], IO[bytes]]:
