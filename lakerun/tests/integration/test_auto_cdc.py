@@ -217,7 +217,7 @@ def test_another_scd_type_requires_a_full_refresh(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             ('name=f"', 'ignore_null_updates=(name == "crm"), name=f"'),
@@ -230,9 +230,9 @@ def test_another_scd_type_requires_a_full_refresh(lab: Lab) -> None:
         ),
     ],
 )
-def test_flows_with_different_settings_are_refused(lab: Lab, change: tuple[str, str], said: str) -> None:
+def test_flows_with_different_settings_are_refused(lab: Lab, change: tuple[str, str], message: str) -> None:
     text = two_flows("/nowhere", "/nowhere", 1)
     assert change[0] in text
     folder = lab.arrive("crm", [{"id": 1, "city": "Lima", "at": 1}])
-    with pytest.raises(GraphError, match=said):
+    with pytest.raises(GraphError, match=message):
         lab.run(two_flows(folder, folder, 1).replace(*change))

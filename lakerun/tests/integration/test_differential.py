@@ -41,7 +41,7 @@ def test_answers_are_the_same_as_sparks(
     counts = Counter(outcome.split("\n")[0] for outcome in outcomes.values())
     with capsys.disabled():
         print(f"\n{len(asked)} asked: {', '.join(f'{n} {what}' for what, n in sorted(counts.items()))}")
-    assert {case.text: said for case, said in outcomes.items() if said not in EXPECTED} == {}
+    assert {case.text: outcome for case, outcome in outcomes.items() if outcome not in EXPECTED} == {}
     assert counts["equal"] >= least
 
 

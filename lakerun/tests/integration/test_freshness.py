@@ -106,18 +106,18 @@ def test_a_view_is_computed_unless_it_is_known_to_be_unchanged(lab: Lab, spark: 
     # Views with known inputs are skipped; each event has the reason.
     third = lab.run(UNKNOWN.format(step=2, folder=folder, delta=delta, clock=clock))
     assert skipped(third) == {"inline", "literal", "long_list"}
-    said = {
+    messages = {
         e.origin["dataset_name"].rsplit(".", 1)[-1]: e.message for e in lab.events if "STARTING" in e.message
     }
-    assert said["files"].endswith(
+    assert messages["files"].endswith(
         "It is computed at each update: it reads something other than tables (LogicalRelation)."
     )
-    assert said["udf"].endswith("It is computed at each update: it calls a Python function.")
+    assert messages["udf"].endswith("It is computed at each update: it calls a Python function.")
     for sample in ("sampled", "sampled_within"):
-        assert said[sample].endswith(
+        assert messages[sample].endswith(
             "It is computed at each update: it is random, or depends on the order of rows."
         )
-    assert said["clock"].endswith("It is computed at each update: it uses the current time or user.")
+    assert messages["clock"].endswith("It is computed at each update: it uses the current time or user.")
 
 
 TWO = """

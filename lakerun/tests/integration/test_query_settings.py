@@ -91,7 +91,7 @@ def test_the_session_of_a_builder_has_the_pipelines_configuration(lab: Lab) -> N
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         (
             """
@@ -119,8 +119,8 @@ def test_the_session_of_a_builder_has_the_pipelines_configuration(lab: Lab) -> N
         ),
     ],
 )
-def test_settings_that_cannot_be_carried_out_are_refused(lab: Lab, source: str, said: str) -> None:
-    with pytest.raises(GraphError, match=said):
+def test_settings_that_cannot_be_carried_out_are_refused(lab: Lab, source: str, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
         lab.run(source)
 
 

@@ -214,7 +214,7 @@ def test_invalid_definitions_are_refused_in_one_line_before_anything_runs(lab: L
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"),
+    ("cell", "error"),
     [
         (
             "# MAGIC %sql\n# MAGIC CREATE MATERIALIZED VIEW b AS SELECT 1",
@@ -225,7 +225,7 @@ def test_invalid_definitions_are_refused_in_one_line_before_anything_runs(lab: L
         ("# MAGIC %restart_python\nstep = 2", "lab.py:13: Code below %restart_python is not supported"),
     ],
 )
-def test_a_notebooks_cell_that_would_not_run_is_refused(lab: Lab, cell: str, said: str) -> None:
+def test_a_notebooks_cell_that_would_not_run_is_refused(lab: Lab, cell: str, error: str) -> None:
     text = f"""
 @dp.materialized_view(name="a")
 def a(): return spark.range(1)
@@ -239,7 +239,7 @@ def a(): return spark.range(1)
     file.write_text("# Databricks notebook source" + file.read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(GraphError) as refused:
         run_update(spec, storage=lab.storage)
-    assert said in str(refused.value)
+    assert error in str(refused.value)
     allowed = (
         "# MAGIC %md\n# MAGIC step = 2\n\n# COMMAND ----------\n\n# MAGIC %pip install x\n# MAGIC # a comment"
     )
@@ -248,7 +248,7 @@ def a(): return spark.range(1)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "error"),
     [
         (
             "totals.sql",
@@ -259,7 +259,7 @@ def a(): return spark.range(1)
         ("sales", "-- Databricks notebook source\nSELECT 1", "sales: SQL source files are not supported"),
     ],
 )
-def test_a_source_file_that_cannot_run_is_refused(lab: Lab, name: str, text: str, said: str) -> None:
+def test_a_source_file_that_cannot_run_is_refused(lab: Lab, name: str, text: str, error: str) -> None:
     spec = lab.spec("@dp.materialized_view(name='a')\ndef a(): return spark.range(1)")
     (lab.home / "src" / name).write_text(text, encoding="utf-8")
     settings = {"catalog": "main", "schema": "shop", "libraries": [{"glob": {"include": "src/**"}}]}
@@ -267,4 +267,4 @@ def test_a_source_file_that_cannot_run_is_refused(lab: Lab, name: str, text: str
     assert [file.name for file in found.source_files] == sorted(["lab.py", name])
     with pytest.raises(GraphError, match="are not supported in pipelines here") as refused:
         run_update(spec.model_copy(update={"source_files": found.source_files}), storage=lab.storage)
-    assert said in str(refused.value)
+    assert error in str(refused.value)

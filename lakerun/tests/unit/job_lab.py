@@ -26,7 +26,7 @@ class JobLab:
         self.task_runner = LocalTaskRunner(self.storage, lambda: None, stop_seconds=0.5)
         self.jobs: dict[str, JobSpec] = {}
         self.pipelines: dict[str, PipelineSpec] = {}
-        self.heard: list[TaskUpdate] = []
+        self.updates: list[TaskUpdate] = []
         self.canceled = threading.Event()
 
     def script(self, key: str, body: str, *parameters: str, **settings: Any) -> dict[str, Any]:
@@ -77,14 +77,14 @@ class JobLab:
             parameters,
             resources=self,
             task_runner=self.task_runner,
-            on_task=self.heard.append,
+            on_task=self.updates.append,
             canceled=self.canceled,
             **options,
         )
 
     def last(self, key: str) -> TaskUpdate:
         """The last update of a task."""
-        return [update for update in self.heard if update.key == key][-1]
+        return [update for update in self.updates if update.key == key][-1]
 
     def logs(self, key: str) -> str:
         outcome = self.last(key).outcome

@@ -112,19 +112,19 @@ def test_a_bundle_includes_the_files_that_the_cli_includes(
 
 
 @pytest.mark.parametrize(
-    ("include", "said"),
+    ("include", "error"),
     [
         ("resources/[a", "'[a' is not a valid pattern"),
         ("resources/notes.txt", "resources/notes.txt is not a YAML or JSON file"),
         ("resources/*", "resources/notes.txt is not a YAML or JSON file"),
     ],
 )
-def test_includes_that_the_cli_refuses_are_refused(tmp_path: Path, include: str, said: str) -> None:
+def test_includes_that_the_cli_refuses_are_refused(tmp_path: Path, include: str, error: str) -> None:
     root = bundle(tmp_path / "bundle", include, resources__one="one")
     (root / "resources" / "notes.txt").touch()
     with pytest.raises(BundleError, match="include: ") as refused:
         load_bundle(root)
-    assert said in str(refused.value)
+    assert error in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml"])

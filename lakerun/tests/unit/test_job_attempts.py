@@ -52,7 +52,7 @@ def test_a_failed_task_is_retried(lab: JobLab, max_retries: int, state: str, att
     )
     result = lab.run(spec)
     assert (result.tasks[0].state, result.tasks[0].attempts) == (state, attempts)
-    ended = [u for u in lab.heard if u.key == "load" and u.ended]
+    ended = [u for u in lab.updates if u.key == "load" and u.ended]
     assert [u.attempt for u in ended] == list(range(attempts))
     assert [u.will_retry for u in ended] == [True] * (attempts - 1) + [False]
     assert len({u.task_run_id for u in ended}) == attempts
@@ -66,7 +66,7 @@ def test_a_failed_task_is_retried(lab: JobLab, max_retries: int, state: str, att
 def test_a_retry_waits_for_its_interval(lab: JobLab) -> None:
     spec = lab.job(lab.script("load", FAIL, max_retries=1, min_retry_interval_millis=700))
     lab.run(spec)
-    first, second = [u.started for u in lab.heard if u.state == "RUNNING"]
+    first, second = [u.started for u in lab.updates if u.state == "RUNNING"]
     assert first is not None
     assert second is not None
     assert 0.65 <= (second - first).total_seconds() < 1.5

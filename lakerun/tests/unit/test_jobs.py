@@ -62,7 +62,7 @@ def test_a_task_starts_after_all_its_dependencies_have_succeeded(
     assert states(result) == expected
     assert list(states(result)) == order
     ended: set[str] = set()
-    for update in lab.heard:
+    for update in lab.updates:
         if update.state == "RUNNING":
             assert set(upstream[update.key]) <= ended
         elif update.ended:
@@ -72,7 +72,7 @@ def test_a_task_starts_after_all_its_dependencies_have_succeeded(
 
 def test_every_task_is_announced_before_the_first_one_runs(lab: JobLab) -> None:
     lab.run(lab.job(lab.script("b", "", after="a"), lab.script("a", "")))
-    assert [(u.key, u.state) for u in lab.heard] == [
+    assert [(u.key, u.state) for u in lab.updates] == [
         ("b", "PENDING"),
         ("a", "PENDING"),
         ("a", "RUNNING"),
@@ -80,7 +80,7 @@ def test_every_task_is_announced_before_the_first_one_runs(lab: JobLab) -> None:
         ("b", "RUNNING"),
         ("b", "SUCCESS"),
     ]
-    ids = [{u.task_run_id for u in lab.heard if u.key == key} for key in ("a", "b")]
+    ids = [{u.task_run_id for u in lab.updates if u.key == key} for key in ("a", "b")]
     assert [len(found) for found in ids] == [1, 1]
     assert ids[0] != ids[1]
 
@@ -100,7 +100,7 @@ def test_a_listener_that_fails_does_not_change_the_run(lab: JobLab) -> None:
             heard.append(update.state)
             raise OSError("disk full")
 
-    lab.heard = Broken()
+    lab.updates = Broken()
     assert lab.run(lab.job(lab.script("a", ""))).state == "SUCCESS"
     assert heard == ["PENDING", "RUNNING", "SUCCESS"]
 
@@ -255,7 +255,7 @@ def test_a_condition_that_cannot_be_evaluated_fails(lab: JobLab, left: str, erro
     )
     assert states(result) == {"set": "SUCCESS", "check": "FAILED", "yes": "UPSTREAM_FAILED"}
     assert error_of(result, "check") == error
-    assert [u.attempt for u in lab.heard if u.key == "check" and u.ended] == [0]  # it is never retried
+    assert [u.attempt for u in lab.updates if u.key == "check" and u.ended] == [0]  # it is never retried
 
 
 # Parts of a job ---------------------------------------------------------------------------------------
@@ -281,13 +281,13 @@ def test_a_run_may_be_limited_to_some_tasks(lab: JobLab, only: list[str], ran: s
         lab.script("x", ""),
     )
     assert states(lab.run(spec, only=only)) == dict.fromkeys(ran, "SUCCESS")
-    assert {u.key for u in lab.heard} == set(ran)
+    assert {u.key for u in lab.updates} == set(ran)
 
 
 def test_an_unknown_task_to_run_is_named(lab: JobLab) -> None:
     with pytest.raises(UnknownNameError, match=r"Unknown task 'laod'\. Did you mean 'load'"):
         lab.run(lab.job(lab.script("load", "")), only=["+laod"])
-    assert lab.heard == []
+    assert lab.updates == []
 
 
 def test_a_task_is_repeated_for_each_input(lab: JobLab) -> None:
@@ -307,7 +307,7 @@ def test_a_task_is_repeated_for_each_input(lab: JobLab) -> None:
         'DE {"country": "DE"}',
     ]
     assert lab.last("every").message == "2 of 2 iterations succeeded"
-    assert {(u.parent, u.iteration) for u in lab.heard if "[" in u.key} == {("every", 0), ("every", 1)}
+    assert {(u.parent, u.iteration) for u in lab.updates if "[" in u.key} == {("every", 0), ("every", 1)}
 
 
 def test_a_failed_iteration_fails_the_task_after_the_others_ran(lab: JobLab) -> None:
@@ -345,7 +345,7 @@ def test_a_nested_job_runs_with_its_own_parameters(lab: JobLab) -> None:
         parameters={"when": "sunday"},
     )
     result = lab.run(outer)
-    assert [(u.job, u.key, u.message) for u in lab.heard if u.state == "SUCCESS"] == [
+    assert [(u.job, u.key, u.message) for u in lab.updates if u.state == "SUCCESS"] == [
         ("load", "go", "sunday in load by run_job_task"),
         ("outer", "first", ""),
         ("outer", "then", ""),

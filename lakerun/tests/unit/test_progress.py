@@ -14,7 +14,7 @@ ORDERS = "c.s.orders"
 START = datetime(2024, 3, 1, 3, 0, tzinfo=UTC)
 
 
-def told(*events: tuple[Any, ...]) -> DatasetProgress:
+def after(*events: tuple[Any, ...]) -> DatasetProgress:
     """The dataset after events of its flows, one per second: flow, status, more details."""
     update = UpdateProgress()
     for number, (flow, status, *more) in enumerate(events):
@@ -40,16 +40,16 @@ def told(*events: tuple[Any, ...]) -> DatasetProgress:
     ],
 )
 def test_a_datasets_status_is_that_of_its_worst_flow(events: list[tuple[str, str]], status: str) -> None:
-    assert told(*events).status == status
+    assert after(*events).status == status
 
 
 def test_a_dataset_lasts_from_its_first_flows_start_to_its_last_flows_end() -> None:
     flows = [("a", "QUEUED"), ("b", "QUEUED"), ("a", "STARTING"), ("a", "COMPLETED")]
-    between = told(*flows)
+    between = after(*flows)
     assert (between.is_over, between.ended) == (False, None)
-    done = told(*flows, ("b", "STARTING"), ("b", "COMPLETED"))
+    done = after(*flows, ("b", "STARTING"), ("b", "COMPLETED"))
     assert (done.is_over, done.seconds) == (True, 3.0)  # from the third event to the sixth
-    assert told(("a", "QUEUED")).seconds is None
+    assert after(("a", "QUEUED")).seconds is None
 
 
 def test_rows_and_counts_add_up_and_a_result_replaces_them() -> None:
@@ -60,7 +60,7 @@ def test_rows_and_counts_add_up_and_a_result_replaces_them() -> None:
             "data_quality": {"dropped_records": failed, "expectations": [rule]},
         }
 
-    dataset = told(("a", "RUNNING", batch(90, 90, 10)), ("a", "RUNNING", batch(45, 45, 5)))
+    dataset = after(("a", "RUNNING", batch(90, 90, 10)), ("a", "RUNNING", batch(45, 45, 5)))
     assert (dataset.rows, dataset.dropped, dataset.failed) == (135, 15, 15)
     (rule,) = dataset.expectations.values()
     assert (rule.name, rule.passed, rule.failed, rule.action) == ("valid", 135, 15, None)

@@ -167,7 +167,7 @@ def test_an_unknown_job_parameter_stops_the_job_before_it_starts(lab: JobLab) ->
     spec = lab.job(lab.script("a", ""), parameters={"day": "monday"})
     with pytest.raises(UnknownNameError, match=r"Unknown job parameter 'dya'\. Did you mean 'day'"):
         lab.run(spec, parameters={"dya": "x"})
-    assert lab.heard == []
+    assert lab.updates == []
 
 
 # Scripts and output ---------------------------------------------------------------------------------------

@@ -70,15 +70,15 @@ def alert(name: str, query: str = "SELECT total FROM shop.sales.orders", limit: 
 
 def test_an_alert_is_read_back_as_given(client: WorkspaceClient) -> None:
     given = alert("Read back")
-    made = client.alerts_v2.create_alert(given)
-    read = client.alerts_v2.get_alert(made.id or "")
+    created = client.alerts_v2.create_alert(given)
+    read = client.alerts_v2.get_alert(created.id or "")
     for field in ("display_name", "query_text", "warehouse_id", "parent_path", "schedule"):
         assert getattr(read, field) == getattr(given, field)
     assert read.evaluation.threshold == given.evaluation.threshold
     assert read.evaluation.notification == given.evaluation.notification
     assert read.evaluation.state == AlertEvaluationState.UNKNOWN
     assert read.owner_user_name == "developer@example.com"
-    assert made.id in [a.id for a in client.alerts_v2.list_alerts(page_size=1)]
+    assert created.id in [a.id for a in client.alerts_v2.list_alerts(page_size=1)]
 
 
 def test_an_update_replaces_the_fields_in_its_mask(client: WorkspaceClient) -> None:
@@ -104,7 +104,7 @@ def test_a_deleted_alert_does_not_exist(client: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"query_text": ""}, "query_text"),
         ({"warehouse_id": "nowhere"}, "SQL warehouse nowhere"),
@@ -113,17 +113,17 @@ def test_a_deleted_alert_does_not_exist(client: WorkspaceClient) -> None:
     ],
 )
 def test_a_wrong_alert_is_refused_by_field(
-    client: WorkspaceClient, change: dict[str, Any], said: str
+    client: WorkspaceClient, change: dict[str, Any], message: str
 ) -> None:
     wrong = alert("Wrong")
     for field, value in change.items():
         setattr(wrong, field, value)
-    with pytest.raises((InvalidParameterValue, ResourceDoesNotExist), match=said):
+    with pytest.raises((InvalidParameterValue, ResourceDoesNotExist), match=message):
         client.alerts_v2.create_alert(wrong)
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("evaluation", "none", "evaluation: "),
         ("evaluation.source", {"name": ""}, "evaluation.source.name: "),
@@ -138,7 +138,7 @@ def test_a_wrong_alert_is_refused_by_field(
     ],
 )
 def test_a_wrong_type_is_refused_by_field(
-    client: WorkspaceClient, field: str, value: object, said: str
+    client: WorkspaceClient, field: str, value: object, message: str
 ) -> None:
     body = alert("Wrong").as_dict()
     *above, last = field.split(".")
@@ -146,7 +146,7 @@ def test_a_wrong_type_is_refused_by_field(
     for part in above:
         within = within[part]
     within[last] = value
-    with pytest.raises(InvalidParameterValue, match=said):
+    with pytest.raises(InvalidParameterValue, match=message):
         client.api_client.do("POST", "/api/2.0/alerts", body=body)
 
 
@@ -158,19 +158,19 @@ def test_notifications_are_recorded_on_changes(client: WorkspaceClient, workspac
         write_deltalake(table, pa.table({"total": values}), mode="overwrite")
         return alerts.evaluate(id)
 
-    def told() -> list[str]:
+    def notified() -> list[str]:
         return [n["state"] for n in reversed(alerts.notifications(id))]
 
     evaluate_first = pa.table({"total": pa.array([Decimal("0.00")], pa.decimal128(10, 2))})
     write_deltalake(table, evaluate_first)
     id = client.alerts_v2.create_alert(alert("Told", "SELECT total FROM shop.marts.totals")).id or ""
     assert evaluate("5.00", "5.00") == "OK"  # 10 is not above 10
-    assert told() == []
+    assert notified() == []
     assert evaluate("5.00", "5.01") == "TRIGGERED"
     assert evaluate("50.00") == "TRIGGERED"
-    assert told() == ["TRIGGERED"]  # once, while it stays triggered
+    assert notified() == ["TRIGGERED"]  # once, while it stays triggered
     assert evaluate() == "OK"  # empty_result_state
-    assert told() == ["TRIGGERED", "OK"]
+    assert notified() == ["TRIGGERED", "OK"]
     newest = alerts.notifications(id, limit=2)[1]
     assert (newest["value"], newest["previous_state"]) == ("10.01", "OK")
     assert newest["subscriptions"] == [{"user_email": "anna@example.com"}]

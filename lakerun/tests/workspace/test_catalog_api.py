@@ -36,8 +36,10 @@ def test_a_catalog_is_created_and_deleted_with_its_contents(
 
 
 def test_a_schema_is_created_changed_listed_and_deleted(client: WorkspaceClient) -> None:
-    made = client.schemas.create(name="Sales", catalog_name="prod", comment="orders", properties={"a": "b"})
-    assert (made.full_name, made.owner) == ("prod.sales", "developer@example.com")
+    created = client.schemas.create(
+        name="Sales", catalog_name="prod", comment="orders", properties={"a": "b"}
+    )
+    assert (created.full_name, created.owner) == ("prod.sales", "developer@example.com")
     changed = client.schemas.update("prod.sales", comment="all orders")
     assert (changed.comment, changed.properties) == ("all orders", {"a": "b"})
     assert client.schemas.get("PROD.sales").comment == "all orders"
@@ -74,11 +76,11 @@ def test_deleting_a_schema_by_force_deletes_its_tables_and_files(
 
 def test_a_volume_is_a_folder_that_can_be_renamed(workspace: LocalWorkspace, client: WorkspaceClient) -> None:
     client.schemas.create(name="files", catalog_name="prod")
-    made = client.volumes.create(
+    created = client.volumes.create(
         catalog_name="prod", schema_name="files", name="raw", volume_type=VolumeType.MANAGED
     )
     folder = workspace.home / "volumes" / "prod" / "files"
-    assert (made.full_name, made.storage_location) == ("prod.files.raw", (folder / "raw").as_uri())
+    assert (created.full_name, created.storage_location) == ("prod.files.raw", (folder / "raw").as_uri())
     (folder / "raw" / "a.json").write_text("{}")
     renamed = client.volumes.update("prod.files.raw", new_name="landing", comment="as it came")
     assert (renamed.full_name, renamed.comment) == ("prod.files.landing", "as it came")

@@ -47,8 +47,8 @@ def draft(name: str, content: object = CONTENT, folder: str = FOLDER) -> Dashboa
 
 
 def test_a_dashboard_is_stored_as_on_databricks(client: WorkspaceClient) -> None:
-    made = client.lakeview.create(draft("Sales"), dataset_catalog="main", dataset_schema="shop")
-    read = client.lakeview.get(made.dashboard_id or "")
+    created = client.lakeview.create(draft("Sales"), dataset_catalog="main", dataset_schema="shop")
+    read = client.lakeview.get(created.dashboard_id or "")
     assert read.parent_path == FOLDER.removeprefix("/Workspace")
     assert read.path == f"{read.parent_path}/Sales.lvdash.json"
     assert read.lifecycle_state == LifecycleState.ACTIVE
@@ -59,15 +59,15 @@ def test_a_dashboard_is_stored_as_on_databricks(client: WorkspaceClient) -> None
 
 
 def test_every_write_has_an_etag_and_an_old_one_is_refused(client: WorkspaceClient) -> None:
-    made = client.lakeview.create(draft("Etags"))
-    id = made.dashboard_id or ""
-    assert client.lakeview.get(id).etag == made.etag
-    changed = client.lakeview.update(id, Dashboard(display_name="Renamed", etag=made.etag))
-    assert changed.etag != made.etag
+    created = client.lakeview.create(draft("Etags"))
+    id = created.dashboard_id or ""
+    assert client.lakeview.get(id).etag == created.etag
+    changed = client.lakeview.update(id, Dashboard(display_name="Renamed", etag=created.etag))
+    assert changed.etag != created.etag
     assert changed.path == f"{changed.parent_path}/Renamed.lvdash.json"
-    assert changed.serialized_dashboard == made.serialized_dashboard
+    assert changed.serialized_dashboard == created.serialized_dashboard
     with pytest.raises(ResourceConflict, match="etag"):
-        client.lakeview.update(id, Dashboard(display_name="Again", etag=made.etag))
+        client.lakeview.update(id, Dashboard(display_name="Again", etag=created.etag))
     assert client.lakeview.get(id).display_name == "Renamed"
 
 
@@ -108,7 +108,7 @@ def test_a_list_does_not_have_the_contents(client: WorkspaceClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("{", "serialized_dashboard: must be JSON"),
         ([], "serialized_dashboard: must be an object"),
@@ -122,8 +122,10 @@ def test_a_list_does_not_have_the_contents(client: WorkspaceClient) -> None:
         ({"pages": [{"name": "p", "layout": [{"widget": 1}]}]}, r"pages\[0\].layout\[0\].widget"),
     ],
 )
-def test_a_broken_dashboard_is_refused_by_field(client: WorkspaceClient, content: object, said: str) -> None:
-    with pytest.raises(InvalidParameterValue, match=said):
+def test_a_broken_dashboard_is_refused_by_field(
+    client: WorkspaceClient, content: object, message: str
+) -> None:
+    with pytest.raises(InvalidParameterValue, match=message):
         client.lakeview.create(draft("Broken", content))
 
 
@@ -154,17 +156,17 @@ def test_there_is_always_a_running_warehouse(client: WorkspaceClient) -> None:
 
 def test_a_warehouse_is_created_edited_stopped_and_deleted(client: WorkspaceClient) -> None:
     kind = CreateWarehouseRequestWarehouseType.PRO
-    made = client.warehouses.create_and_wait(
+    created = client.warehouses.create_and_wait(
         name="etl", cluster_size="X-Small", auto_stop_mins=30, max_num_clusters=2, warehouse_type=kind
     )
-    id = made.id or ""
-    assert (made.state, made.auto_stop_mins, made.max_num_clusters, made.min_num_clusters) == (
+    id = created.id or ""
+    assert (created.state, created.auto_stop_mins, created.max_num_clusters, created.min_num_clusters) == (
         State.RUNNING,
         30,
         2,
         1,
     )
-    assert made.creator_name == "developer@example.com"
+    assert created.creator_name == "developer@example.com"
     assert client.warehouses.stop_and_wait(id).state == State.STOPPED
     edited = client.warehouses.edit_and_wait(id, name="etl", cluster_size="Medium")
     assert (edited.cluster_size, edited.auto_stop_mins) == ("Medium", None)

@@ -93,11 +93,11 @@ def test_an_update_that_breaks_the_graph_changes_nothing(client: WorkspaceClient
 
 
 def test_jobs_are_listed_by_page_and_by_name(client: WorkspaceClient, http: httpx.Client) -> None:
-    made = [create(client, f"listed-{number}") for number in range(7)]
+    created = [create(client, f"listed-{number}") for number in range(7)]
     everything = [job.job_id for job in client.jobs.list(limit=2)]
-    assert [job_id for job_id in everything if job_id in made] == made[::-1]
+    assert [job_id for job_id in everything if job_id in created] == created[::-1]
     assert len(everything) == len(set(everything))
-    assert [job.job_id for job in client.jobs.list(name="LISTED-3")] == [made[3]]
+    assert [job.job_id for job in client.jobs.list(name="LISTED-3")] == [created[3]]
     page = http.get("/api/2.2/jobs/list", params={"limit": 2}).json()
     assert (len(page["jobs"]), page["has_more"]) == (2, True)
     assert "tasks" not in page["jobs"][0]["settings"]

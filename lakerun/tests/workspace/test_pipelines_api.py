@@ -16,8 +16,10 @@ from workspace.lab import LocalWorkspace
 
 def create(client: WorkspaceClient, name: str, **fields: Any) -> str:
     libraries = [PipelineLibrary(file=FileLibrary(path="/Workspace/Users/developer@example.com/bronze.py"))]
-    made = client.pipelines.create(name=name, catalog="dev", schema="curated", libraries=libraries, **fields)
-    return str(made.pipeline_id)
+    created = client.pipelines.create(
+        name=name, catalog="dev", schema="curated", libraries=libraries, **fields
+    )
+    return str(created.pipeline_id)
 
 
 def test_a_pipeline_is_read_back_and_edited(client: WorkspaceClient) -> None:

@@ -54,7 +54,7 @@ def test_a_date_that_never_comes_is_never_due() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "said"),
+    ("expression", "error"),
     [
         ("0 3 * * *", "5 fields"),
         ("0 0 3 * * *", "exactly one of"),
@@ -72,11 +72,11 @@ def test_a_date_that_never_comes_is_never_due() -> None:
         ("", "0 fields"),
     ],
 )
-def test_an_invalid_schedule_is_refused_with_its_field(expression: str, said: str) -> None:
+def test_an_invalid_schedule_is_refused_with_its_field(expression: str, error: str) -> None:
     with pytest.raises(ApiError) as raised:
         parse_quartz(expression, field="settings.schedule.quartz_cron_expression")
     assert raised.value.code == "INVALID_PARAMETER_VALUE"
-    assert said in raised.value.message
+    assert error in raised.value.message
     assert "settings.schedule.quartz_cron_expression" in raised.value.message
 
 

@@ -68,11 +68,11 @@ def test_a_dashboard_that_a_deployment_never_published_is_deleted(tmp_path: Path
     def create(workspace: LocalWorkspace, name: str, agent: str) -> str:
         with workspace.http() as http:
             body = {"display_name": name, "parent_path": "/Users/developer@example.com"}
-            made = http.post(
+            created = http.post(
                 "/api/2.0/lakeview/dashboards", json=body, headers={"User-Agent": f"cli/1 cmd/{agent}"}
             )
-            assert made.status_code == 200, made.text
-            return str(made.json()["dashboard_id"])
+            assert created.status_code == 200, created.text
+            return str(created.json()["dashboard_id"])
 
     killed = LocalWorkspace.start(tmp_path)
     try:

@@ -59,9 +59,9 @@ def test_a_value_is_in_no_log_and_no_error(client: WorkspaceClient, caplog: pyte
             client.secrets.put_secret("quiet", "k", bytes_value=VALUE)
         with pytest.raises(InvalidParameterValue) as both:
             client.secrets.put_secret("quiet", "k", string_value=VALUE, bytes_value=VALUE)
-    said = f"{refused.value} {both.value} {caplog.text}"
-    assert VALUE not in said
-    assert base64.b64encode(VALUE.encode()).decode() not in said
+    texts = f"{refused.value} {both.value} {caplog.text}"
+    assert VALUE not in texts
+    assert base64.b64encode(VALUE.encode()).decode() not in texts
     assert "bytes_value" in str(refused.value)
 
 

@@ -178,7 +178,7 @@ def test_reset_empties_the_workspace(process: Process) -> None:
     process.run("reset", "--yes")
     assert process.status(code=1)["running"] is False
     assert not (process.home / "volumes" / "main" / "deployed").exists()
-    assert others.exists(), "what no deployment made is not the workspace's to delete"
+    assert others.exists(), "only folders that a deployment created may be deleted"
     fresh = process.client()
     assert list(fresh.jobs.list()) == []
     with pytest.raises(NotFound):

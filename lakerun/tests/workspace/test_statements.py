@@ -180,7 +180,7 @@ def test_a_large_result_comes_in_chunks_and_a_too_large_one_fails(client: Worksp
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "error"),
     [
         ("SELECT * FROM shop.sales.order", "BAD_REQUEST 42P01 [TABLE_OR_VIEW_NOT_FOUND]"),
         ("SELECT * FROM shop.sales.order", "Did you mean 'shop.sales.orders'"),
@@ -198,8 +198,8 @@ def test_a_large_result_comes_in_chunks_and_a_too_large_one_fails(client: Worksp
         ("SELECT current_schema()", "not available here"),
     ],
 )
-def test_a_failed_statement_has_the_reason(client: WorkspaceClient, statement: str, said: str) -> None:
-    assert said in failure(client, statement)
+def test_a_failed_statement_has_the_reason(client: WorkspaceClient, statement: str, error: str) -> None:
+    assert error in failure(client, statement)
 
 
 def test_names_can_be_listed_and_described(client: WorkspaceClient) -> None:

@@ -1,6 +1,6 @@
-"""What becomes of each argument of a pipeline's decorators and functions: `ARGUMENTS`, `taken`.
+"""The effect of each argument of a pipeline's decorators and functions: `ARGUMENTS`, `taken`.
 
-They are those of `pyspark.pipelines` and those that only Databricks has.
+The arguments are those of `pyspark.pipelines` and those that only Databricks has.
 """
 
 from __future__ import annotations
@@ -115,9 +115,9 @@ ARGUMENTS: Mapping[str, Mapping[str, Support]] = {
 def taken(
     function: str, given: Mapping[str, Any], location: str, note: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The arguments that the function carries out; `note` is told of each one without effect.
+    """The arguments that the function carries out; `note` is called for each one without effect.
 
-    Raises GraphError, which names the argument, for one that is refused. Unknown ones are among the result.
+    Raises GraphError, which names the argument, for one that is refused. Unknown ones are in the result.
     """
     kept = {}
     for name, value in given.items():

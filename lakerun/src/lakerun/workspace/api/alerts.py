@@ -19,10 +19,10 @@ def router(services: Services) -> APIRouter:
     @routes.post("")
     def create(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
         with services.store.transaction():
-            made = alerts.create(body)
-            services.creations.note("alert", made["id"])
-        after.add_task(services.creations.answered, "alert", made["id"])
-        return made
+            created = alerts.create(body)
+            services.creations.note("alert", created["id"])
+        after.add_task(services.creations.answered, "alert", created["id"])
+        return created
 
     @routes.get("")
     def list_alerts(page_size: int | None = None, page_token: str | None = None) -> dict[str, Any]:

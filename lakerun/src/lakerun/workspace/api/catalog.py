@@ -29,21 +29,21 @@ def router(services: Services) -> APIRouter:
             "default_catalog_name": DEFAULT_CATALOG,
         }
 
-    def made(after: BackgroundTasks, kind: str, created: dict[str, Any]) -> dict[str, Any]:
+    def answer(after: BackgroundTasks, kind: str, created: dict[str, Any]) -> dict[str, Any]:
         after.add_task(services.creations.answered, kind, created["full_name"])
         return created
 
     @routes.post("/catalogs")
     def create_catalog(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
-        return made(after, "catalog", catalog.create_catalog(body))
+        return answer(after, "catalog", catalog.create_catalog(body))
 
     @routes.post("/schemas")
     def create_schema(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
-        return made(after, "schema", catalog.create_schema(body))
+        return answer(after, "schema", catalog.create_schema(body))
 
     @routes.post("/volumes")
     def create_volume(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
-        return made(after, "volume", catalog.create_volume(body))
+        return answer(after, "volume", catalog.create_volume(body))
 
     @routes.get("/catalogs")
     def list_catalogs(page_token: str | None = None, max_results: int = 0) -> dict[str, Any]:

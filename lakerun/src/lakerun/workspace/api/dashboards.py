@@ -30,11 +30,11 @@ def router(services: Services) -> APIRouter:
         dataset_schema: str | None = None,
     ) -> dict[str, Any]:
         with services.store.transaction():
-            made = dashboards.create(body, dataset_catalog, dataset_schema)
-            services.creations.note("dashboard", made["dashboard_id"])
+            created = dashboards.create(body, dataset_catalog, dataset_schema)
+            services.creations.note("dashboard", created["dashboard_id"])
         if DEPLOYMENT not in request.headers.get("user-agent", ""):
-            after.add_task(services.creations.answered, "dashboard", made["dashboard_id"])
-        return made
+            after.add_task(services.creations.answered, "dashboard", created["dashboard_id"])
+        return created
 
     @routes.get("")
     def list_dashboards(
