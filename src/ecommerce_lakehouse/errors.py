@@ -1,6 +1,6 @@
 """The root of the shop's errors: `ShopError`.
 
-A command line asks an error for four attributes, whatever its class is: `code`, a constant for programs;
+A command line reads four attributes of an error, whatever its class: `code`, a constant for programs;
 `location`, `file:line` or None; `hint`, a second line or None; and `exit_code`.
 """
 

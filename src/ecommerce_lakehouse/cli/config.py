@@ -1,4 +1,4 @@
-"""`lakehouse config`: the settings of an environment, and whether its file is sound."""
+"""`lakehouse config`: show an environment's settings, and check its file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def validate(
     every: Annotated[bool, typer.Option("--all", help="Every environment.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the settings of an environment: every problem at once, with its field and file; exit code 1."""
+    """Check an environment's settings: list every problem with its field and file; exit code 1 if any."""
     from dataclasses import asdict
 
     from ecommerce_lakehouse.config import ENVIRONMENTS

@@ -1,4 +1,4 @@
-"""`lakehouse generate`: data that arrives."""
+"""`lakehouse generate`: new raw data for the pipelines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from ecommerce_lakehouse.cli.options import LOCAL, EnvironmentOption, JsonOption
 
 NAME = "generate"
-app = typer.Typer(name=NAME, help="Write data that arrives into the volume.", no_args_is_help=True)
+app = typer.Typer(name=NAME, help="Write new raw data into the volume.", no_args_is_help=True)
 EXAMPLES = (
     "Examples:\n\nlakehouse generate orders\n\n"
     "lakehouse generate orders --interval 1 --end 1 --batch-size 50\n\n"
@@ -26,9 +26,9 @@ def orders(
     ] = 0.0,
     batch_size: Annotated[int, typer.Option(help="Orders in a batch.")] = 100,
     issue_rate: Annotated[
-        float, typer.Option(help="Share of lines that carry an intentional issue each, 0 to 1.")
+        float, typer.Option(help="Share of lines with an intentional issue, 0 to 1.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of all random values.")] = 42,
+    seed: Annotated[int, typer.Option(help="Seed of all random values.")] = 42,
     as_json: JsonOption = False,
 ) -> None:
     """Write batches of orders as JSON files into orders/landing; order_analytics_pipeline reads them."""

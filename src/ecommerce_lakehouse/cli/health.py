@@ -1,4 +1,4 @@
-"""`lakehouse health`: is the lakehouse healthy, without a JVM."""
+"""`lakehouse health`: check the lakehouse's health, without a JVM."""
 
 from __future__ import annotations
 

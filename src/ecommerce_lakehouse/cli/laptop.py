@@ -1,4 +1,4 @@
-"""The lakehouse on a laptop, answered by the runtime without a JVM: `laptop`."""
+"""The lakehouse on a laptop, read by the runtime without a JVM: `laptop`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def laptop(config: LakehouseConfig) -> Lakehouse | None:
-    """The data folder's tables; None where a catalog answers, or the runtime is not installed."""
+    """The data folder's tables; None on Databricks, or where the runtime is not installed."""
     if config.tables_root is None or find_spec("lakerun") is None:
         return None
     return Laptop(config)
 
 
 class Laptop:
-    """Delta directories of the data folder. No catalog knows the tables: each is plain Delta (MANAGED)."""
+    """Delta directories of the data folder. There is no catalog: each table is plain Delta (MANAGED)."""
 
     billed = False
 
@@ -58,7 +58,7 @@ class Laptop:
         rows.write.format("delta").mode("append").save(str(path))
 
     def create_events(self) -> list[str]:
-        """Nothing is stored: the runtime answers the name with the event logs that exist at the time."""
+        """Stores nothing: the runtime resolves the name to the event logs that exist at query time."""
         from ecommerce_lakehouse.cli.plugin import UNIONS
         from lakerun.tables.unions import tables_by_schema
 
@@ -73,7 +73,7 @@ class Laptop:
         return DeltaSource({name.table: Table.named(storage, name) for name in self._stored()})
 
     def secret(self, key: str) -> SecretStr | None:
-        """Only a task of a job has secrets, by Databricks' module as the runtime provides it."""
+        """Only a job's task has secrets, through the runtime's version of Databricks' module."""
         module = sys.modules.get("pyspark.dbutils")
         if module is None:
             return None

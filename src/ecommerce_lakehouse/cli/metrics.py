@@ -1,4 +1,4 @@
-"""`lakehouse metrics export`: metrics of pipelines and of the business into PostgreSQL, without a JVM."""
+"""`lakehouse metrics export`: write pipeline and business metrics to PostgreSQL, without a JVM."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ app = typer.Typer(
 
 @app.callback()
 def _group() -> None:
-    """Without it typer would make the only command the group itself."""
+    """Without a callback, typer would turn the only command into the group itself."""
 
 
 @app.command("export", epilog=EXAMPLES)
 def export(env: EnvironmentOption = LOCAL, as_json: JsonOption = False) -> None:
-    """Bring the PostgreSQL database of an environment up to date; exit code 1 where that did not work."""
+    """Bring the PostgreSQL database of an environment up to date; exit code 1 if that fails."""
     from dataclasses import asdict
 
     from ecommerce_lakehouse.config import get_config

@@ -1,4 +1,4 @@
-"""`lakehouse quality`: the rules of every dataset, and a test of the rules themselves."""
+"""`lakehouse quality`: list the rules of every dataset, and test the rules themselves."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DatasetArgument = Annotated[
 def list_rules(
     dataset: DatasetArgument = None, env: EnvironmentOption = LOCAL, as_json: JsonOption = False
 ) -> None:
-    """List the rules: what must hold, what happens if not, why, and who is asked."""
+    """List the rules: what must hold, what happens otherwise, why, and who owns them."""
     from rich.markup import escape
 
     from ecommerce_lakehouse.config import get_config
@@ -63,7 +63,7 @@ def list_rules(
 def try_out(
     dataset: DatasetArgument = None, env: EnvironmentOption = LOCAL, as_json: JsonOption = False
 ) -> None:
-    """Hold every rule against rows built to pass and to break it; fail for one that no row breaks."""
+    """Test every rule on rows built to pass it and to break it; fail if a rule is never broken."""
     from dataclasses import asdict
 
     from ecommerce_lakehouse.config import get_config
@@ -89,7 +89,7 @@ def try_out(
             for item in bad:
                 table.add_row(item.dataset, item.rule, item.problem, _relative(item.location))
             out.print(table)
-        verdict = f"{plural(len(bad), 'rule')} failed" if bad else "all are broken by the rows meant to, only"
+        verdict = f"{plural(len(bad), 'rule')} failed" if bad else "each is broken only by the rows meant to"
         tried = f"{plural(len(tested), 'rule')} of {plural(len(rule_sets), 'dataset')}"
         out.print(f"{tried}, {plural(sum(item.cases for item in tested), 'case')}: {verdict}.")
     if bad:

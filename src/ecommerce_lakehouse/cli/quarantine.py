@@ -1,4 +1,4 @@
-"""`lakehouse quarantine`: what was refused and why, corrections, and their way back into the pipeline."""
+"""`lakehouse quarantine`: refused rows with their reasons, corrections, and their replay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NAME = "quarantine"
 app = typer.Typer(
-    name=NAME, help="See what was refused and why, correct it, and let it flow back.", no_args_is_help=True
+    name=NAME, help="See which rows were refused and why, correct and replay them.", no_args_is_help=True
 )
 SHOW_EXAMPLES = (
     "Examples:\n\nlakehouse quarantine show orders\n\nlakehouse quarantine show orders --rule valid_price"
@@ -81,7 +81,7 @@ def show(
     env: EnvironmentOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
-    """Show refused rows with their ids, reasons and raw lines, and the corrections of them."""
+    """Show refused rows with their ids, reasons, raw lines and corrections."""
     from ecommerce_lakehouse.config import get_config
     from lakerun.cli.output import console, new_table, print_json
 
@@ -124,11 +124,11 @@ def fix(
     ] = None,
     where: Annotated[str, typer.Option(help="Which rows, in SQL over their fields as text.")] = "",
     reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the new lines; note nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the new lines; record nothing.")] = False,
     env: EnvironmentOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
-    """Correct refused rows, by hand or by SQL; 'quarantine replay' lets them arrive."""
+    """Correct refused rows, by hand or by SQL; 'quarantine replay' then sends them back."""
     from ecommerce_lakehouse.config import get_config
     from lakerun.cli.output import print_json
     from lakerun.formats import plural
@@ -139,7 +139,7 @@ def fix(
     if line is not None and len(ids) != 1:
         raise typer.BadParameter("--line is for one row: give its id.")
     if not ids and not where:
-        raise typer.BadParameter("Say which rows: their ids, or --where. All of them are --where true.")
+        raise typer.BadParameter("Say which rows: their ids, or --where. For all rows: --where true.")
     config = get_config(env)
     corrections = _corrections(config, target)
     lines = _new_lines(config, target, ids, line, values or [], where or "true")
@@ -150,7 +150,7 @@ def fix(
         return
     for row, new in list(lines.items())[:10]:
         typer.echo(f"{row.row_id}  {new}")
-    done = "would be corrected" if dry_run else "corrected; 'lakehouse quarantine replay' lets them arrive"
+    done = "would be corrected" if dry_run else "corrected; 'lakehouse quarantine replay' sends them back"
     typer.echo(f"{plural(len(lines), 'row')} {done}.")
 
 
@@ -160,7 +160,7 @@ def replay(
     env: EnvironmentOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
-    """Let corrected rows arrive, each once; the pipeline's next run takes them in."""
+    """Send corrected rows back, each once; the pipeline's next run ingests them."""
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.quality.replay import REPLAYABLE
     from lakerun.cli.output import print_json
@@ -180,7 +180,7 @@ def replay(
         return
     for item in written:
         typer.echo(f"{item['quarantine']}: {plural(item['rows'], 'row')} in {item['file']}")
-    typer.echo("Run the pipeline to take them in." if written else "Nothing waits to be replayed.")
+    typer.echo("Run the pipeline to ingest them." if written else "There is nothing to replay.")
 
 
 def _corrections(config: LakehouseConfig, target: str) -> Corrections:
@@ -231,7 +231,7 @@ def _known(ids: list[str], rows: Any) -> list[str]:
 
 
 def _query(config: LakehouseConfig, target: str, sql: str) -> list[dict[str, Any]] | None:
-    """The rows of a query in which `{table}` stands for the quarantine; None where it is not there yet."""
+    """The rows of a query in which `{table}` is the quarantine table; None if it does not exist yet."""
     from ecommerce_lakehouse.cli.laptop import Laptop
     from lakerun.tables.delta_table import Table
     from lakerun.tables.storage import Storage, TableName

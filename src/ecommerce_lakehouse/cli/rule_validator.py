@@ -1,4 +1,4 @@
-"""The registry of rules as `lakehouse validate` asks for it: `RegistryValidator`."""
+"""The rule registry's part of `lakehouse validate`: `RegistryValidator`."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class RegistryValidator:
         return nondeterminism(constraint)
 
     def table_problems(self, columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
-        yield from self._rules_of_nothing(columns)
-        yield from self._checks_of_nothing(columns)
+        yield from self._rules_without_dataset(columns)
+        yield from self._checks_without_column(columns)
 
-    def _rules_of_nothing(self, declared: Iterable[str]) -> Iterator[Problem]:
-        """Rules of a dataset that no pipeline declares: they are never asked."""
+    def _rules_without_dataset(self, declared: Iterable[str]) -> Iterator[Problem]:
+        """Rules of a dataset that no pipeline declares: they are never applied."""
         names = sorted(declared)
         for dataset in datasets_with_rules(self._config):
             rules = rules_for(dataset, self._config)
@@ -58,13 +58,13 @@ class RegistryValidator:
             message = f"no pipeline declares the dataset '{dataset}' of this rule{guess}"
             yield Problem(first.location, message)
 
-    def _checks_of_nothing(self, columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
-        """Rules of whole datasets that ask for a table or column that is not there."""
+    def _checks_without_column(self, columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+        """Rules of whole datasets that use a table or column that does not exist."""
         for dataset in datasets_with_rules(self._config):
             if not columns.get(dataset):
                 continue
             for rule in rules_for(dataset, self._config).checks:
-                for table, column in _asked_columns(dataset, rule.check):
+                for table, column in _used_columns(dataset, rule.check):
                     known = columns.get(table)
                     if known is not None and (not known or column.lower() in map(str.lower, known)):
                         continue
@@ -75,7 +75,7 @@ class RegistryValidator:
                     yield Problem(rule.location, f"rule '{rule.name}' of '{dataset}': {reason}")
 
 
-def _asked_columns(dataset: str, check: Check) -> list[tuple[str, str]]:
+def _used_columns(dataset: str, check: Check) -> list[tuple[str, str]]:
     match check:
         case Unique(columns):
             return [(dataset, column) for column in columns]

@@ -1,4 +1,4 @@
-"""What the wheel's entry points share: arguments that choose the settings, one-line errors, Spark."""
+"""Shared by the wheel's entry points: arguments that choose the settings, one-line errors, Spark."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from(arguments: argparse.Namespace) -> LakehouseConfig:
-    """The settings that parsed arguments ask for; ConfigError, in one line, for a wrong one."""
+    """The settings that parsed arguments choose; a wrong one raises ConfigError, in one line."""
     config = get_config(arguments.environment)
     places = {name: getattr(arguments, name) for name in PLACES}
     overrides = {name: value for name, value in places.items() if value is not None}
@@ -42,7 +42,7 @@ def config_from(arguments: argparse.Namespace) -> LakehouseConfig:
 
 @contextmanager
 def usage_errors(parser: argparse.ArgumentParser) -> Iterator[None]:
-    """Let a ShopError end the process with exit code 2, after its line on standard error."""
+    """End the process on a ShopError: its line on standard error, exit code 2."""
     try:
         yield
     except ShopError as error:
@@ -50,7 +50,7 @@ def usage_errors(parser: argparse.ArgumentParser) -> Iterator[None]:
 
 
 def spark_session(job: str) -> SparkSession:
-    """The active Spark session, else a new one; ShopError, which names the `job` to run, if none starts."""
+    """The active Spark session, else a new one; if none starts, a ShopError that names the `job` to run."""
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 

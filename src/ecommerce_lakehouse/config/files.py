@@ -11,15 +11,15 @@ from ecommerce_lakehouse.config.settings import LakehouseConfig
 
 try:
     import fcntl
-except ImportError:  # Windows: there the lock of the `lakehouse` command has to do
+except ImportError:  # on Windows only the lock of the `lakehouse` command protects
     fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
 def exclusive(file: Path, config: LakehouseConfig, busy: Exception) -> Iterator[None]:
-    """Hold a lock that ends with the process; raises `busy`, at once, where somebody holds it.
+    """Hold a lock that ends with the process; raises `busy` at once if another process holds it.
 
-    Volumes on Databricks have no locks: there, jobs that write to them run one at a time.
+    Volumes on Databricks have no locks; the jobs that write to them run one at a time.
     """
     if fcntl is None or config.on_databricks:
         yield
@@ -34,7 +34,7 @@ def exclusive(file: Path, config: LakehouseConfig, busy: Exception) -> Iterator[
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write in one step for readers: names that start with a dot are not ingested."""
+    """Write a file in one step, as readers see it: names that start with a dot are not ingested."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     partial.write_text(text, encoding="utf-8")

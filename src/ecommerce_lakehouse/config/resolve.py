@@ -83,7 +83,8 @@ def widget_environment(dbutils: _Dbutils) -> str:
 def log_pipeline_config(config: LakehouseConfig | None = None) -> list[str]:
     """Print the settings that decide what a pipeline does, a line each, and return the lines.
 
-    Called at every pipeline's start: the driver log has it on Databricks, the event log on a laptop.
+    Called at every pipeline's start. The lines are in the driver log on Databricks, in the event log on a
+    laptop.
     """
     config = config or get_config()
     lines = [
@@ -113,7 +114,7 @@ def setting(key: str) -> str | None:
 
 
 def _spark_conf(key: str) -> str | None:
-    # Where pyspark was never imported there is no session, and importing it here would cost a second.
+    # Without an imported pyspark there is no session, and importing it here would cost a second.
     pyspark_sql = sys.modules.get("pyspark.sql")
     session = pyspark_sql.SparkSession.getActiveSession() if pyspark_sql else None
     if session is None:
@@ -148,9 +149,9 @@ def problems_in(error: ValidationError, file: str, overridden: Mapping[str, str]
 
 
 def _given_value(field: str, problem: Mapping[str, Any]) -> str:
-    """The value that pydantic found wrong, in brackets, where there is one that may be shown.
+    """The wrong value, in brackets, if there is one that may be shown.
 
-    None of the database's: somebody may have given a URL with a password for its host.
+    The database's are never shown: someone may have given a URL with a password as its host.
     """
     shown = problem["loc"] and problem["type"] != "missing" and not field.startswith("postgres_")
     return f" (given: {problem['input']!r})" if shown else ""

@@ -21,7 +21,7 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_leng
 LAYERS: tuple[Layer, ...] = ("bronze", "silver", "gold", "feature", "quarantine", "quality")
 
 
-# The seed calls the schema `schema`; pydantic warns because a deprecated method of its own has that name.
+# pydantic warns because one of its deprecated methods is called `schema` too.
 warnings.filterwarnings("ignore", message='Field name "schema" in "LakehouseConfig"', category=UserWarning)
 
 
@@ -49,9 +49,8 @@ class LakehouseConfig(_Frozen):
     """All settings of one environment.
 
     `catalog`, `schema` and `volume` name the place in Unity Catalog; `volumes_root` is `/Volumes` on
-    Databricks and a folder on a laptop. `tables_root` is the laptop's folder of Delta tables, None where a
-    catalog answers a table's name. Sizes are in MB, retention in days or hours as the name says,
-    prices in the shop's currency.
+    Databricks and a folder on a laptop. `tables_root` is the laptop's folder of Delta tables, None on
+    Databricks. Sizes are in MB, retention in days or hours as the name says, prices in the shop's currency.
     """
 
     environment: Literal["local", "dev", "staging", "prod"]
@@ -98,13 +97,13 @@ class LakehouseConfig(_Frozen):
 
     health: HealthTargets
 
-    # Secrets are in no file: each comes from its variable, else from its key of this scope. ALERT_WEBHOOK_URL
-    # is the address that health checks tell of what fails; without it and without a key nobody is told.
+    # No file holds a secret: each comes from its variable, else from its key in this scope. Health checks
+    # send failures to ALERT_WEBHOOK_URL; without it and without a key they send nothing.
     secret_scope: str = Field(min_length=1)
     alert_webhook_key: str | None = Field(default=None, min_length=1)
 
     # Metrics export; nothing is exported without a host. The password's variable is POSTGRES_PASSWORD. The
-    # budget is all that an export may take, retries included.
+    # budget is the longest that an export may take, retries included.
     postgres_host: str | None = Field(default=None, pattern=r"^(/.+|[A-Za-z0-9._:-]+)$")
     postgres_port: int = Field(ge=1, le=65535)
     postgres_database: str = Field(min_length=1, max_length=63)
@@ -214,10 +213,10 @@ class LakehouseConfig(_Frozen):
     def get_streaming_options(self) -> dict[str, str]:
         """Reader options: the lines' format, and what bounds one micro-batch.
 
-        OSS Spark takes a limit of files or of bytes, not both. It also skips files whose modification
-        time lies more than `maxFileAge` behind the newest one; a century keeps late files. Unlike Auto
-        Loader, it reads only the folder's first level, or takes `day=2024-05-01` for a partition, unless told
-        to look up files recursively.
+        Open-source Spark takes a limit of files or of bytes, not both. It also skips files that were modified
+        more than `maxFileAge` before the newest one; a century keeps late files. Unlike Auto Loader, it reads
+        only the folder's first level, or takes `day=2024-05-01` for a partition, unless it looks up files
+        recursively.
         """
         if self.on_databricks:
             return {
@@ -244,7 +243,7 @@ def settings_file(environment: str) -> Path:
 
 
 def settings_values(path: Path) -> dict[str, Any]:
-    """What a settings file holds, unchecked; ConfigError where it cannot be read."""
+    """The values of a settings file, unchecked; ConfigError if it cannot be read."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:

@@ -1,1 +1,1 @@
-"""The vocabulary of the business: what arrives, under which names and types."""
+"""The vocabulary of the business: entities, with the names and types of their fields."""

@@ -1,4 +1,4 @@
-"""Synthetic orders, sessions and customer profiles, with a manifest of what must become of each line."""
+"""Synthetic orders, sessions and customer profiles, with a manifest of what each line must lead to."""
 
 from ecommerce_lakehouse.generation.manifest import (
     DatasetManifest,

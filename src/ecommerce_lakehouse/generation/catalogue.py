@@ -10,7 +10,7 @@ from ecommerce_lakehouse.domain.entities import CATEGORIES
 PRODUCTS = 200
 MEAN_BASE_PRICE = 60.0
 MIN_PRICE = 0.5
-POPULARITY_SHIFT = 2  # of the Zipf-Mandelbrot law: the top product gets 9 % of the orders
+POPULARITY_SHIFT = 2  # Zipf-Mandelbrot law: the top product gets 9 % of the orders
 
 _STYLES = ("Compact", "Classic", "Premium", "Everyday", "Travel")
 _GOODS = {
@@ -40,9 +40,9 @@ class Product:
 def catalogue(seed: int, days: int) -> list[Product]:
     """All products, the most popular first.
 
-    Base prices are the quantiles of an exponential distribution with MEAN_BASE_PRICE, dealt out in an
-    order that spreads cheap and dear evenly over popularity. In each ten products one is launched and in
-    each twenty one is discontinued within `days`; the product before such a one is always on sale.
+    Base prices are the quantiles of an exponential distribution with MEAN_BASE_PRICE, in an order that
+    spreads cheap and expensive products evenly over popularity. Of every ten products one is launched, and
+    of every twenty one is discontinued, within `days`; the product before such a product is always on sale.
     """
     return [_product(rank, seed, days) for rank in range(PRODUCTS)]
 

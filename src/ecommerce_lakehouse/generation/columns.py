@@ -1,9 +1,9 @@
 """Deterministic columns on dbldatagen: every value is a hash of the seed, a record's number and the column.
 
-dbldatagen's own random columns and distributions draw from a generator per partition or Arrow batch, so
-their values depend on how the rows are split. Here the source of randomness is a hash; dbldatagen builds
-the columns, their order and the weighted vocabularies from it, and distributions are the inverse of their
-cumulative function.
+dbldatagen's own random columns and distributions use a generator per partition or Arrow batch, so their
+values depend on how the rows are split. Here randomness comes from a hash; dbldatagen builds the columns,
+their order and the weighted vocabularies from it, and a distribution is the inverse of its cumulative
+function.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 LINE = "_line"
 
 SqlType = Literal["string", "int", "bigint", "double", "boolean", "decimal(10,2)"]
-# Types as objects: dbldatagen parses names of types, which takes longer than all the rest.
+# Types as objects: dbldatagen would parse their names, which takes longer than everything else.
 TYPES: Mapping[SqlType, DataType] = {
     "string": StringType(),
     "int": IntegerType(),
@@ -41,7 +41,7 @@ TYPES: Mapping[SqlType, DataType] = {
 
 
 def hashed(seed: int, key: str, column: str) -> str:
-    """SQL: a BIGINT that is uniform over all of them, the same for one seed, key and column."""
+    """SQL: a BIGINT, uniform over the whole range, the same for one seed, key and column."""
     return f"xxhash64({key}, {zlib.crc32(column.encode())}L, {seed}L)"
 
 
@@ -74,7 +74,7 @@ def lookup(values: Sequence[str] | Sequence[int] | Sequence[float], index: str) 
 
 
 def padded(number: str, width: int) -> str:
-    """SQL: a number with leading zeros up to a width, and never cut."""
+    """SQL: a number with leading zeros up to a width, never truncated."""
     return f"lpad({number}, greatest({width}, length({number})), '0')"
 
 
@@ -95,14 +95,14 @@ class Columns:
         )
 
     def add(self, name: str, sql_type: SqlType, expression: str, *, output: bool = False) -> None:
-        """A column by a SQL expression over earlier columns; without `output` it only serves later ones."""
+        """Add a column, a SQL expression over earlier ones; without `output` only later columns use it."""
         self._generator.withColumn(
             name, TYPES[sql_type], expr=expression, baseColumn=self._references(expression), omit=not output
         )
         self._names.append(name)
 
     def add_choice(self, name: str, weights: Mapping[str, int] | Mapping[int, int], key: str) -> None:
-        """A value of a weighted vocabulary, drawn by the hash of `key`."""
+        """Add a column of a weighted vocabulary, chosen by the hash of `key`."""
         draw = f"{name}_draw"
         self.add(draw, "bigint", hashed(self._seed, key, name))
         sql_type: SqlType = "string" if isinstance(next(iter(weights)), str) else "int"

@@ -1,6 +1,6 @@
-"""Who there is, when they joined, and who of them orders or visits: shared by all three datasets.
+"""The customers, when they joined, and which of them order or visit: shared by all three datasets.
 
-A customer's number is a line of the profiles: of the first batch, or of the new customers of a later one.
+A customer's number is a line of the profiles: of the first batch, or of a later batch's new customers.
 Orders and sessions come only from customers whose profile has no issue, and only after the day they joined.
 """
 
@@ -15,10 +15,8 @@ from ecommerce_lakehouse.generation.plan import BatchPlan
 from ecommerce_lakehouse.generation.seasonality import DAY_SECONDS
 
 FOUNDING_DAYS = 730  # three in five of the first batch's customers joined in the two years before it
-SHIFT_SHARE = (
-    20  # of the Zipf-Mandelbrot law: the keenest customer orders about 20 times as often as the last
-)
-LEAVERS = 4  # one customer in so many stops for good on some day of the first batch
+SHIFT_SHARE = 20  # Zipf-Mandelbrot law: the keenest customer orders about 20 times as often as the last
+LEAVERS = 4  # one customer in four stops for good on some day of the first batch
 
 
 def customer_id(number: str) -> str:
@@ -40,7 +38,7 @@ def joined_seconds(plan: BatchPlan, number: str) -> str:
 
 
 def updated_customer(plan: BatchPlan, ordinal: str) -> str:
-    """SQL: the number of the customer of a batch's n-th update: distinct, and known by a valid profile."""
+    """SQL: the customer's number of a batch's n-th update; all differ and have a valid profile."""
     clean = _first_profiles(plan).clean
     digest = hashlib.sha256(f"{plan.parameters.seed} updates {plan.batch}".encode()).digest()
     start = int.from_bytes(digest[:6], "big") % max(1, clean)
@@ -49,9 +47,9 @@ def updated_customer(plan: BatchPlan, ordinal: str) -> str:
 
 
 def add_active_customer(columns: Columns, plan: BatchPlan, key: str) -> None:
-    """Adds `_customer` BIGINT, the number of the customer of the event `key` that happens on `_day`.
+    """Add `_customer` BIGINT, the customer's number of the event `key` on `_day`.
 
-    Few customers come often and many seldom, by a Zipf-Mandelbrot law that orders and sessions share.
+    Few customers come often and many rarely, by a Zipf-Mandelbrot law that orders and sessions share.
     """
     seed, customers, days = plan.parameters.seed, plan.parameters.customers, plan.parameters.days
     spread = _first_profiles(plan)
@@ -59,7 +57,7 @@ def add_active_customer(columns: Columns, plan: BatchPlan, key: str) -> None:
     shift, step = max(1, pool // SHIFT_SHARE), _coprime_near_golden(pool)
     keenness = zipf_rank(uniform(seed, key, "customer"), pool, shift)
     columns.add("_favourite", "bigint", f"({keenness} * {step}L + {seed % pool}L) % {pool}L")
-    # How many of the pool joined before the day: lines below the bound, of which clean ones are in the pool.
+    # Customers of the pool who joined before the day: the clean ones of the lines below the bound.
     bound = f"((2 * _day + {3 * days}L) * {customers}L + {5 * days - 1}L) div {5 * days}L"
     columns.add(
         "_joined", "bigint", f"least((({bound}) * {pool}L + {customers - 1}L) div {customers}L, {pool}L)"
@@ -71,7 +69,7 @@ def add_active_customer(columns: Columns, plan: BatchPlan, key: str) -> None:
 
 
 def _or_later_joiner(plan: BatchPlan, key: str, known: str, pool: int) -> str:
-    """SQL: `known`, or for their share of all customers one who joined in a later batch before this one."""
+    """SQL: `known`, or, by their share of all customers, one who joined after the first batch."""
     spread = BatchPlan(plan.parameters, 1).customer_profiles.spread
     daily, clean_daily = plan.new_customers_daily, spread.clean_before(plan.new_customers_daily)
     joiners = (plan.batch - 1) * clean_daily
@@ -90,7 +88,7 @@ def _first_profiles(plan: BatchPlan) -> IssueSpread:
 
 
 def _coprime_near_golden(count: int) -> int:
-    """A step that visits every number below `count` once and lands neighbours far apart."""
+    """A step that visits every number below `count` once and keeps neighbours far apart."""
     step = max(1, round(count * 0.618))
     while math.gcd(step, count) != 1:
         step += 1

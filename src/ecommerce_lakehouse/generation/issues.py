@@ -1,4 +1,4 @@
-"""Intentional issues: their kinds, which lines carry them, and what each must lead to in the pipeline."""
+"""Intentional issues: their kinds, the lines that have them, and what each must lead to in the pipeline."""
 
 from __future__ import annotations
 
@@ -110,11 +110,11 @@ CONSEQUENCES: Mapping[str, Mapping[str, Consequence]] = {
 
 @dataclass(frozen=True)
 class IssueSpread:
-    """Which of `lines` lines carry an issue: exactly `bad` of them, evenly spaced, the kinds in turn.
+    """Which of `lines` lines have an issue: exactly `bad` of them, evenly spaced, the kinds in turn.
 
     Line i (from 0) is the k-th bad line where k = floor(i * bad / lines) grows from i to i + 1. `rotation`
-    shifts the turn of the kinds, so that they stay even over small batches. All of it is arithmetic on the
-    line number: the result depends neither on partitions nor on a random generator.
+    shifts the turn of the kinds, so that they stay even over small batches. Everything is computed from the
+    line number, so the result depends neither on partitions nor on a random generator.
     """
 
     lines: int
@@ -143,11 +143,11 @@ class IssueSpread:
         )
 
     def latest_clean(self, line: str) -> str:
-        """SQL: the nearest clean line before a bad one. The first line of all is clean where any is."""
+        """SQL: the nearest clean line before a bad one. The first line is clean if any line is."""
         return self.clean_line(f"({line} - {self._bad_before(line)} - 1)")
 
     def clean_line(self, ordinal: str) -> str:
-        """SQL: the number of the clean line with an ordinal from 0; the inverse of counting clean lines."""
+        """SQL: the number of the n-th clean line, n from 0; the inverse of counting clean lines."""
         return f"(({ordinal}) * {self.lines}L div {self.clean}L)" if self.clean else f"({ordinal})"
 
     def clean_before(self, line: int) -> int:
@@ -159,7 +159,7 @@ class IssueSpread:
 
 
 def expected_outcome(entity: str, rows: int, issues: Mapping[str, int], updates: int) -> Expected:
-    """What must become of `rows` lines with these issues; `updates` of them are valid and of known keys."""
+    """What `rows` lines with these issues must lead to; `updates` of them are valid and have known keys."""
     broken: dict[str, int] = {}
     warnings: dict[str, int] = {}
     for kind, count in issues.items():

@@ -26,8 +26,8 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> None:
     """Add batches of synthetic data to the volume of an environment and print a line per dataset.
 
-    `argv` defaults to the process's arguments; an empty value counts as not given, as jobs pass it for a
-    parameter that nobody set. Raises SystemExit with code 2, after one line on standard error, for a wrong
+    `argv` defaults to the process's arguments; an empty value counts as not given, because jobs pass one for
+    a parameter that is not set. Raises SystemExit with code 2, after one line on standard error, for a wrong
     argument, setting or parameter. Uses the active Spark session, or starts one.
     """
     parser = _parser()
@@ -57,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_config_arguments(parser)
-    parser.add_argument("--seed", type=_whole, help="of all random values; default 42")
+    parser.add_argument("--seed", type=_whole, help="seed of all random values; default 42")
     parser.add_argument("--orders", type=_whole, help="lines of orders in the first batch")
-    # Databricks hands a job's parameters to a wheel with named parameters under their own names as well.
+    # Databricks also passes a job's parameters, under their own names, to a wheel task with named parameters.
     parser.add_argument(
         "--customer-activity", "--customer_activity", type=_whole, help="lines of sessions in the first batch"
     )

@@ -1,4 +1,4 @@
-"""What a batch of synthetic data holds and what must become of it: `Manifest`, one JSON file per batch."""
+"""What a batch of synthetic data holds and must lead to: `Manifest`, one JSON file per batch."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class _Frozen(BaseModel):
 
 
 class Parameters(_Frozen):
-    """What decides every byte, together with the batch number and the limits of `LakehouseConfig`.
+    """With the batch number and the limits of `LakehouseConfig`, these determine every byte.
 
     `orders`, `customer_activity` and `customers` are lines of the first batch, which covers `days` days;
-    `issue_rate` is the share of lines, 0 to 1, that carry an intentional issue.
+    `issue_rate` is the share of lines, 0 to 1, with an intentional issue.
     """
 
     seed: int = Field(ge=0, lt=2**63)
@@ -37,10 +37,10 @@ class Parameters(_Frozen):
 
 
 class Expected(_Frozen):
-    """What must become of a dataset's lines: each counts in one of the first four.
+    """What a dataset's lines must lead to: each counts in one of the first four.
 
     `silver`: valid records with a key that no earlier batch delivered. `updates`: valid newer records of a
-    key that silver holds already. `quarantined`: lines that break at least one dropping rule; `broken_rules`
+    key that silver already holds. `quarantined`: lines that break at least one dropping rule; `broken_rules`
     counts them by rule, a line once for each rule that it breaks. `duplicates`: valid lines that repeat
     another line of the batch. `warnings`: lines, quarantined ones included, that break a warning rule.
     """
@@ -63,7 +63,7 @@ class DatasetManifest(_Frozen):
 
 
 class Manifest(_Frozen):
-    """One batch of arrivals. Event times lie in [`starts_at`, `ends_at`), intentional issues aside.
+    """One batch of raw data. Event times lie in [`starts_at`, `ends_at`), except for intentional issues.
 
     In the first batch some profiles are older than `starts_at`: their customers signed up before it.
     """
@@ -81,7 +81,7 @@ def manifest_name(batch: int) -> str:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file; GenerationError where it cannot be read."""
+    """The manifest in a file; GenerationError if it cannot be read."""
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:

@@ -1,6 +1,6 @@
 """Batches of orders as JSON files, one at a time or as a simulation of continuous arrivals: `OrderGenerator`.
 
-Plain Python: a batch is there in milliseconds, on a laptop and as a Databricks Python wheel task.
+Plain Python: a batch takes milliseconds, on a laptop and as a Databricks Python wheel task.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT_SEED = 42
 POPULARITY_EXPONENT = 0.8
 STATUS_WEIGHTS = dict(zip(ORDER_STATUSES, (4, 6, 12, 68, 6, 4), strict=True))
 QUANTITIES, QUANTITY_WEIGHTS = (1, 2, 3, 4, 5, 6), (50, 24, 13, 7, 4, 2)
-MOST_AGE_SECONDS = 3600  # a batch holds the orders of the hour before it
+MAX_AGE_SECONDS = 3600  # a batch holds the orders of the hour before it
 EXAMPLES = """units: --interval and --end are minutes
 
 examples:
@@ -72,7 +72,7 @@ ISSUES: Mapping[str, tuple[Callable[[Order], Order], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class WrittenBatch:
-    """A batch on disk: its file, its orders, and the lines that carry each intentional issue."""
+    """A batch on disk: its file, how many orders it has, and how many lines have each intentional issue."""
 
     path: Path
     orders: int
@@ -87,8 +87,8 @@ class WrittenBatch:
 class OrderGenerator:
     """Makes orders of the shop's products and customers; the same seed, number and time give the same batch.
 
-    `issue_rate`, 0 to 1, is the share of lines that carry one intentional issue each. Raises GenerationError
-    for a value out of range.
+    `issue_rate`, 0 to 1, is the share of lines with one intentional issue each. Raises GenerationError for a
+    value out of range.
     """
 
     def __init__(self, *, seed: int = DEFAULT_SEED, customers: int = 1000, issue_rate: float = 0.0) -> None:
@@ -116,7 +116,7 @@ class OrderGenerator:
     def write(self, folder: Path, size: int, number: int, now: datetime) -> WrittenBatch:
         """Write one batch into `folder` as JSON lines; a reader sees the whole file or none.
 
-        With intentional issues a manifest of them is in the folder `manifests` beside `folder`.
+        A manifest of intentional issues goes into the folder `manifests` beside `folder`.
         """
         orders = self.orders(size, number, now)
         draw = self._random(number, now, "issues")
@@ -139,7 +139,7 @@ class OrderGenerator:
 
     def _order(self, draw: random.Random, order_id: str, now: datetime) -> Order:
         product = draw.choices(self._products, self._weights)[0]
-        placed = now - timedelta(seconds=draw.randrange(MOST_AGE_SECONDS))
+        placed = now - timedelta(seconds=draw.randrange(MAX_AGE_SECONDS))
         price = max(MIN_PRICE, product.base_price * draw.gauss(1, 0.04))
         return {
             "order_id": order_id,
@@ -148,7 +148,7 @@ class OrderGenerator:
             "items_ordered": draw.choices(QUANTITIES, QUANTITY_WEIGHTS)[0],
             "status": draw.choices(tuple(STATUS_WEIGHTS), tuple(STATUS_WEIGHTS.values()))[0],
             "date_ordered": f"{placed:%Y-%m-%d}",
-            # Few customers come often and many seldom: their numbers are uniform on a logarithmic scale.
+            # Few customers come often and many rarely: their numbers are uniform on a logarithmic scale.
             "customer_id": f"C{int(self.customers ** draw.random()):06d}",
             "order_timestamp": f"{placed:%Y-%m-%dT%H:%M:%SZ}",
         }
@@ -214,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for batch in batches:
                 print(batch, flush=True)
     except KeyboardInterrupt:
-        parser.exit(130, "Stopped; every batch that was named is complete.\n")
+        parser.exit(130, "Stopped; every batch listed above is complete.\n")
 
 
 def _number(kind: Callable[[str], Any], given: Mapping[str, str], name: str, default: Any) -> Any:
@@ -235,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     add_config_arguments(parser)
     parser.add_argument("--interval", metavar="MINUTES", help="minutes between batches; default 1")
     parser.add_argument(
-        "--end", metavar="MINUTES", help="stop after so many minutes; default: after one batch"
+        "--end", metavar="MINUTES", help="stop after this many minutes; default: after one batch"
     )
     parser.add_argument(
         "--batch-size",
@@ -249,7 +249,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="share of lines with an intentional issue, 0 to 1; default 0",
     )
-    parser.add_argument("--seed", help=f"of all random values; default {DEFAULT_SEED}")
+    parser.add_argument("--seed", help=f"seed of all random values; default {DEFAULT_SEED}")
     return parser
 
 

@@ -10,8 +10,8 @@ from ecommerce_lakehouse.generation.manifest import Parameters
 
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)  # a Monday, which the seasonality relies on
 LINES_PER_FILE = 50_000
-CUSTOMERS_PER_UPDATE = 100  # one in so many of the first batch's customers changes a day
-JOINING_PERIODS = 10  # it takes this many times `days` until as many new customers have joined
+CUSTOMERS_PER_UPDATE = 100  # each day one in a hundred of the first batch's customers changes
+JOINING_PERIODS = 10  # after this many times `days`, as many new customers have joined
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Add batches of synthetic arrivals to the volume: `generate_sample_data`."""
+"""Adds batches of synthetic raw data to the volume: `generate_sample_data`."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def generate_sample_data(
     on_progress: Callable[[str], None] | None = None,
     now: datetime | None = None,
 ) -> list[Manifest]:
-    """Add `batches` batches of arrivals to the volume of `config` and return their manifests.
+    """Add `batches` batches of raw data to the volume of `config` and return their manifests.
 
     The first batch of a volume covers `config.rows_generated.days` days from 2024-01-01; each later one
     adds the next day, with a day's share of orders and sessions, a few new customers and newer profiles of
     known ones. `orders`, `customer_activity` and `customers` are lines of the first batch; they, `issue_rate`
-    (0 to 1) and `seed` default to those of the volume's first batch, before it to the settings and 42.
+    (0 to 1) and `seed` default to those of the volume's first batch, or without one to the settings and 42.
 
     The files depend only on the parameters, the batch number and the settings `max_price` and `max_quantity`:
-    two volumes with the same ones are equal byte for byte. A batch is there with its manifest or not at all;
-    what an interrupted call left is finished or wiped first. `on_progress` gets a line per dataset.
+    two volumes with the same ones are equal byte for byte. A batch exists with its manifest or not at all; an
+    interrupted call's batch is completed or removed first. `on_progress` gets a line per dataset.
 
-    Raises GenerationError, in one line: a value out of range, parameters that differ from the volume's
-    first batch, a batch that would reach beyond `now` (default: the clock), or a second call at a time.
+    Raises GenerationError, in one line, for a value out of range, parameters that differ from the volume's
+    first batch, a batch that would reach beyond `now` (default: the clock), or a concurrent call.
     """
     if batches < 1:
         raise GenerationError(f"batches must be at least 1, not {batches}.")
@@ -119,8 +119,8 @@ def _generate(
     on_progress: Callable[[str], None],
 ) -> Manifest:
     datasets = {}
-    # One dataset is planned while another is written: for small ones, each takes as long as the other.
-    # dbldatagen's parser is not thread-safe, so it is the planning that stays in this thread.
+    # One dataset is planned while another is written; for small ones, both take equally long. Planning stays
+    # in this thread, because dbldatagen's parser is not thread-safe.
     with ThreadPoolExecutor(max_workers=len(SAMPLED)) as pool:
         writing = {}
         for entity in SAMPLED:
@@ -141,7 +141,7 @@ def _generate(
 
 
 def _write(lines: DataFrame, folder: BatchFolder, plan: BatchPlan, entity: str) -> DatasetManifest:
-    """Stage one dataset in one Spark job, which counts its issues on the way."""
+    """Stage one dataset in one Spark job, which also counts its issues."""
     counts = Observation(f"{entity}_{plan.batch}")
     issue = F.col("_issue")
     valid = issue.isNull() | (issue == UNEXPECTED_COLUMN)

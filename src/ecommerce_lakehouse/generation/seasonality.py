@@ -15,7 +15,7 @@ DAY_SECONDS = 86_400
 
 
 def add_event_seconds(columns: Columns, plan: BatchPlan, lines: int, key: str) -> None:
-    """Adds `_seconds` BIGINT since the first day, which never falls as the line in `_source` rises.
+    """Add `_seconds` BIGINT since the first day, which never falls as the line in `_source` rises.
 
     A line is the quantile (_source + uniform of `key`) / lines of the batch's period; the inverse of the
     cumulative weight turns it into a week, a weekday, an hour and, evenly, a second of that hour.

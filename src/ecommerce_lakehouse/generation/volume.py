@@ -1,12 +1,12 @@
-"""A batch's way into the volume, whole or not at all: `BatchFolder`.
+"""Publishes a batch to the volume, whole or not at all: `BatchFolder`.
 
     <volume>/_staging/batch_000003/<entity>/           what Spark writes
     <volume>/manifests/_pending_batch_000003.json      the batch is written, its files are being moved
     <volume>/<entity>_raw/<entity>_b000003_p00000.json
     <volume>/manifests/batch_000003.json               the batch is complete
 
-A killed call leaves either no pending manifest, and its staged files are wiped, or a pending manifest, and
-the next call moves what is left. Moves are renames, so a reader never sees half a file.
+If a call is killed before there is a pending manifest, the next one removes its staged files; afterwards,
+the next one moves the files that are left. Moves are renames, so a reader never sees half a file.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class BatchFolder:
         self._move(manifest)
 
     def recover(self) -> None:
-        """Finish or wipe what an interrupted call left behind."""
+        """Complete or remove what an interrupted call left behind."""
         for pending in sorted(self.manifests.glob(f"{PENDING}*.json")):
             manifest = read_manifest(pending)
             if all(staged.exists() or final.exists() for staged, final in self._moves(manifest)):
                 self._move(manifest)
-            else:  # someone deleted data in between: the batch is generated again, with the same bytes
+            else:  # someone has deleted data since: the batch will be generated again, with the same bytes
                 for _, final in self._moves(manifest):
                     final.unlink(missing_ok=True)
                 pending.unlink()
