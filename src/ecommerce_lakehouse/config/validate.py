@@ -44,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ecommerce_lakehouse.config", description="Check the settings of environments."
     )
-    parser.add_argument(
-        "--validate", action="store_true", required=True, help="list what is wrong"
-    )
+    parser.add_argument("--validate", action="store_true", required=True, help="list what is wrong")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--env", choices=ENVIRONMENTS, default=DEFAULT_ENVIRONMENT, help="default: dev")
     which.add_argument("--all", action="store_true", help="every environment")

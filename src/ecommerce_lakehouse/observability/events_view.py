@@ -1,4 +1,4 @@
-"""Brings the relation `pipeline_events` up to date, as a Python wheel task: `main`."""
+"""Updates the relation `pipeline_events`, as a Python wheel task: `main`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Let `pipeline_events` cover every event log of an environment's schema, and print which they are.
+    """Make `pipeline_events` cover every event log of an environment's schema, and print their names.
 
-    On Databricks it is a view that is created or replaced; without an event log it is left as it is. `argv`
-    defaults to the process's arguments. Raises SystemExit with code 2, after one line on standard error, for
-    a wrong argument or setting.
+    On Databricks this creates or replaces a view; without an event log it does nothing. `argv` defaults to
+    the process's arguments. Raises SystemExit with code 2, after one line on standard error, for a wrong
+    argument or setting.
     """
     parser = argparse.ArgumentParser(
         prog="create_events_view",

@@ -22,21 +22,18 @@ NUMBERS = ("Figure", "Target", "Before")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Check an environment's health, print every figure, and exit with 1 where one misses its target.
+    """Check an environment's health, print every figure, and exit with 1 if one misses its target.
 
     `argv` defaults to the process's arguments. With `--report` the exit code is 0 whatever the verdicts, and
-    no webhook is notified.
-    Raises SystemExit with code 2, after one line on standard error, for a wrong argument or setting, or where
-    there is no event log.
+    no webhook is notified. Raises SystemExit with code 2, after one line on standard error, for a wrong
+    argument or setting, or without an event log.
     """
     parser = argparse.ArgumentParser(
         prog="check_health",
         description="Success rate, expectation failures, freshness, latency and cost against their targets.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--check", action="store_true", help="exit with 1 where a target is missed; the default"
-    )
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed; the default")
     parser.add_argument("--report", action="store_true", help="only report: exit with 0 in any case")
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else, on stdout")
     parser.add_argument("--all", action="store_true", help="show a line for each dataset that is ok")
@@ -69,9 +66,9 @@ def current_health(config: LakehouseConfig, days: int | None = None) -> Health:
 
 
 def alert(health: Health, config: LakehouseConfig) -> str:
-    """Notify the webhook, where there is one, of checks that have started to fail or have recovered.
+    """Notify the webhook, if there is one, of checks that have started to fail or have recovered.
 
-    Returns one line that says what was sent or why not; empty if there was nothing to send.
+    Returns one line that says what was sent, or why it was not; empty if there was nothing to send.
     """
     try:
         url = secret_of(lakehouse_of(config), "ALERT_WEBHOOK_URL", config.alert_webhook_key)
@@ -87,7 +84,7 @@ def alert(health: Health, config: LakehouseConfig) -> str:
 
 
 def as_json(health: Health) -> dict[str, Any]:
-    """A health check as JSON has it."""
+    """A health check as JSON values."""
     return {
         "environment": health.environment,
         "healthy": health.healthy,

@@ -21,7 +21,7 @@ Trend = Literal["better", "worse", "same", "new", ""]
 Period = tuple[datetime, datetime, datetime]
 """Start of the period before, start of the current one, now."""
 GB = 10**9
-# Of less data, the cost is that of starting, whatever the data.
+# With less data the cost is only the time that a start takes.
 LEAST_BYTES_JUDGED = 10**8
 
 
@@ -35,9 +35,9 @@ class HealthError(ShopError):
 class Check:
     """One figure against its target. `subject` is the dataset, empty for the whole lakehouse.
 
-    `figure` and `previous` (the same over the period before) are in `unit`, None where there is no data.
-    `passes_above` tells whether a healthy figure is above the target or below it. A figure that
-    is missing is not a failure, except for a dataset that has never been up to date.
+    `figure` and `previous` (the same over the period before) are in `unit`, None without data.
+    `passes_above` says whether a healthy figure is above the target or below it. A missing figure is not a
+    failure, except for a dataset that has never been up to date.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Health:
-    """A health check: over `days` days up to `now`, compared with as many days before."""
+    """A health check over the `days` days up to `now`, compared with as many days before."""
 
     environment: str
     now: datetime
@@ -78,9 +78,9 @@ def check_health(
     """Success rate; each dataset's expectation failures, freshness and latency; each source's end-to-end
     latency; and cost per GB.
 
-    `events` is what `run` calls the relation `pipeline_events`; HealthError where there is none. `days` is
-    the period, by default the environment's. Where compute is `billed`, the cost is the list price of the
-    pipelines' usage in `system.billing`, elsewhere the seconds that updates ran; the GB are those of raw
+    `events` is the name of the relation `pipeline_events` for `run`; None raises HealthError. `days` is the
+    period, by default the environment's. Where compute is `billed`, the cost is the list price of the
+    pipelines' usage in `system.billing`, elsewhere the seconds that updates ran; the GB are those of the raw
     files that arrived in the volume within the period.
     """
     if events is None:
@@ -225,7 +225,7 @@ def _cost(
         unit, target = "USD/GB", config.health.usd_per_gb
         try:
             spent = {row["period"]: _number(row["usd"]) for row in ask("cost")}
-        except Exception as error:  # system tables are granted apart from the rest; the check goes on
+        except Exception as error:  # system tables need grants of their own; the check goes on without them
             spent, note = {}, f"system.billing cannot be read: {_first_line(error)}"
     else:
         unit, target = "s/GB", config.health.run_seconds_per_gb

@@ -9,19 +9,19 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "sql"
 EVENT_LOG_PREFIX = "event_log_"
 EVENTS = "pipeline_events"
-"""The relation's name: a view on Databricks, answered by the runtime on a laptop."""
+"""The relation's name: a view on Databricks, resolved by the runtime on a laptop."""
 PLAIN = ("timestamp", "level", "message", "event_type", "details")
 ORIGIN = ("pipeline_id", "pipeline_name", "update_id", "dataset_name")
 LOG_COLUMNS = (*PLAIN, "origin")
-"""What a table of that prefix must have to be an event log."""
+"""The columns that make a table with that prefix an event log."""
 
 
 def events_sql(event_logs: Sequence[str]) -> str:
     """The query of `pipeline_events` over these event logs: one row per event of any pipeline.
 
     Columns: `timestamp`, `level`, `message`, `event_type`, `details` (JSON), and of the event's origin
-    `pipeline_id`, `pipeline_name`, `update_id`, `dataset_name`. They are named one by one: an event log that
-    an older runtime has made may have others, in another order.
+    `pipeline_id`, `pipeline_name`, `update_id`, `dataset_name`. They are named one by one, because an event
+    log from an older runtime may have other columns, in another order.
     """
     origin = ", ".join(f"origin.{name} AS {name}" for name in ORIGIN)
     return " UNION ALL ".join(f"SELECT {', '.join(PLAIN)}, {origin} FROM {log}" for log in event_logs)
@@ -37,7 +37,7 @@ def health_sql(name: str, events: str, start: datetime, middle: datetime, now: d
         f"timestamp'{at:%Y-%m-%d %H:%M:%S.%f}+00:00' AS {column}"
         for column, at in (("start", start), ("middle", middle), ("now", now))
     )
-    # Not every column: on a laptop those that a query names are the only ones read.
+    # Not every column: on a laptop only the columns that a query names are read.
     chosen = f"SELECT {', '.join((*PLAIN, *ORIGIN))} FROM {events}"
     return f"WITH events AS ({chosen}),\n\nperiod AS (SELECT {instants})\n\n{sql_file(name)}"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ecommerce_lakehouse.observability.metrics_export.sources import Source
 
 GROUP = "ecommerce_lakehouse.lakehouse"
-"""Entry points of this group are functions of the settings that return a Lakehouse, or None elsewhere."""
+"""Entry points of this group take the settings and return a Lakehouse, or None if they do not apply."""
 
 
 class SecretError(ShopError):
@@ -39,7 +39,7 @@ class StoredTable:
 
 
 class Lakehouse(Protocol):
-    """What monitoring and maintenance need of the place where they run, in the settings' schema."""
+    """What monitoring and maintenance need from the place where they run, in the settings' schema."""
 
     @property
     def billed(self) -> bool:
@@ -55,23 +55,23 @@ class Lakehouse(Protocol):
         """The rows of a query in Databricks SQL, a mapping per row; instants are in UTC."""
 
     def append(self, rows: DataFrame, table: str) -> None:
-        """Append rows to a table, which is made at the first time."""
+        """Append rows to a table; the first call creates it."""
 
     def create_events(self) -> list[str]:
-        """Let the relation `pipeline_events` cover every event log that exists now; their names."""
+        """Make the relation `pipeline_events` cover every event log that exists now; returns their names."""
 
     def source(self) -> Source:
         """The tables as the metrics export reads them."""
 
     def secret(self, key: str) -> SecretStr | None:
-        """A key of the settings' secret scope; None where nothing has secrets.
+        """The value of a key of the settings' secret scope; None where there are no secrets.
 
-        Raises SecretError where it should be there and cannot be read.
+        Raises SecretError if it should exist and cannot be read.
         """
 
 
 def lakehouse_of(config: LakehouseConfig) -> Lakehouse:
-    """The lakehouse of these settings: what an entry point of this installation gives, else Unity Catalog."""
+    """The lakehouse of these settings: an entry point's of this installation, else Unity Catalog."""
     for point in entry_points(group=GROUP):
         found: Lakehouse | None = point.load()(config)
         if found is not None:
@@ -82,7 +82,7 @@ def lakehouse_of(config: LakehouseConfig) -> Lakehouse:
 def secret_of(lakehouse: Lakehouse, variable: str, key: str | None) -> SecretStr | None:
     """The value of the environment variable, else of the key in the settings' secret scope.
 
-    None where there is neither. Raises SecretError as `Lakehouse.secret` does.
+    None without either. Raises SecretError as `Lakehouse.secret` does.
     """
     if given := os.environ.get(variable):
         return SecretStr(given)

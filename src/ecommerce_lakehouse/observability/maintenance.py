@@ -1,7 +1,7 @@
 """Compacts, vacuums and analyses the tables of a schema: `maintain_tables`, and `main` for a wheel task.
 
-Databricks refuses these commands on streaming tables and materialized views, whose layout and retention are
-their pipeline's and predictive optimization's; a table's type decides. On a laptop all are plain Delta.
+Databricks refuses these commands on streaming tables and materialized views: their pipeline and predictive
+optimization maintain them. A table's type decides. On a laptop all are plain Delta tables.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ LOG_SCHEMA = (
 )
 MAINTAINED = ("MANAGED", "EXTERNAL", "MANAGED_SHALLOW_CLONE", "EXTERNAL_SHALLOW_CLONE")
 PIPELINE_OWNED = ("STREAMING_TABLE", "MATERIALIZED_VIEW")
-# What Databricks answers where a table turns out to belong to a pipeline after all.
+# Databricks' conditions for a table that belongs to a pipeline after all.
 REFUSALS = ("STREAMING_TABLE_OPERATION_NOT_ALLOWED", "MATERIALIZED_VIEW_OPERATION_NOT_ALLOWED")
-AT_ONCE = 4  # most of a small table's time is waiting for the driver
+AT_ONCE = 4  # a small table mostly waits for the driver
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one table. `layout` is how OPTIMIZE arranged it, empty where it had nothing to do.
+    """How the maintenance of one table ended. `layout` is OPTIMIZE's, empty if it had nothing to do.
 
-    `files_*` and `bytes_*` are those of the newest version; `files_deleted` are older ones that VACUUM
+    `files_*` and `bytes_*` are those of the newest version; `files_deleted` is how many older ones VACUUM
     removed. `reason` says why a table was skipped or failed, or what could not be done.
     """
 
@@ -69,7 +69,7 @@ def maintain_tables(spark: SparkSession, config: LakehouseConfig) -> list[Outcom
 
     Each gets OPTIMIZE by its own layout (its clustering columns, else the columns that its property
     `pipelines.autoOptimize.zOrderCols` names, else compaction), VACUUM with the environment's retention, and
-    ANALYZE where this Spark has it. A table that failed does not stop the others. Appends the outcomes to
+    ANALYZE if this Spark supports it. A table that fails does not stop the others. Appends the outcomes to
     the schema's table `maintenance_log`.
     """
     started = datetime.now(UTC)
@@ -91,14 +91,14 @@ def maintain_tables(spark: SparkSession, config: LakehouseConfig) -> list[Outcom
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Maintain an environment's tables, print a line for each, and exit with 1 where one failed.
+    """Maintain an environment's tables, print a line for each, and exit with 1 if one failed.
 
     `argv` defaults to the process's arguments. Raises SystemExit with code 2, after one line on standard
     error, for a wrong argument or setting. Uses the active Spark session, or starts one.
     """
     parser = argparse.ArgumentParser(
         prog="maintain_tables",
-        description="OPTIMIZE, VACUUM and ANALYZE every table of the schema that Databricks allows it for.",
+        description="OPTIMIZE, VACUUM and ANALYZE every table of the schema where Databricks allows it.",
         allow_abbrev=False,
     )
     add_config_arguments(parser)
@@ -133,7 +133,7 @@ def _maintain(spark: SparkSession, config: LakehouseConfig, table: StoredTable) 
             outcome = replace(outcome, reason=f"Databricks refuses it: {condition}")
         else:
             outcome = replace(outcome, status="FAILED", reason=_first_line(error))
-    except Exception as error:  # one table's failure, whatever it is, is not the others'
+    except Exception as error:  # no failure of one table may stop the others
         outcome = replace(outcome, status="FAILED", reason=_first_line(error))
     return replace(outcome, seconds=round(time.monotonic() - start, 3))
 
@@ -168,7 +168,7 @@ def _detail(spark: SparkSession, table: StoredTable) -> Row:
 
 
 def _layout(detail: Row) -> str:
-    """One layout per table: a clustered table refuses ZORDER, and partition columns cannot be Z-ordered."""
+    """A table's one layout: a clustered table refuses ZORDER, and partition columns cannot be Z-ordered."""
     if detail["clusteringColumns"]:
         return f"CLUSTER BY ({', '.join(detail['clusteringColumns'])})"
     declared = (detail["properties"] or {}).get("pipelines.autoOptimize.zOrderCols", "")
@@ -178,7 +178,7 @@ def _layout(detail: Row) -> str:
 
 
 def _has_something_to_optimize(spark: SparkSession, table: StoredTable, detail: Row) -> bool:
-    """Z-ordering writes the whole table again each time, so only if data came since the last time."""
+    """Z-ordering rewrites the whole table, so it runs only if there is new data since the last time."""
     if detail["numFiles"] < 2:
         return False
     for commit in spark.sql(f"DESCRIBE HISTORY {table.reference} LIMIT 20").collect():
@@ -200,7 +200,7 @@ def _analyze(spark: SparkSession, table: StoredTable) -> tuple[bool, str]:
 
 
 def _files_deleted(spark: SparkSession, table: StoredTable) -> int | None:
-    """What the VACUUM that has just ended deleted; None where Delta keeps no record of it."""
+    """How many files the VACUUM that has just ended deleted; None if Delta keeps no record of it."""
     newest = spark.sql(f"DESCRIBE HISTORY {table.reference} LIMIT 1").collect()[0]
     metrics: dict[str, Any] = newest["operationMetrics"] or {}
     return int(metrics["numDeletedFiles"]) if newest["operation"] == "VACUUM END" else None

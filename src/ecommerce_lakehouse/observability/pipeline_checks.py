@@ -1,4 +1,4 @@
-"""Whether the tables hold together after a run: `check_pipelines`."""
+"""Checks that the tables are consistent after a run: `check_pipelines`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PipelineCheckError(ShopError):
 
 @dataclass(frozen=True)
 class PipelineCheck:
-    """One check of one table, entity or pipeline. `figure` says how far it is from `expected`, in words."""
+    """One check of one table, entity or pipeline. `figure` and `expected` are texts to compare."""
 
     name: str
     subject: str
@@ -45,7 +45,7 @@ class PipelineReport:
         return tuple(check for check in self.checks if not check.passed)
 
     def as_json(self) -> dict[str, Any]:
-        """What the notebook exits with."""
+        """The report as JSON values, with which the notebook exits."""
         return {
             "environment": self.environment,
             "passed": not self.failed,
@@ -57,12 +57,12 @@ class PipelineReport:
 def check_pipelines(
     run: RunSql, tables: Mapping[str, str], config: LakehouseConfig, *, now: datetime | None = None
 ) -> PipelineReport:
-    """Check what the pipelines wrote, of those that have run.
+    """Check what the pipelines that have run wrote.
 
-    `tables` are the schema's tables: what `run` calls each, by its name. Of every entity that arrived: its
-    lines are those in silver, in quarantine and among the duplicates; no key is NULL, none is there twice;
-    each quarantined line has a reason. Of every pipeline: its newest update completed, and every
-    dataset is as fresh as the environment's targets ask. Raises PipelineCheckError before the first run.
+    `tables` maps the schema's tables to their names for `run`. For every entity that arrived: its lines are
+    in silver, in quarantine or among the duplicates; no key is NULL or repeated; each quarantined line has a
+    reason. For every pipeline: its newest update completed, and every dataset meets the environment's target
+    of freshness. Raises PipelineCheckError before the first run.
     """
     events = tables.get(EVENTS)
     if events is None:

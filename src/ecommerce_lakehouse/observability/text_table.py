@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Columns under their titles, a line each; those in `right` hold numbers."""
+    """One line per row, under the columns' titles; the columns in `right` are right-aligned."""
     widths = [max(len(title), *(len(row[i]) for row in rows), 0) for i, title in enumerate(columns)]
 
     def line(cells: Sequence[str]) -> str:

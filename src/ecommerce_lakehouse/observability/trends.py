@@ -15,9 +15,9 @@ RunSql = Callable[[str], Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Day:
-    """What happened on one day, in UTC: updates that ended, by their end; what their flows reported.
+    """One day in UTC: the updates that ended on it, and what their flows reported.
 
-    `run_seconds` are those of updates that completed or failed.
+    `run_seconds` counts updates that completed or failed.
     """
 
     day: date
@@ -31,20 +31,20 @@ class Day:
 
     @property
     def success_rate_percent(self) -> float | None:
-        """Of the updates that completed or failed; None without one."""
+        """The share of updates that completed, of those that completed or failed; None without one."""
         return _percent(self.completed, self.completed + self.failed)
 
     @property
     def expectation_failure_percent(self) -> float | None:
-        """Of the records that expectations judged; None without one."""
+        """The share of records that failed, of those that expectations judged; None without one."""
         return _percent(self.failed_records, self.judged_records)
 
 
 @dataclass(frozen=True)
 class DatasetAge:
-    """A dataset that its pipeline defines, and its age in seconds at the end of each day, the last one now.
+    """A dataset that its pipeline defines, and its age in seconds at the end of each day, today's as of now.
 
-    `last_up_to_date` is None for one that never was; an age is None before it first was.
+    `last_up_to_date` is None if it never was up to date; an age is None before it first was.
     """
 
     pipeline: str
@@ -55,7 +55,7 @@ class DatasetAge:
 
 @dataclass(frozen=True)
 class Trends:
-    """Every day of a period without a gap, up to `now`, and every dataset, the oldest first."""
+    """Every day of a period up to `now`, without gaps, and every dataset, the oldest first."""
 
     now: datetime
     days: tuple[Day, ...]
@@ -70,7 +70,7 @@ class Trends:
         )
 
     def oldest_ages(self) -> dict[str, tuple[float | None, ...]]:
-        """Of each pipeline, by name: the age of its oldest dataset on each day, in seconds."""
+        """For each pipeline, by name: the age of its oldest dataset on each day, in seconds."""
         pipelines = sorted({dataset.pipeline for dataset in self.datasets})
         return {
             pipeline: tuple(
@@ -84,7 +84,7 @@ class Trends:
 
 
 def trends(run: RunSql, events: str = EVENTS, *, days: int = 30, now: datetime | None = None) -> Trends:
-    """The last `days` days, today included; `events` is what `run` calls the relation `pipeline_events`."""
+    """The last `days` days, today included; `events` is the name of `pipeline_events` for `run`."""
     now = now or datetime.now(UTC)
     dates = [now.date() - timedelta(days=before) for before in reversed(range(days))]
     start = datetime.combine(dates[0], time(), UTC)

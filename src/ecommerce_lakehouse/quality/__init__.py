@@ -1,1 +1,1 @@
-"""Data quality: the rules, and the datasets that keep every row accounted for."""
+"""Data quality: the rules, and the datasets that account for every row."""

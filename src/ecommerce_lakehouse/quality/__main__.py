@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-# A command stands above all layers, wherever it is called from: pyproject.toml allows this one import.
+# A command is above all layers, wherever it is called from; pyproject.toml allows this one import.
 from ecommerce_lakehouse.cli.main import command_line
 
 
 def main() -> None:
-    """Pass what was asked on to the command line, which ends the process."""
+    """Pass the arguments on to the command line, which ends the process."""
     parser = argparse.ArgumentParser(prog="python -m ecommerce_lakehouse.quality", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--test", action="store_true", help="test every rule")

@@ -1,4 +1,4 @@
-"""Rules of whole datasets, in one query: an expectation, which has no aggregate, looks at its answers."""
+"""Evaluates rules of whole datasets in one query; expectations, which cannot aggregate, check its rows."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Read = Callable[[str], DataFrame]
 
 
 def quality_checks(rules: Mapping[str, RuleSet], read: Read) -> DataFrame:
-    """One row per rule of a whole dataset, and per warning that has a tolerance.
+    """One row per rule of a whole dataset, and per warning with a tolerance.
 
-    `rules` by dataset; `read` gives the table of a dataset by its name. Out: `dataset`, `rule`, `kind`
+    `rules` are by dataset; `read` returns a dataset's table by its name. Out: `dataset`, `rule`, `kind`
     (row, unique, references, freshness, row_count), `requirement`, `severity`, `owner` STRING; `rows`
     BIGINT; `violations` BIGINT: rows that break it, for freshness and row_count 0 or 1; `allowed` BIGINT:
     the violations that do not fail the update, NULL for any number; `lag_seconds` BIGINT: for freshness, from
     the newest event to the newest ingestion, NULL without rows; `verdict` STRING: passed, warned, failed.
     """
-    parts = [part for dataset, asked in rules.items() for part in _answers(dataset, asked, read)]
-    keys = [(dataset, rule) for dataset, asked in rules.items() for rule in asked.checks if _is_key(rule)]
+    parts = [part for dataset, each in rules.items() for part in _answers(dataset, each, read)]
+    keys = [(dataset, rule) for dataset, each in rules.items() for rule in each.checks if _is_key(rule)]
     parts += [_repeated(keys, read)] if keys else []
     failed = F.col("allowed").isNotNull() & (F.col("violations") > F.col("allowed"))
     verdict = F.when(F.col("violations") == 0, "passed").when(failed, "failed").otherwise("warned")
@@ -40,7 +40,7 @@ def quality_checks(rules: Mapping[str, RuleSet], read: Read) -> DataFrame:
 
 
 def has_checks(rules: RuleSet) -> bool:
-    """Whether `quality_checks` has a row for a dataset of these rules."""
+    """Whether `quality_checks` has a row for a dataset with these rules."""
     return bool(rules.checks or rules.tolerated)
 
 
@@ -69,7 +69,7 @@ def _answers(dataset: str, rules: RuleSet, read: Read) -> list[DataFrame]:
 
 
 def _in_one_pass(dataset: str, table: DataFrame, measures: list[tuple[AnyRule, Column, Column]]) -> DataFrame:
-    """The answers that one aggregation over the table gives."""
+    """The answers of one aggregation over the table."""
     aggregates = [F.count("*").alias("rows")]
     for number, (_, violations, lag) in enumerate(measures):
         aggregates += [violations.alias(f"violations_{number}"), lag.alias(f"lag_{number}")]
@@ -107,7 +107,7 @@ def _columns(dataset: str, rule: AnyRule, violations: Column, lag: Column) -> li
 
 
 def describe(rule: AnyRule) -> tuple[str, str]:
-    """The kind of a rule (row, unique, references, freshness, row_count), and what it asks, in one line."""
+    """The kind of a rule (row, unique, references, freshness, row_count), and its requirement in one line."""
     if isinstance(rule, Rule):
         return "row", rule.constraint
     kinds = {Unique: "unique", References: "references", Freshness: "freshness", RowCount: "row_count"}
@@ -129,21 +129,21 @@ def _is_key(rule: AnyRule) -> bool:
 
 
 def _repeated(keys: list[tuple[str, DatasetRule]], read: Read) -> DataFrame:
-    """The answers about keys, all by one aggregation: rows beyond the first of a key. NULL is a value.
+    """The answers about keys, all in one aggregation: rows beyond the first of a key. NULL is a value.
 
-    A key stands for 96 bits of hash, which tell a million million of them apart.
+    A key is represented by 96 bits of hash, which are enough for a million million keys.
     """
     parts: list[DataFrame] = []
     answers: list[Column] = []
     for number, (dataset, rule) in enumerate(keys):
         assert isinstance(rule.check, Unique)
         table = read(dataset)
-        # A hash skips NULL: without the flags (NULL, 1) and (1, NULL) would be the same.
+        # A hash skips NULL: without the flags (NULL, 1) and (1, NULL) would be equal.
         values = [part for name in rule.check.columns for part in (F.col(name), F.col(name).isNull())]
         hashes = F.struct(F.xxhash64(*values).alias("long"), F.hash(*values).alias("short"))
         parts.append(table.select(F.lit(number).alias("number"), hashes.alias("key"), F.lit(1).alias("n")))
         answers.append(F.struct(*_columns(dataset, rule, F.col("violations"), _no_number())))
-    # So that a table without rows has its answer.
+    # So that an empty table has an answer too.
     key_type = "struct<long: bigint, short: int>"
     none = F.lit(None).cast(key_type).alias("key")
     numbers = parts[0].sparkSession.range(len(keys)).select(F.col("id").cast("int").alias("number"), none)
@@ -156,7 +156,7 @@ def _repeated(keys: list[tuple[str, DatasetRule]], read: Read) -> DataFrame:
 
 
 def _unknown(table: DataFrame, reference: References, read: Read) -> DataFrame:
-    """`rows`, and `violations`: those whose value is not where it should be. NULL refers to nothing."""
+    """`rows`, and `violations`: those whose value the other table lacks. NULL refers to nothing."""
     value = F.col(reference.column)
     known = read(reference.dataset).select(F.col(reference.to_column).alias("known")).distinct()
     joined = table.select(value).join(known, value == F.col("known"), "left")

@@ -3,11 +3,11 @@
     bronze_<name>              every line as it arrived
     silver_<target>_parsed     every line, typed, with the rules that it breaks
     quarantine_<target>        the lines that break a rule, raw, with all reasons
-    silver_<target>            one row per key, of the lines that break none
+    silver_<target>            one row per key, from the lines that break none
     silver_<target>_duplicates the valid lines that another one superseded
-    silver_<target>_history    every version of a key, where the entity asks for it
+    silver_<target>_history    every version of a key, if the entity requests it
 
-`declare_quality` declares what checks a pipeline's datasets as wholes:
+`declare_quality` declares the datasets that check a pipeline's other datasets as a whole:
 
     quality_checks_<pipeline>          one row per rule of a dataset
     quality_reconciliation_<pipeline>  one row per entity: where its lines are
@@ -43,10 +43,10 @@ from ecommerce_lakehouse.transforms.ingest import (
     to_bronze,
 )
 
-# Databricks' module, and the engine's, have more than open-source Spark's type hints know.
+# Databricks' and the engine's modules offer more than open-source Spark's type hints know.
 dp: Any = pipelines
 
-# What silver_<target>_parsed has beyond the rows of silver_<target>.
+# Columns of silver_<target>_parsed that silver_<target> lacks.
 HELPERS = [*CHECKS, "raw_line", BROKEN_RULES, JUDGED_BY]
 
 
@@ -130,7 +130,7 @@ def declare_silver(entity: Entity, config: LakehouseConfig, *, z_order: list[str
 
 
 def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: list[str]) -> None:
-    """The same tables as `declare_silver`, all of them materialized views: each update computes the whole."""
+    """Declare the tables of `declare_silver` as materialized views: each update computes them as a whole."""
     rules = rules_for(f"silver_{entity.target}", config)
     parsed = config.get_table_name("silver", f"{entity.target}_parsed")
     valid = f"valid_{entity.target}"
@@ -179,7 +179,7 @@ def declare_batch_silver(entity: Entity, config: LakehouseConfig, *, z_order: li
 
 
 def declare_quality(pipeline: str, entities: Sequence[Entity], config: LakehouseConfig) -> None:
-    """Declare the datasets that check a pipeline's others; they fail the update where a rule says so.
+    """Declare the datasets that check a pipeline's others; they fail the update if a rule says so.
 
     `entities` are those whose lines the pipeline divides; without any there is no reconciliation.
     """

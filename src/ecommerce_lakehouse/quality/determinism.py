@@ -1,14 +1,14 @@
-"""Whether a constraint depends only on its row: `nondeterminism` names what in it does not.
+"""Checks that a constraint depends only on its row: `nondeterminism` names the parts that do not.
 
-Without Spark or a parser, so that a rule is refused wherever it is declared. `lakehouse validate` asks
-Spark's analyser as well.
+It needs neither Spark nor a parser, so a rule is refused wherever it is declared. `lakehouse validate` also
+asks Spark's analyser.
 """
 
 from __future__ import annotations
 
 import re
 
-# Spark's functions whose value comes from the clock, chance, the session or the place of the row.
+# Spark's functions whose value comes from the clock, chance, the session or the row's position.
 FUNCTIONS = re.compile(
     r"current_\w+|curdate|now|getdate|sysdate|local(time|timestamp)|today|"
     r"rand|randn|random|randstr|uniform|uuid|shuffle|"
@@ -18,7 +18,7 @@ FUNCTIONS = re.compile(
 )
 # These need no brackets.
 KEYWORDS = re.compile("current_(timestamp|date|time|user)|session_user|local(time|timestamp)", re.IGNORECASE)
-# These read the clock only where they are given nothing.
+# These read the clock only without an argument.
 CLOCK_WITHOUT_ARGUMENT = re.compile(r"\b(unix_timestamp|to_unix_timestamp)\s*\(\s*\)", re.IGNORECASE)
 # Spark reads the clock for these typed literals.
 MOMENTS = re.compile(
@@ -33,7 +33,7 @@ WORD = re.compile(r"(\.\s*|(?<!\w))([A-Za-z_]\w*)\s*(\()?")
 
 
 def nondeterminism(constraint: str) -> list[str]:
-    """What in a SQL expression depends on more than its row, as written; empty where nothing does."""
+    """The parts of a SQL expression, as written, that depend on more than its row."""
     found = [match.group(0) for match in MOMENTS.finditer(constraint)]
     code = LITERAL.sub("''", constraint)
     code = QUOTED_FUNCTION.sub(r"\1(", COMMENT.sub(" ", code))

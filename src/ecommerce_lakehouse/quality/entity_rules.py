@@ -1,4 +1,4 @@
-"""Rules that every entity's datasets have, with those of its silver table: `entity_rules`."""
+"""The rules of an entity's datasets: those that every entity has, and its silver table's: `entity_rules`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def entity_rules(
                     "line_kept",
                     "raw_line IS NOT NULL",
                     "fail",
-                    "A line is put right from the bytes that arrived",
+                    "A line is corrected from the bytes that arrived",
                     {"raw_line": "CAST(NULL AS BINARY)"},
                 ),
             ),

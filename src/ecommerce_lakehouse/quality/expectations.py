@@ -9,7 +9,7 @@ from pyspark import pipelines
 
 from ecommerce_lakehouse.quality.rule import RuleSet, Severity
 
-# Databricks' module, and the runtime's, have more than open-source Spark's type hints know.
+# Databricks' and the runtime's modules offer more than open-source Spark's type hints know.
 dp: Any = pipelines
 Query = TypeVar("Query", bound=Callable[..., Any])
 
@@ -17,8 +17,8 @@ Query = TypeVar("Query", bound=Callable[..., Any])
 def expect_rules(rules: RuleSet, *severities: Severity) -> Callable[[Query], Query]:
     """A decorator for a dataset's query, below `@dp.table` and the like: every rule becomes an expectation.
 
-    With `severities` only rules of these: where a dataset's rules are spread over the tables that lead to it,
-    each severity must be attached to one of them.
+    `severities` limits it to those. If a dataset's rules are spread over the tables that lead to it, each
+    severity must be attached to one of them.
     """
     attach: dict[Severity, Any] = {
         "warn": dp.expect_all,

@@ -1,4 +1,4 @@
-"""Teams that own datasets: who is asked when a rule breaks."""
+"""Teams that own datasets, to ask when a rule is broken."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ JUDGED_BY = "judged_by"
 
 
 def with_broken_rules(rows: DataFrame, rules: Mapping[str, str]) -> DataFrame:
-    """Adds `broken_rules` `ARRAY<STRING>`: names of the rules that do not hold, NULL counting as broken.
+    """Add `broken_rules` `ARRAY<STRING>`, the names of the rules that do not hold; NULL counts as broken.
 
-    And `judged_by` BIGINT: the fingerprint of the rules, as they may be others when the row is looked at.
-    Where none is broken `raw_line` becomes NULL: bronze has it, and only quarantine needs it again.
+    And `judged_by` BIGINT, the fingerprint of these rules, because they may change later. If none is broken,
+    `raw_line` becomes NULL: bronze has it, and only quarantine needs it again.
     """
     broken = [
         F.when(~F.coalesce(F.expr(constraint).cast("boolean"), F.lit(False)), F.lit(name))
@@ -31,7 +31,7 @@ def with_broken_rules(rows: DataFrame, rules: Mapping[str, str]) -> DataFrame:
 
 
 def fingerprint(rules: Mapping[str, str]) -> int:
-    """A number of 63 bits that other rules do not have."""
+    """A number of 63 bits that differs for other rules."""
     digest = hashlib.sha256(json.dumps(list(rules.items())).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

@@ -1,8 +1,8 @@
 """Reconciliation: every line that arrived is good, quarantined or a duplicate, and in one place only.
 
-Counts alone cannot tell a line that is in two places from one that is in its place, so the lines themselves
-are compared as well: by sums of their hashes, which are equal for equal bags of lines, and for others with
-a chance of about one in 2^64. One pass over each table, no join.
+Counts cannot show that one line is in two places and another in none, so the lines are compared as well, by
+sums of their hashes: these are equal for equal bags of lines, and for others with a chance of about one in
+2^64. One pass over each table, no join.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ecommerce_lakehouse.transforms.ingest import line_hash
 class EntityTables:
     """The tables between which an entity's lines are divided, and the rules (`drop`) that divide them.
 
-    `arrived` is bronze, `judged` every line with the rules that it breaks, `good`, `quarantined` and
-    `duplicates` the three places where a line can end; `history` has every version of a record, if kept.
+    `arrived` is bronze; `judged` is every line with the rules that it breaks; `good`, `quarantined` and
+    `duplicates` are the three places where a line can end; `history` has every version of a record, if kept.
     """
 
     entity: str
@@ -38,7 +38,7 @@ class EntityTables:
 
     @classmethod
     def of(cls, entity: Entity, drop: Mapping[str, str], read: Callable[[str], DataFrame]) -> EntityTables:
-        """The tables of an entity; `read` gives a dataset's table by its `<layer>_<entity>` name."""
+        """The tables of an entity; `read` returns a dataset's table by its `<layer>_<entity>` name."""
         return cls(
             entity=entity.name,
             drop=drop,
@@ -56,11 +56,11 @@ def reconciliation(entities: Sequence[EntityTables]) -> DataFrame:
 
     Out: `entity` STRING; `input`, `good`, `quarantined`, `duplicates` BIGINT, rows of each, NULLs included;
     `difference` BIGINT: input - good - quarantined - duplicates; `same_lines` BOOLEAN: the three places
-    together hold the lines that arrived, each as often; `misjudged` BIGINT: lines whose noted reasons are
-    not the rules that they break, of those judged by the rules as they are now; `without_reason` BIGINT:
+    together hold the lines that arrived, each equally often; `misjudged` BIGINT: lines whose recorded reasons
+    are not the rules that they break, among those judged by today's rules; `without_reason` BIGINT:
     quarantined lines without one; `same_reasons` BOOLEAN: quarantine holds exactly the lines for which a
-    reason was noted, with exactly these reasons; `same_newest` BOOLEAN: the versions that hold now are the
-    good records, true where no history is kept. Sums overflow beyond 2^31 lines of an entity.
+    reason was recorded, with exactly these reasons; `same_newest` BOOLEAN: the current versions in the history
+    are the good records, true without a history. Sums overflow beyond 2^31 lines of an entity.
     """
     rows = reduce(DataFrame.union, [part for tables in entities for part in _parts(tables)])
     counts = rows.groupBy("entity").agg(
@@ -116,7 +116,7 @@ def _parts(tables: EntityTables) -> list[DataFrame]:
         held = [part(current, "history", nothing, nothing, no, _content(shared))]
     return [
         *held,
-        # So that an entity of which nothing has arrived has a row as well.
+        # So that an entity of which nothing has arrived has a row too.
         part(tables.arrived.sparkSession.range(1), "none", nothing, nothing, no),
         part(tables.arrived, "arrived", F.xxhash64(F.col("source_file"), line_hash()), nothing, no),
         part(tables.judged, "judged", nothing, reasons, misjudged),
@@ -127,7 +127,7 @@ def _parts(tables: EntityTables) -> list[DataFrame]:
 
 
 def _broken(rules: Mapping[str, str]) -> Column:
-    """The broken rules once more, written another way than where they are noted: it checks that."""
+    """The broken rules again, computed in another way than where they are recorded, to check that."""
     broken = [
         f"IF(CAST(({constraint}) AS BOOLEAN) IS NOT TRUE, '{name}', NULL)"
         for name, constraint in rules.items()
@@ -145,7 +145,7 @@ def _count(place: str) -> Column:
 
 
 def _balanced(column: str, plus: tuple[str, ...], minus: tuple[str, ...]) -> Column:
-    """Whether the hashes in `column` of some places are those of others: summed by halves, to fit."""
+    """Whether the hashes in `column` of some places equal those of others; summed by halves, to fit."""
     place, value = F.col("place"), F.col(column)
     sums = []
     for half in (F.shiftright(value, 32), value.bitwiseAND(F.lit(0xFFFFFFFF))):

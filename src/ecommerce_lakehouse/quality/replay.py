@@ -1,17 +1,17 @@
-"""Quarantined rows, corrected, flow back through the pipeline that refused them: `Corrections`.
+"""Sends corrected rows of a quarantine back through the pipeline that refused them: `Corrections`.
 
-A corrected line arrives as any other does: in a file of the entity's folder. A file is ingested once, also
-after a full refresh, so its rows are in silver once, or in quarantine again for what is still wrong. The
-quarantined original stays, as the evidence.
+A corrected line arrives like any other, in a file of the entity's folder. A file is ingested once, even after
+a full refresh, so its rows are in silver once, or in quarantine again for what is still wrong. The
+quarantined original stays as evidence.
 
-Everything is files of the volume, which are the same in both places:
+All state is in files of the volume, the same on Databricks and on a laptop:
 
     corrections/<entity>/<row id>.json     one correction: the row, the new line, who, when, why
     corrections/<entity>/replays/<id>.json the corrections that one replay claims, written first
     <entity's folder>/replay_<id>.json     their lines, written second
 
-A replay that is killed in between is finished by the next one before anything else: what was claimed is in
-one file, and in no other.
+If a replay is killed in between, the next one finishes it first: a correction that was claimed is in exactly
+one file.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ REPLAYABLE = {entity.target: entity for entity in ENTITIES.values()}
 
 
 class ReplayError(ShopError):
-    """A correction cannot be noted; the message is one line that says what to do."""
+    """A correction cannot be recorded; the message is one line that says what to do."""
 
     code = "INVALID_CORRECTION"
     exit_code = USAGE
 
 
 class ReplayFailedError(ReplayError):
-    """A correction or replay cannot be done now, though it may be right."""
+    """A correction or replay is not possible now, even if it is right."""
 
     code = "NOT_REPLAYED"
     exit_code = FAILED
@@ -60,13 +60,13 @@ class QuarantinedRow(BaseModel):
 
     @property
     def row_id(self) -> str:
-        """The same for equal lines of one file: they are one correction."""
+        """The same for equal lines of one file, which are one correction."""
         name = self.source_file.rpartition("/")[2]
         return hashlib.sha256(f"{name}\n{self.raw_text}".encode()).hexdigest()[:16]
 
 
 class Correction(BaseModel):
-    """What becomes of one quarantined row. `replay` is the replay that claimed it, None while it waits."""
+    """The correction of one quarantined row. `replay` is the replay that claimed it, None while it waits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -131,10 +131,10 @@ class Corrections:
         reason: str = "",
         now: datetime | None = None,
     ) -> list[Correction]:
-        """Note the line that takes each row's place; a later fix of a row that waits replaces an earlier one.
+        """Record the line that replaces each row; until its replay, a row can be fixed again.
 
-        Raises ReplayError, and notes nothing, where a line is not one JSON object, is what it was, or its
-        row was replayed; and while another process replays or fixes rows of this quarantine.
+        Raises ReplayError, and records nothing, if a line is not one JSON object or has not changed, if its
+        row was replayed, or while another process replays or fixes rows of this quarantine.
         """
         with self._alone(ReplayError):
             return self._fix(lines, by, reason, now or datetime.now(UTC))
@@ -146,9 +146,9 @@ class Corrections:
         for row, line in lines.items():
             record(line)
             if line == row.raw_text:
-                raise ReplayError(f"Row {row.row_id}: the corrected line is what it was.")
+                raise ReplayError(f"Row {row.row_id}: the corrected line is unchanged.")
             if row.row_id in claimed:
-                raise ReplayError(f"Row {row.row_id} was replayed already; fix what it became instead.")
+                raise ReplayError(f"Row {row.row_id} has been replayed; fix the row that it became instead.")
         made = [
             Correction(
                 row_id=row.row_id,
@@ -170,10 +170,10 @@ class Corrections:
         return made
 
     def replay(self, *, by: str, now: datetime | None = None) -> list[Replay]:
-        """Let every correction that waits arrive; the replays that this call wrote or finished.
+        """Send back every waiting correction; returns the replays that this call wrote or finished.
 
-        Nothing waits, nothing arrives: calling it again changes nothing. Raises ReplayError while another
-        process replays or fixes rows of this quarantine.
+        Calling it again changes nothing. Raises ReplayError while another process replays or fixes rows of
+        this quarantine.
         """
         with self._alone(ReplayFailedError):
             return self._replay(by, now or datetime.now(UTC))
@@ -200,7 +200,7 @@ class Corrections:
         return self._arrivals / f"replay_{replay.replay_id}.json"
 
     def _deliver(self, replay: Replay) -> bool:
-        """Write a replay's file unless it is there; whether it was written."""
+        """Write a replay's file unless it exists; returns whether it was written."""
         file = self.arrival(replay)
         if file.exists():
             return False
@@ -214,7 +214,7 @@ def correcting_query(
 ) -> str:
     """SQL over a quarantine table: `raw_text`, `source_file`, `broken_rules`, and `set_<field>` per value.
 
-    `values` maps fields to SQL expressions. They and `where` see the entity's fields as text as they were
+    `values` maps fields to SQL expressions. They and `where` see the entity's fields as the text that was
     delivered, and `raw_text`, `broken_rules`, `ingested_at`. Raises ReplayError for an unknown field.
     """
     for field in values or {}:
@@ -230,7 +230,7 @@ def correcting_query(
 
 
 def corrected_lines(rows: Iterable[Mapping[str, Any]], values: Iterable[str]) -> dict[QuarantinedRow, str]:
-    """What a correcting query's rows become with their `set_<field>` values; equal lines of a file once."""
+    """The new lines of a correcting query's rows, by `set_<field>`; equal lines of a file occur once."""
     fields = tuple(values)
     lines = {}
     for given in rows:
@@ -247,7 +247,7 @@ def corrected_lines(rows: Iterable[Mapping[str, Any]], values: Iterable[str]) ->
 
 
 def record(line: str) -> dict[str, Any]:
-    """The JSON object that a line holds; ReplayError where it is anything else or gives a key twice."""
+    """The JSON object in a line; ReplayError if it is anything else or has a key twice."""
     try:
         found = json.loads(line, object_pairs_hook=_each_once)
     except ValueError as error:
@@ -266,7 +266,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _as_json(value: object) -> object:
-    """Text for what JSON would round or does not have: the pipeline reads every field from text."""
+    """Text for values that JSON would round or lacks; the pipeline reads every field from text."""
     return value if value is None or isinstance(value, str | int | bool) else str(value)
 
 

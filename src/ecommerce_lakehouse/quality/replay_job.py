@@ -1,4 +1,4 @@
-"""Corrects quarantined rows by SQL and lets them arrive, as a Python wheel task: `main`."""
+"""Corrects quarantined rows by SQL and sends them back, as a Python wheel task: `main`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ecommerce_lakehouse.quality.replay import (
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Replay what waits in every quarantine; first correct rows by `--field`, `--expression`, `--where`.
+    """Replay the waiting corrections of every quarantine, after correcting rows by `--field` and the like.
 
     `argv` defaults to the process's arguments; an empty value counts as not given. Raises SystemExit with
     code 2, after one line on standard error, for a wrong argument, setting or correction.
     """
     parser = argparse.ArgumentParser(
-        prog="replay_quarantine", description="Let corrected rows of the quarantines arrive, each once."
+        prog="replay_quarantine", description="Send corrected rows of the quarantines back, each once."
     )
     add_config_arguments(parser)
     parser.add_argument("--quarantine", help=f"one of {', '.join(REPLAYABLE)}; default: every one")

@@ -1,4 +1,4 @@
-"""What a rule is: `Rule` over one row, `DatasetRule` over a whole dataset, and a dataset's `RuleSet`."""
+"""The rule types: `Rule` for one row, `DatasetRule` for a whole dataset, and a dataset's `RuleSet`."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class RuleError(ShopError):
-    """A dataset's rules cannot be used; the message is one line, with file and line where they are known."""
+    """A dataset's rules cannot be used; the message is one line, with file and line if known."""
 
     code = "INVALID_RULE"
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How much of a warning is borne: up to `rows` rows, or up to the share `share` (0 to 1) of all rows."""
+    """How many rows may break a warning: up to `rows` rows, or up to the share `share` (0 to 1) of all."""
 
     rows: int | None = None
     share: float | None = None
 
     @property
     def is_valid(self) -> bool:
-        """Whether exactly one of the two is given, and possible."""
+        """Whether exactly one of the two is given, within its range."""
         if (self.rows is None) == (self.share is None):
             return False
         return self.rows >= 0 if self.rows is not None else 0 <= (self.share or 0) <= 1
@@ -67,7 +67,7 @@ class References:
 
 @dataclass(frozen=True)
 class Freshness:
-    """The newest `column` lies at most `seconds` before the newest ingestion (`ingested_at`)."""
+    """The newest `column` is at most `seconds` before the newest ingestion (`ingested_at`)."""
 
     column: str
     seconds: int
@@ -78,7 +78,7 @@ class Freshness:
 
 @dataclass(frozen=True)
 class RowCount:
-    """The dataset has `at_least` rows, and not more than `at_most` where that is given."""
+    """The dataset has at least `at_least` rows, and at most `at_most`, if given."""
 
     at_least: int = 1
     at_most: int | None = None
@@ -92,11 +92,11 @@ Check = Unique | References | Freshness | RowCount
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation: what must hold of a row (`constraint`), what happens if not (`severity`), and why.
+    """One expectation: what must hold for a row (`constraint`), what happens otherwise (`severity`), and why.
 
-    `owner` is the team that is asked when it breaks; by default the dataset's. `tolerance` is for a warning:
-    beyond it the update fails. `broken_by` are changes to the dataset's example row that break the rule,
-    one a piece. `location` is the `file:line` at which the rule is written.
+    `owner` is the team to ask when it is broken, by default the dataset's. `tolerance` is for a warning:
+    beyond it the update fails. `broken_by` are changes to the dataset's example row, each of which breaks the
+    rule. `location` is the `file:line` of the rule.
     """
 
     name: str
@@ -115,7 +115,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class DatasetRule:
-    """What must hold of a dataset as a whole; an expectation has no aggregate, so a check dataset asks it."""
+    """What must hold for a whole dataset. Expectations cannot aggregate, so a check dataset evaluates it."""
 
     name: str
     check: Check
@@ -135,10 +135,10 @@ AnyRule = Rule | DatasetRule
 
 @dataclass(frozen=True)
 class RuleSet:
-    """The rules of one dataset, offered as the dictionaries that `dp.expect_all*` take.
+    """The rules of one dataset, also as the dictionaries that `dp.expect_all*` take.
 
-    `rules` hold of each row of the table `rows_in`, by default the dataset itself; `checks` of the dataset.
-    `example` is a row that breaks no rule. `owner` is the team that owns the dataset.
+    `rules` are for each row of the table `rows_in`, by default the dataset itself; `checks` are for the whole
+    dataset. `example` is a row that breaks no rule. `owner` is the team that owns the dataset.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -174,14 +174,14 @@ class RuleSet:
 
     @property
     def tolerated(self) -> tuple[Rule, ...]:
-        """Warnings that fail the update beyond a tolerance."""
+        """Warnings that fail the update beyond their tolerance."""
         return tuple(rule for rule in self.rules if rule.tolerance is not None)
 
     def problems(self, dataset: str) -> Iterator[tuple[AnyRule, str]]:
-        """Rules that cannot be used, with what is wrong, as far as this can be found without Spark."""
+        """Rules that cannot be used, with the reason, as far as this can be found without Spark."""
         first: dict[str, AnyRule] = {}
-        asked: list[AnyRule] = [*self.rules, *self.checks]
-        for rule in asked:
+        everything: list[AnyRule] = [*self.rules, *self.checks]
+        for rule in everything:
             if rule.name in first:
                 where = first[rule.name].location
                 yield rule, f"dataset '{dataset}' has two rules named '{rule.name}', the first at {where}"
@@ -194,7 +194,7 @@ class RuleSet:
 
 
 def has_quarantine(dataset: str) -> bool:
-    """Whether rows that a rule drops from this dataset are kept in a quarantine: the entities of silver."""
+    """Whether a quarantine keeps the rows that a rule drops from this dataset: only for silver's entities."""
     return dataset.startswith("silver_") and not dataset.endswith(("_duplicates", "_history", "_parsed"))
 
 
@@ -216,7 +216,7 @@ def _problems(rule: AnyRule) -> Iterator[str]:
             yield f"'{found}' depends on more than the row; compare with the row's ingested_at"
 
 
-# Modules in which functions make rules for others: the rule is written where they are called.
+# Modules whose functions make rules for others: a rule's location is where such a function is called.
 _MAKERS = {str(Path(__file__).with_name(name)) for name in ("rule.py", "rule_builders.py")} | {"<string>"}
 
 

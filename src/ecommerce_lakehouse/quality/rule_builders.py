@@ -1,4 +1,4 @@
-"""Rules that recur, each with the values that break it: a vocabulary to write the registry in."""
+"""Builders of common rules, each with values that break the rule."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ def rule(
 def warn(
     name: str, constraint: str, reason: str, *broken_by: Example, tolerance: Tolerance | None = None
 ) -> Rule:
-    """A rule that is counted only."""
+    """A rule whose violations are only counted."""
     return rule(name, constraint, "warn", reason, *broken_by, tolerance=tolerance)
 
 
 def present(name: str, column: str, reason: str) -> Rule:
-    """A text that is there and not blank; else the row is dropped."""
+    """A text that is neither NULL nor blank; otherwise the row is dropped."""
     blank = ({column: "CAST(NULL AS STRING)"}, {column: "'  '"})
     return rule(name, f"{column} IS NOT NULL AND length(trim({column})) > 0", "drop", reason, *blank)
 
 
 def known(name: str, column: str, reason: str) -> Rule:
-    """A key that is not NULL, counted."""
+    """A key that is not NULL; violations are counted."""
     return warn(name, f"{column} IS NOT NULL", reason, {column: "CAST(NULL AS STRING)"})
 
 
 def one_of(name: str, column: str, values: tuple[str, ...], reason: str) -> Rule:
-    """A word of a vocabulary; else the row is dropped."""
+    """A word of a vocabulary; otherwise the row is dropped."""
     return rule(name, _in(column, values), "drop", reason, *_strangers(column))
 
 
 def named(name: str, column: str, *values: str) -> Rule:
-    """A word of a documented vocabulary, counted."""
+    """A word of a documented vocabulary; violations are counted."""
     return warn(name, _in(column, values), "A documented segment", *_strangers(column))
 
 
 def within(name: str, column: str, low: int, high: int) -> Rule:
-    """A number within a range, both ends included, counted."""
+    """A number within a range, both ends included; violations are counted."""
     beyond = ({column: f"{low - 1}"}, {column: f"{high + 1}"}, {column: "CAST(NULL AS INT)"})
     return warn(name, f"{column} BETWEEN {low} AND {high}", "The measure's documented range", *beyond)
 
 
 def dated(name: str, column: str, config: LakehouseConfig, reason: str) -> Rule:
-    """A date or time that is there and not before the shop's first day; else the row is dropped."""
+    """A date or time, not NULL and not before the shop's first day; otherwise the row is dropped."""
     earlier = f"DATE '{config.earliest_event}' - INTERVAL 1 DAY"
     broken_by = ({column: earlier}, {column: "CAST(NULL AS TIMESTAMP)"})
     return rule(name, f"{column} >= DATE '{config.earliest_event}'", "drop", reason, *broken_by)
 
 
 def not_future(name: str, column: str, config: LakehouseConfig) -> Rule:
-    """A time that had passed when the row arrived; else the row is dropped."""
+    """A time that had passed when the row arrived; otherwise the row is dropped."""
     latest = f"ingested_at + INTERVAL {config.future_tolerance}"
     later = f"TIMESTAMP '{EXAMPLE_INGESTED_AT}' + INTERVAL {config.future_tolerance} + INTERVAL 1 SECOND"
     return rule(
@@ -90,7 +90,7 @@ def updated(config: LakehouseConfig) -> tuple[Rule, Rule]:
 
 
 def count_in_limits(name: str, column: str, config: LakehouseConfig, what: str) -> Rule:
-    """A positive whole number within the shop's limit; else the row is dropped. `what` is plural."""
+    """A positive whole number within the shop's limit; otherwise the row is dropped. `what` is plural."""
     return rule(
         name,
         f"{column} > 0 AND {column} <= {config.max_quantity}",
@@ -103,7 +103,7 @@ def count_in_limits(name: str, column: str, config: LakehouseConfig, what: str) 
 
 
 def price_in_limits(config: LakehouseConfig) -> Rule:
-    """A `price` that is positive and within the shop's limit; else the row is dropped."""
+    """A `price` that is positive and within the shop's limit; otherwise the row is dropped."""
     return rule(
         "valid_price",
         f"price > 0 AND price <= {config.max_price:.2f}",
@@ -116,7 +116,7 @@ def price_in_limits(config: LakehouseConfig) -> Rule:
 
 
 def customers_within_orders() -> Rule:
-    """Not more `customers` than `orders`, counted."""
+    """At most as many `customers` as `orders`; violations are counted."""
     return warn(
         "customers_within_orders",
         "customers <= orders",
@@ -126,8 +126,8 @@ def customers_within_orders() -> Rule:
 
 
 def one_row_per(column: str) -> DatasetRule:
-    """A figure's column that no two rows share; else the update fails."""
-    return DatasetRule("one_row_per_key", Unique((column,)), "fail", "A reader sums what it finds")
+    """A column whose values are unique; otherwise the update fails."""
+    return DatasetRule("one_row_per_key", Unique((column,)), "fail", "Readers add up all rows")
 
 
 DAY = 86_400  # seconds

@@ -1,4 +1,4 @@
-"""A test of the rules themselves: every rule meets rows that pass it, and rows that break it."""
+"""Tests the rules themselves: every rule gets rows that pass it, and rows that break it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ecommerce_lakehouse.quality.rule import (
 
 @dataclass(frozen=True)
 class RuleTestResult:
-    """How a rule did. `problem` is empty where its rows did what they are for; `cases` is how many it met."""
+    """The result of a rule. `problem` is empty if it passed; `cases` is its number of test rows."""
 
     dataset: str
     rule: str
@@ -33,31 +33,31 @@ class RuleTestResult:
 
 
 def run_rule_tests(spark: SparkSession, rules: Mapping[str, RuleSet]) -> list[RuleTestResult]:
-    """Hold every rule of the datasets against rows built to pass it and rows built to break it.
+    """Test every rule of the datasets on rows built to pass it and rows built to break it.
 
-    A rule over a row does well where the dataset's example passes it and each of its `broken_by` breaks it,
-    of which there must be one. A rule of a dataset meets small tables that are made for its kind.
+    A rule for a row passes if the dataset's example satisfies it and each of its `broken_by`, at least one,
+    breaks it. A rule for a dataset is tested on small tables made for its kind.
     """
-    asked = [(dataset, rule) for dataset, each in rules.items() for rule in each.rules]
-    problems = _try_rows(spark, asked, rules)
+    row_rules = [(dataset, rule) for dataset, each in rules.items() for rule in each.rules]
+    problems = _try_rows(spark, row_rules, rules)
     tested = [
         RuleTestResult(
             dataset, rule.name, rule.location, 1 + len(rule.broken_by), problems.get((dataset, rule.name), "")
         )
-        for dataset, rule in asked
+        for dataset, rule in row_rules
     ]
     checks = [(dataset, check) for dataset, each in rules.items() for check in each.checks]
     return tested + _try_checks(spark, checks)
 
 
-# Rules over a row -------------------------------------------------------------------------------------------
+# Rules for a row --------------------------------------------------------------------------------------------
 
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """Rules of one dataset that share its example row, evaluated by one query without tables."""
+    """Rules of one dataset, which share its example row, evaluated by one query without tables."""
 
     dataset: str
     example: Example
@@ -81,32 +81,32 @@ class _Trial:
             f"FROM VALUES {values} AS t({names})"
         )
 
-    def apart(self) -> list[_Trial]:
-        """A trial for each rule."""
+    def split(self) -> list[_Trial]:
+        """One trial per rule."""
         return [replace(self, rules=(rule,)) for rule in self.rules]
 
 
 def _try_rows(
-    spark: SparkSession, asked: Sequence[tuple[str, Rule]], rules: Mapping[str, RuleSet]
+    spark: SparkSession, row_rules: Sequence[tuple[str, Rule]], rules: Mapping[str, RuleSet]
 ) -> dict[Key, str]:
-    """What is wrong with a rule, by dataset and name."""
+    """The problem of each rule that has one, by dataset and name."""
     problems: dict[Key, str] = {}
-    able: dict[str, list[Rule]] = {}
-    for dataset, rule in asked:
+    testable: dict[str, list[Rule]] = {}
+    for dataset, rule in row_rules:
         example = rules[dataset].example
-        strange = sorted({column for case in rule.broken_by for column in case} - set(example))
+        unknown = sorted({column for case in rule.broken_by for column in case} - set(example))
         if not rule.broken_by:
             problems[dataset, rule.name] = "no row breaks it: it has no 'broken_by'"
-        elif strange:
-            problems[dataset, rule.name] = f"the dataset's example has no column '{strange[0]}'"
+        elif unknown:
+            problems[dataset, rule.name] = f"the dataset's example has no column '{unknown[0]}'"
         else:
-            able.setdefault(dataset, []).append(rule)
-    trials = [_Trial(dataset, rules[dataset].example, tuple(each)) for dataset, each in able.items()]
+            testable.setdefault(dataset, []).append(rule)
+    trials = [_Trial(dataset, rules[dataset].example, tuple(each)) for dataset, each in testable.items()]
     return problems | _verdicts(spark, trials)
 
 
 def _verdicts(spark: SparkSession, trials: list[_Trial]) -> dict[Key, str]:
-    """One job for all trials; where one of them cannot be evaluated, more, until it is known which."""
+    """One job for all trials; if one cannot be evaluated, they are halved until it is found."""
     if not trials:
         return {}
     try:
@@ -115,7 +115,7 @@ def _verdicts(spark: SparkSession, trials: list[_Trial]) -> dict[Key, str]:
         if len(trials) == 1 and len(trials[0].rules) == 1:
             return {(trials[0].dataset, trials[0].rules[0].name): _first_line(error)}
         half = len(trials) // 2
-        parts = [trials[:half], trials[half:]] if half else [[each] for each in trials[0].apart()]
+        parts = [trials[:half], trials[half:]] if half else [[each] for each in trials[0].split()]
         found: dict[Key, str] = {}
         for part in parts:
             found |= _verdicts(spark, part)
@@ -134,20 +134,20 @@ def _verdicts(spark: SparkSession, trials: list[_Trial]) -> dict[Key, str]:
     return problems
 
 
-# Rules of a dataset -----------------------------------------------------------------------------------------
+# Rules for a dataset ----------------------------------------------------------------------------------------
 
 GOOD, BAD = "good", "bad"
 
 
-def _try_checks(spark: SparkSession, asked: Sequence[tuple[str, DatasetRule]]) -> list[RuleTestResult]:
-    """The tables are made for the check, so checks that differ in names of columns share their answer."""
-    kinds = list(dict.fromkeys(_kind(rule.check) for _, rule in asked))
+def _try_checks(spark: SparkSession, checks: Sequence[tuple[str, DatasetRule]]) -> list[RuleTestResult]:
+    """The tables are made for the check, so checks that differ only in column names share a result."""
+    kinds = list(dict.fromkeys(_kind(rule.check) for _, rule in checks))
     frames = [_check_rows(spark, number, kind) for number, kind in enumerate(kinds)]
     answers = reduce(DataFrame.union, frames).coalesce(1).collect() if frames else []
     found = {row.dataset: row.violations for row in answers}
     return [
         RuleTestResult(dataset, rule.name, rule.location, 2, _problem(found, kinds.index(_kind(rule.check))))
-        for dataset, rule in asked
+        for dataset, rule in checks
     ]
 
 
@@ -178,7 +178,7 @@ def _problem(found: Mapping[str, int], number: int) -> str:
 
 
 def _tables(spark: SparkSession, check: Check) -> dict[str, tuple[DataFrame, DataFrame]]:
-    """For a check: the table and the table that it refers to, once to pass and once to break it."""
+    """For a check: its table and the table that it refers to, once to pass and once to break it."""
     none = spark.range(0)
     match check:
         case Unique(columns):

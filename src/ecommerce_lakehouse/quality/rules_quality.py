@@ -1,4 +1,4 @@
-"""Rules of the datasets that check the others: one row per rule, one row per entity."""
+"""Rules of the datasets that check the other datasets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ecommerce_lakehouse.quality.rule_builders import rule, warn
 
 
 def check_rules() -> RuleSet:
-    """Of `quality_checks_<pipeline>`."""
+    """The rules of `quality_checks_<pipeline>`, which has one row per rule."""
     return RuleSet(
         rules=(
             rule(
@@ -32,14 +32,14 @@ def check_rules() -> RuleSet:
 
 
 def reconciliation_rules() -> RuleSet:
-    """Of `quality_reconciliation_<pipeline>`."""
+    """The rules of `quality_reconciliation_<pipeline>`, which has one row per entity."""
     return RuleSet(
         rules=(
             rule(
                 "every_line_counted",
                 "difference = 0",
                 "fail",
-                "What arrived is good, quarantined or a duplicate",
+                "Every line that arrived is good, quarantined or a duplicate",
                 {"difference": "1"},
                 {"difference": "-1"},
             ),
@@ -47,14 +47,14 @@ def reconciliation_rules() -> RuleSet:
                 "every_line_in_one_place",
                 "same_lines",
                 "fail",
-                "The lines of the three places are those that arrived, each once",
+                "The three places hold the lines that arrived, each once",
                 {"same_lines": "false"},
             ),
             rule(
                 "judged_by_the_rules",
                 "misjudged = 0",
                 "fail",
-                "The reasons noted at a line are the rules that it breaks",
+                "The reasons recorded for a line are the rules that it breaks",
                 {"misjudged": "1"},
             ),
             rule(
@@ -68,7 +68,7 @@ def reconciliation_rules() -> RuleSet:
                 "no_reason_lost",
                 "same_reasons",
                 "fail",
-                "Quarantine names every reason that was noted, at the line that it was noted at",
+                "Quarantine has every recorded reason, with the line that it was recorded for",
                 {"same_reasons": "false"},
             ),
             rule(

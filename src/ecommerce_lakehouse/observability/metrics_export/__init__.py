@@ -1,5 +1,5 @@
-"""Metrics of pipelines and of the business, copied from the event logs and gold tables to PostgreSQL.
+"""Copies pipeline and business metrics from the event logs and gold tables to PostgreSQL.
 
-`export.export_metrics` brings a database up to date; `job.main` is the same as a task that never fails a job.
-Nothing is imported here: where no database is configured, the driver is not needed.
+`export.export_metrics` brings a database up to date; `job.main` does so as a task that never fails a job.
+Nothing is imported here, because the driver is not needed where no database is configured.
 """

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that is verified, bounded in time, and tells no secret: `connected`."""
+"""A connection to PostgreSQL that is verified, limited in time, and reveals no secret: `connected`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SMALLEST_TIMEOUT_SECONDS = 2  # libpq's own
 
 
 def password_of(config: LakehouseConfig) -> SecretStr | None:
-    """The password: of the variable POSTGRES_PASSWORD, else of the secret scope that the settings name.
+    """The password, from the variable POSTGRES_PASSWORD, else from the settings' secret scope.
 
-    None on a laptop without either, as for a server that trusts local users. Raises ExportError on Databricks
-    where the secret cannot be read.
+    None on a laptop without either, for a server that trusts local users. Raises ExportError on Databricks if
+    the secret cannot be read.
     """
     try:
         return secret_of(lakehouse_of(config), "POSTGRES_PASSWORD", config.postgres_password_key)
@@ -36,7 +36,7 @@ def password_of(config: LakehouseConfig) -> SecretStr | None:
 
 @contextmanager
 def connected(config: LakehouseConfig, password: SecretStr | None, deadline: float) -> Iterator[Connection]:
-    """A connection to the configured database, cut off at `deadline` (of time.monotonic) whatever it does.
+    """A connection to the configured database, closed at `deadline` (of time.monotonic) whatever it does.
 
     In autocommit mode, with the configured schema as search path and a limit on every statement. Raises
     psycopg.Error as psycopg does; its messages name host, port, user and database, never the password.
@@ -59,7 +59,7 @@ def connected(config: LakehouseConfig, password: SecretStr | None, deadline: flo
         autocommit=True,
         **_tls(config),
     )
-    # The server's own limits do not help where it hangs as a whole: then the socket is shut from here.
+    # The server's own limits do not help if the whole server hangs: then the socket is closed from here.
     watchdog = threading.Timer(max(deadline - time.monotonic(), 0), _cut, (connection,))
     watchdog.daemon = True
     watchdog.start()

@@ -1,4 +1,4 @@
-"""What the events of an update amount to: rows for the database, in plain Python: `metrics_of`."""
+"""Turns the events of an update into rows for the database, in plain Python: `metrics_of`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Row = dict[str, Any]
 
 UPDATE_ENDED = ("COMPLETED", "FAILED", "CANCELED")
 FLOW_ENDED = ("COMPLETED", "FAILED", "STOPPED", "SKIPPED", "EXCLUDED")
-# A dataset with several flows is in the first of these states that one of its flows is in. Lakerun, which
-# this package cannot import, has the same order; a test compares both.
+# A dataset with several flows is in the first of these states that any of its flows is in. Lakerun, which
+# this package cannot import, has the same order; a test compares them.
 PRECEDENCE = (
     "FAILED",
     "STOPPED",
@@ -31,7 +31,7 @@ WAITING = ("PLANNING", "QUEUED", "IDLE")
 
 @dataclass(frozen=True)
 class Event:
-    """One event, as far as metrics need it. `details` is what the event log's JSON holds."""
+    """The part of an event that metrics need. `details` is the event log's JSON."""
 
     at: datetime
     event_type: str
@@ -55,7 +55,7 @@ class UpdateMetrics:
 
 
 def metrics_of(update_id: str, lakehouse: str, event_log: str, given: Sequence[Event]) -> UpdateMetrics:
-    """The metrics of an update from all its events, of which there is at least one, in any order."""
+    """The metrics of an update from all its events, at least one, in any order."""
     events = sorted(given, key=lambda event: event.at)
     datasets = _datasets(update_id, events)
     update = _update(update_id, lakehouse, event_log, events, datasets)
@@ -149,7 +149,7 @@ def _dataset(update_id: str, name: str, kind: str | None, events: list[Event]) -
 
 
 def _status(flows: Sequence[str], started: bool) -> str:
-    """The state of a dataset from those of its flows: between two of them it runs."""
+    """The state of a dataset from its flows' states; between two flows it is running."""
     found = next((each for each in PRECEDENCE if each in flows), next(iter(flows), "UNKNOWN"))
     return "RUNNING" if found in WAITING and started else found
 
@@ -178,7 +178,7 @@ def _expectations(update_id: str, events: list[Event]) -> list[Row]:
 
 
 def _resources(update_id: str, events: list[Event], update: Row, datasets: list[Row]) -> Row:
-    """What the laptop's engine measured; on Databricks what the flows' tasks took, and the executors."""
+    """The figures of the laptop's engine; on Databricks the times of the flows' tasks, and the executors."""
     used = _last(event.details.get("update_resources") for event in events) or {}
     flows = [(event.details.get("flow_progress") or {}).get("metrics") or {} for event in events]
     slots = [
@@ -197,7 +197,7 @@ def _resources(update_id: str, events: list[Event], update: Row, datasets: list[
 
 
 def details_of(text: str | None) -> Mapping[str, Any]:
-    """The JSON of an event's `details`; empty where there is none."""
+    """The JSON of an event's `details`; empty without any."""
     found = json.loads(text) if text else {}
     return found if isinstance(found, dict) else {}
 

@@ -25,7 +25,7 @@ FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 20.0
 
 @dataclass
 class Exported:
-    """What an export wrote: new or longer updates, changed days, migrations. `seconds` in all."""
+    """What an export wrote: new or longer updates, changed days, migrations. `seconds` is its whole time."""
 
     updates: int = 0
     days: int = 0
@@ -40,12 +40,12 @@ def export_metrics(
     source: Source | None = None,
     on_retry: Callable[[str], None] = lambda line: None,
 ) -> Exported:
-    """Write to PostgreSQL what the event logs and gold tables have and it has not.
+    """Write to PostgreSQL what it lacks of the event logs and gold tables.
 
-    What is missing is found by comparing, so that an export that was killed, or could not reach the server,
-    is made up for by the next one. A server that is down, slow, or goes down meanwhile is tried again, each
-    time after a longer while, until `postgres_budget_seconds` have passed; `on_retry` hears why. Raises
-    ExportError, in one line, when that is used up, or at once for what will not pass by itself.
+    What it lacks is found by comparing, so the next export makes up for one that was killed or could not
+    reach the server. A server that is down or slow is tried again, with growing pauses, until
+    `postgres_budget_seconds` have passed; `on_retry` gets the reason. Raises ExportError, in one line, when
+    the time is used up, or at once for an error that will not pass by itself.
     """
     began = time.monotonic()
     deadline = began + config.postgres_budget_seconds
@@ -85,7 +85,7 @@ def _bring_up_to_date(
     for number in range(0, len(to_do), UPDATES_AT_ONCE):
         if time.monotonic() > deadline:
             left = len(to_do) - number
-            raise ExportError(f"the time for an export is over with {left} updates left")
+            raise ExportError(f"the time for an export has run out with {left} updates left")
         chunk = to_do[number : number + UPDATES_AT_ONCE]
         done.updates += write_updates(connection, metrics_for(source, lakehouse, chunk))
     days = business_days(source, lakehouse, tables)

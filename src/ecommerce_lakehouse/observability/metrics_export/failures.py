@@ -1,4 +1,4 @@
-"""Why an export did not come to its end: `ExportError`, and which errors are worth another attempt."""
+"""Why an export failed: `ExportError`, and which errors are worth another attempt."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import psycopg
 
 from ecommerce_lakehouse.errors import ShopError
 
-# libpq gives no code for an error while it connects, so that the server's words have to tell. What is not
-# known here is tried again until the budget is used up.
+# libpq gives no code for an error while connecting, so the server's text has to do. Other errors are tried
+# again until the budget is used up.
 _PERMANENT = (
     "password authentication failed",
     "no password supplied",
@@ -30,7 +30,7 @@ class ExportError(ShopError):
 
 
 def is_temporary(error: psycopg.Error) -> bool:
-    """Whether the same may succeed later: the server is down, restarts, is slow or has too much to do."""
+    """Whether a retry may succeed: the server is down, restarting, slow or overloaded."""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return False
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
@@ -39,7 +39,7 @@ def is_temporary(error: psycopg.Error) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """What a database error says, in one line, without what libpq repeats."""
+    """A database error in one line, without libpq's prefixes."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     for prefix in ("connection failed: ", "consuming input failed: ", "sending query failed: "):

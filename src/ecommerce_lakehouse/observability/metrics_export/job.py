@@ -19,11 +19,10 @@ NOT_CONFIGURED = "no PostgreSQL configured; nothing exported"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Export an environment's metrics to PostgreSQL and print what became of it, in one line at the end.
+    """Export an environment's metrics to PostgreSQL and print the result, in one line at the end.
 
-    `argv` defaults to the process's arguments. Whatever goes wrong with the export is a warning: it returns,
-    and the next export catches up. Raises SystemExit with code 2, after one line on standard error, only for
-    a wrong argument or setting.
+    `argv` defaults to the process's arguments. A failed export is only a warning; the next one catches up.
+    Raises SystemExit with code 2, after one line on standard error, only for a wrong argument or setting.
     """
     parser = argparse.ArgumentParser(
         prog="export_metrics",
@@ -40,13 +39,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def exported_line(config: LakehouseConfig) -> str:
-    """Export, and say in one line what was written; retries are told on standard error as they happen.
+    """Export, and say in one line what was written; retries are reported on standard error as they happen.
 
     Raises ExportError as export_metrics does.
     """
     if config.postgres_host is None:
         return NOT_CONFIGURED
-    # Only now: nobody waits for the driver where there is nothing to do.
+    # Imported only now: without a database nothing waits for the driver.
     from ecommerce_lakehouse.observability.metrics_export.export import export_metrics
 
     done = export_metrics(config, on_retry=lambda line: print(line, file=sys.stderr, flush=True))
@@ -64,7 +63,7 @@ def summary(config: LakehouseConfig, done: Exported) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """An ExportError's message; of any other error its type and place, as its text may hold anything."""
+    """An ExportError's message; any other error's type and place, because its text may hold anything."""
     from ecommerce_lakehouse.observability.metrics_export.failures import ExportError
 
     if isinstance(error, ExportError):

@@ -1,4 +1,4 @@
-"""The database's schema, by versioned SQL files that are applied in order, once: `migrate`."""
+"""The database's schema: versioned SQL files, each applied once, in order: `migrate`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Migration:
 def migrate(connection: Connection, schema: str, folder: Path = FOLDER) -> list[Migration]:
     """Apply the migrations that `schema` lacks, all or none; returns them.
 
-    Several processes may do so at once: the first applies, the others wait and find nothing to do. Raises
-    ExportError where an applied file has changed since, or the schema has migrations that `folder` lacks.
+    Several processes may call this at once: the first applies, the others wait and find nothing to do. Raises
+    ExportError if an applied file has changed since, or the schema has migrations that `folder` lacks.
     """
     wanted = migrations(folder)
     if _missing(connection, schema, wanted) == []:
@@ -42,7 +42,7 @@ def migrate(connection: Connection, schema: str, folder: Path = FOLDER) -> list[
         )
         missing = _missing(connection, schema, wanted)
         if missing is None:
-            # IF NOT EXISTS would ask for the right to create schemas even where this one is there.
+            # IF NOT EXISTS would need the right to create schemas even if this one exists.
             if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone():
                 connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
             connection.execute(
@@ -64,7 +64,7 @@ def migrate(connection: Connection, schema: str, folder: Path = FOLDER) -> list[
 
 @lru_cache(maxsize=8)
 def migrations(folder: Path = FOLDER) -> list[Migration]:
-    """The migrations of a folder in order; ExportError for a file name or a number that does not fit."""
+    """The migrations of a folder in order; ExportError for a wrong file name or number."""
     found = []
     for number, file in enumerate(sorted(folder.glob("*.sql")), 1):
         parts = FILE_NAME.fullmatch(file.name)
@@ -76,9 +76,9 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 
 
 def _missing(connection: Connection, schema: str, wanted: list[Migration]) -> list[Migration] | None:
-    """Migrations that are not applied; None where the schema has never been migrated."""
+    """Migrations that are not applied; None if the schema has never been migrated."""
     with connection.transaction():
-        # Not by to_regclass, whose cache does not know what others did while this one waited.
+        # Not by to_regclass, whose cache misses what other processes did while this one waited.
         found = connection.execute(
             "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'schema_migrations'", (schema,)
         )

@@ -1,4 +1,4 @@
-"""What there is to export: updates in the event logs, their events, and the business's days."""
+"""Reads what there is to export: updates in the event logs, their events, and the business's days."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DAILY = (
 
 @dataclass(frozen=True)
 class Extent:
-    """How much of an update its event log has: `first` and `last` event in microseconds since 1970."""
+    """How much of an update its event log has; `first` and `last` event are in microseconds since 1970."""
 
     update_id: str
     event_log: str
@@ -60,7 +60,7 @@ def updates_in(source: Source, tables: Sequence[str]) -> list[Extent]:
             f"origin.update_id AS update_id, count(*) AS events, min({at}) AS first, max({at}) AS last",
             "WHERE origin.update_id IS NOT NULL GROUP BY origin.update_id",
         )
-        # An id becomes part of a statement: one that no platform gives is passed over.
+        # An id becomes part of a statement, so one that no platform would give is skipped.
         found += [Extent(row[0], log, *row[1:]) for row in rows if UPDATE_ID.fullmatch(row[0])]
     return sorted(found, key=lambda extent: (extent.first, extent.update_id))
 
@@ -103,7 +103,7 @@ def instant(micros: int) -> datetime:
 def _events(source: Source, log: str, updates: Sequence[Extent]) -> dict[str, list[Event]]:
     ids = ", ".join(f"'{update.update_id}'" for update in updates)
     types = ", ".join(f"'{name}'" for name in READ_DETAILS)
-    # Files hold the events of a time: the bounds keep the reader out of the others.
+    # A file holds the events of one period: with these bounds the reader skips the others.
     begin = source.instant(min(update.first for update in updates))
     end = source.instant(max(update.last for update in updates))
     rows = source.rows(

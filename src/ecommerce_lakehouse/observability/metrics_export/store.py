@@ -1,4 +1,4 @@
-"""Rows into the database, so that a repeat changes nothing: `missing`, `write_updates`, `write_days`."""
+"""Writes rows to the database; a repeat changes nothing: `missing`, `write_updates`, `write_days`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ KEYS = {
 
 
 def missing(connection: Connection, lakehouse: str, updates: Sequence[Extent]) -> list[Extent]:
-    """Those updates of which the event log has more than the database, in the given order.
+    """The updates of which the event log has more than the database, in the given order.
 
-    An event log only grows. So an update is complete where as many events, up to the same last one, were
-    exported: no mark of how far an export came is kept, and none can be wrong.
+    An event log only grows. So an update is complete if as many events, up to the same last one, were
+    exported. No watermark is kept, so none can be wrong.
     """
     rows = connection.execute(
         "SELECT update_id, events, last_event_at FROM pipeline_updates WHERE lakehouse = %s", (lakehouse,)
@@ -34,9 +34,9 @@ def missing(connection: Connection, lakehouse: str, updates: Sequence[Extent]) -
 
 
 def write_updates(connection: Connection, metrics: Sequence[UpdateMetrics]) -> int:
-    """Write updates with all that belongs to them, all or none; returns how many were not there yet.
+    """Write updates with their metrics, all or none; returns how many were written.
 
-    One export writes at a time. An update of which another export has meanwhile written more stays as it is.
+    One export writes at a time. An update of which another export has written more in the meantime is left.
     """
     with connection.transaction():
         _one_at_a_time(connection)
@@ -69,7 +69,7 @@ def _one_at_a_time(connection: Connection) -> None:
 
 
 def _upsert(connection: Connection, table: str, rows: Sequence[Row]) -> int:
-    """Insert or update rows by the table's key; a row that is there as it should be is not written."""
+    """Insert or update rows by the table's key; unchanged rows are not written."""
     if not rows:
         return 0
     columns = list(rows[0])

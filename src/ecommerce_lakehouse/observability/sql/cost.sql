@@ -1,4 +1,4 @@
--- What the pipelines' compute cost in each period, in US dollars at list price, on Databricks alone.
+-- What the pipelines' compute cost in each period, in US dollars at list price, only on Databricks.
 --
 -- `events` and `period` come from ecommerce_lakehouse.observability.health_sql.
 SELECT

@@ -1,9 +1,9 @@
 -- Every dataset that its pipeline still defines: its age, and its longest latency in each period.
 --
--- Age is the time since it was last up to date, in seconds; NULL where it never was.
+-- Age is the time since it was last up to date, in seconds; NULL if it never was.
 -- A flow that ended as COMPLETED brought its dataset up to date; one that the laptop's engine SKIPPED at
--- level INFO found it so (after a failure upstream it is skipped with a warning). Latency is the time from
--- the start of an update until the dataset was complete, in seconds.
+-- level INFO found it up to date (after a failure upstream it is skipped with a warning). Latency is the time
+-- from the start of an update until the dataset was complete, in seconds.
 -- `events` and `period` come from ecommerce_lakehouse.observability.health_sql.
 SELECT
   done.pipeline_name,

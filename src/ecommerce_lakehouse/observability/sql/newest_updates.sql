@@ -1,4 +1,4 @@
--- The newest update of each pipeline that was more than a validation, and how it ended; NULL while it runs.
+-- Each pipeline's newest update, validations aside, and how it ended; NULL while it runs.
 --
 -- `events` comes from ecommerce_lakehouse.observability.health_sql.
 SELECT

@@ -1,7 +1,7 @@
 -- When each dataset that its pipeline still defines was last up to date on each day, days before the period
 -- included; one row with NULL for a dataset that never was.
 --
--- What brings a dataset up to date is told in datasets.sql.
+-- datasets.sql says what brings a dataset up to date.
 -- `events` and `period` come from ecommerce_lakehouse.observability.health_sql.
 SELECT
   defined.pipeline_name,

@@ -1,4 +1,4 @@
--- Rows that all datasets together wrote on each day.
+-- Rows that all datasets wrote on each day, in total.
 --
 -- `events` and `period` come from ecommerce_lakehouse.observability.health_sql.
 SELECT

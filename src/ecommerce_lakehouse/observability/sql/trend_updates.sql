@@ -1,6 +1,6 @@
--- Updates that ended on each day, how they ended, and the seconds that those which completed or failed ran.
+-- Updates that ended on each day, how they ended, and for how many seconds those that completed or failed ran.
 --
--- An update that was only validated or still runs is none of them.
+-- Validations and updates that still run do not count.
 -- `events` and `period` come from ecommerce_lakehouse.observability.health_sql.
 SELECT
   CAST(updates.end_time AS DATE) AS day,

@@ -1,4 +1,4 @@
--- Updates that ended in each period: how many completed and failed, and the seconds that they ran.
+-- Updates that ended in each period: how many completed and failed, and for how many seconds they ran.
 --
 -- An update that was cancelled, only validated, or is still running is neither a success nor a failure.
 -- `events` and `period` come from ecommerce_lakehouse.observability.health_sql.

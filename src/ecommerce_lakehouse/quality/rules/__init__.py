@@ -1,10 +1,10 @@
-"""The rule registry: every rule of every dataset of every pipeline: `rules_for`.
+"""The rule registry, with every rule of every dataset of every pipeline: `rules_for`.
 
-A constraint is a SQL expression over one row and deterministic: time comes from the row's `ingested_at`.
-A constraint that evaluates to NULL is broken, as it is on Databricks. How a rule is written is in `rule.py`.
+A constraint is a deterministic SQL expression over one row: time comes from the row's `ingested_at`. A
+constraint that evaluates to NULL is broken, as on Databricks. `rule.py` defines how a rule is written.
 
-The rules of a pipeline are in the module of this package that has the name of its folder in `src/pipelines`:
-there `rules(config)` gives them by dataset. No other place names the module.
+The rules of a pipeline are in the module of this package that is named like its folder in `src/pipelines`:
+its `rules(config)` returns them by dataset. No other place names the module.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def datasets_with_rules(config: LakehouseConfig) -> tuple[str, ...]:
 
 
 def pipelines_with_rules() -> tuple[str, ...]:
-    """Names of the pipelines that have rules, in alphabetical order, as their folders are called."""
+    """Folder names of the pipelines that have rules, in alphabetical order."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
@@ -87,7 +87,7 @@ def pipeline_rules(pipeline: str, config: LakehouseConfig) -> dict[str, RuleSet]
 
 
 def registry_problems(config: LakehouseConfig) -> list[RuleProblem]:
-    """Everything that is wrong in the registry as far as this can be found without Spark."""
+    """Everything that is wrong in the registry, as far as it can be found without Spark."""
     return [
         RuleProblem(rule.location, problem)
         for dataset, rules in _registry(config).items()
@@ -100,7 +100,7 @@ _tolerating: ContextVar[bool] = ContextVar("tolerating", default=False)
 
 @contextmanager
 def tolerating_problems() -> Iterator[None]:
-    """Within, `rules_for` leaves out what cannot be used: for a validation that goes on to find the rest."""
+    """In this context `rules_for` skips rules that cannot be used, so that a validation finds them all."""
     token = _tolerating.set(True)
     try:
         yield
@@ -113,7 +113,9 @@ def _registry(config: LakehouseConfig) -> dict[str, RuleSet]:
     for pipeline in pipelines_with_rules():
         declared = _declared(pipeline, config)
         if twice := sorted(found.keys() & declared.keys()):
-            raise RuleError(f"the rules of '{pipeline}' are for datasets of others: {', '.join(twice)}")
+            raise RuleError(
+                f"the rules of '{pipeline}' are for other pipelines' datasets: {', '.join(twice)}"
+            )
         found |= declared
         found[f"quality_checks_{pipeline}"] = check_rules()
         if any(dataset.startswith("bronze_") for dataset in declared):
