@@ -82,7 +82,9 @@ def test_an_unknown_pipeline_and_a_dataset_of_two_pipelines_are_refused(
         pipeline_rules("invoices", CONFIG)
     shared = {"gold_daily_sales": rules_for("gold_daily_sales", CONFIG)}
     monkeypatch.setattr(order_analytics, "rules", lambda config: shared)
-    with pytest.raises(RuleError, match="'order_analytics' are for others' datasets: gold_daily_sales"):
+    with pytest.raises(
+        RuleError, match="'order_analytics' are for other pipelines' datasets: gold_daily_sales"
+    ):
         rules_for("silver_orders", CONFIG)
 
 

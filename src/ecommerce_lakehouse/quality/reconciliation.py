@@ -59,8 +59,8 @@ def reconciliation(entities: Sequence[EntityTables]) -> DataFrame:
     together hold the lines that arrived, each equally often; `misjudged` BIGINT: lines whose recorded reasons
     are not the rules that they break, among those judged by today's rules; `without_reason` BIGINT:
     quarantined lines without one; `same_reasons` BOOLEAN: quarantine holds exactly the lines for which a
-    reason was recorded, with exactly these reasons; `same_newest` BOOLEAN: the current versions in the history
-    are the good records, true without a history. Sums overflow beyond 2^31 lines of an entity.
+    reason was recorded, with exactly these reasons; `same_newest` BOOLEAN: the history's current versions are
+    the good records, true without a history. Sums overflow beyond 2^31 lines of an entity.
     """
     rows = reduce(DataFrame.union, [part for tables in entities for part in _parts(tables)])
     counts = rows.groupBy("entity").agg(
