@@ -19,10 +19,10 @@ class HealthTargets(BaseModel):
 
     A healthy lakehouse completes more than `success_rate_percent` of its updates, and each dataset has fewer
     than `expectation_failure_percent` failures per hundred records; a record that fails two expectations is
-    two failures. Freshness is a dataset's age; latency is the time from an update's start until the dataset is
-    complete. `datasets` holds exceptions by table name. End-to-end latency is the time from a file's arrival
-    until an update that read it has completed. The cost per GB of new raw data is in run seconds on a laptop
-    and in US dollars at list price on Databricks.
+    two failures. Freshness is a dataset's age; latency is the time from an update's start until the dataset
+    is complete. `datasets` holds exceptions by table name. End-to-end latency is the time from a file's
+    arrival until an update that read it has completed. The cost per GB of new raw data is in run seconds on a
+    laptop and in US dollars at list price on Databricks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
