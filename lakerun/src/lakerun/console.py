@@ -1,7 +1,7 @@
-"""What each thread finds as `sys.stdout`, `sys.stderr` and `sys.argv`: `console`.
+"""Gives threads their own `sys.stdout`, `sys.stderr` and `sys.argv`: `console`.
 
-They belong to the process. While a console is in use, stand-ins ask which one the current thread has.
-Threads that it starts have the same one.
+These belong to the process. While a console is in use, they are replaced by objects that use the current
+thread's console. Threads inherit the console of the thread that starts them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lakerun.patches import ARGUMENTS, STDERR, STDOUT, THREAD_START, Patch, Repl
 
 
 class Writer(Protocol):
-    """Takes what is printed; it is called from several threads."""
+    """Gets the printed text, from several threads."""
 
     def write(self, text: str, /) -> object: ...
 
@@ -38,7 +38,7 @@ PROCESS = Console()
 
 @contextmanager
 def console(own: Console) -> Iterator[None]:
-    """Within, this thread and those that it starts have that console."""
+    """In this context, the thread and those that it starts have this console."""
     replacements: dict[Patch, Replace] = {
         STDOUT: lambda stream: _Stream("stdout", stream),
         STDERR: lambda stream: _Stream("stderr", stream),
@@ -55,7 +55,7 @@ def console(own: Console) -> Iterator[None]:
 
 @contextmanager
 def process_console() -> Iterator[None]:
-    """Within, this thread has the process's own console."""
+    """In this context, the thread has the process's own console."""
     token = _current.set(PROCESS)
     try:
         yield
@@ -64,7 +64,7 @@ def process_console() -> Iterator[None]:
 
 
 def current_console() -> Console:
-    """The console that this thread has."""
+    """The console of this thread."""
     return _current.get()
 
 
@@ -72,9 +72,9 @@ _current: ContextVar[Console] = ContextVar("console", default=PROCESS)
 
 
 class _Stream(io.TextIOBase):
-    """Stands for a stream of the process: writes to the thread's console, else to what it replaced.
+    """Replaces a stream of the process: writes to the thread's console, or else to the replaced stream.
 
-    It also works after it was taken away: `print` in another thread may still hold it.
+    It also works after it was removed, as another thread's `print` may still have it.
     """
 
     encoding = "utf-8"
@@ -100,7 +100,7 @@ class _Stream(io.TextIOBase):
                 self._replaced.flush()
 
     def close(self) -> None:
-        """Nothing: the stream that it replaced stays open, and Python closes this one at its very end."""
+        """Do nothing: the replaced stream stays open, and Python closes this one at its exit."""
 
     def fileno(self) -> int:
         return self._replaced.fileno()
@@ -110,7 +110,7 @@ class _Stream(io.TextIOBase):
 
 
 class _Arguments(MutableSequence[str]):
-    """Stands for `sys.argv`: the arguments of the thread's console, else the process's."""
+    """Replaces `sys.argv`: the arguments of the thread's console, or else the process's."""
 
     def __init__(self, replaced: list[str]) -> None:
         self._replaced = replaced

@@ -1,4 +1,4 @@
-"""Work of which some waits for other work: `DagRun` runs it side by side, `find_cycle` says why it cannot."""
+"""Runs work with dependencies in parallel: `DagRun`; `find_cycle` says why a graph cannot run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def find_cycle(graph: Mapping[Node, Iterable[Node]]) -> list[Node]:
-    """The nodes of a cycle, the first one repeated at the end; empty where there is none."""
+    """The nodes of a cycle, the first one repeated at the end; empty if there is none."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -24,13 +24,13 @@ def find_cycle(graph: Mapping[Node, Iterable[Node]]) -> list[Node]:
 
 
 class DagRun(Generic[Node, Result]):
-    """One run of a graph: each node runs when everything that it depends on has ended.
+    """One run of a graph: each node runs when its dependencies have ended.
 
-    `graph` maps each node to those that it depends on; names outside of the graph do not count. When a node
-    is ready, `end_without_running` is asked first: it gives the node's result, or None for a node that has to
-    run. Then `submit` gets the work, a function that it calls in another thread; it may run as many at once
-    as it likes. The work is `run(node, before)`, where `before` are the results that were there when the node
-    became ready. Only the thread that calls `step` reads and changes `results`.
+    `graph` maps each node to its dependencies; names outside of the graph do not count. When a node is ready,
+    `end_without_running` is called first: it returns the node's result, or None for a node that has to run.
+    Then `submit` gets the work, a function to call in another thread; it may limit how many run in parallel.
+    The work calls `run(node, before)`, where `before` has the results at the time when the node became ready.
+    Only the thread that calls `step` reads and changes `results`.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class DagRun(Generic[Node, Result]):
         return self._sorter.is_active()
 
     def step(self, seconds: float) -> None:
-        """Start what is ready, then wait until a running node ends, for so many seconds at most.
+        """Start the ready nodes, then wait until a running node ends, at most `seconds`.
 
-        Raises what the work of a node raised. After an exception, such as Ctrl-C, the run can go on.
+        Raises the exception of a node's work. After an exception, such as Ctrl-C, the run can continue.
         """
         self._ready.extend(self._sorter.get_ready())
         while self._ready:
@@ -76,7 +76,7 @@ class DagRun(Generic[Node, Result]):
 
     def _start(self, node: Node) -> None:
         if node in self._running or node in self.results:
-            return  # an exception came after it was started
+            return  # it was started before an exception
         result = self._end_without_running(node)
         if result is not None:
             self._end(node, result)

@@ -1,8 +1,8 @@
-"""Errors that a user can act on: one line each, with the closest valid name where a name is wrong.
+"""Errors that a user can act on: one line each, with the closest valid name for a wrong one.
 
-The command line asks an error for four attributes, whatever its class is, so that a project's own errors can
-have them too: `code`, a constant for programs; `location`, `file:line` or None; `hint`, a second line or
-None; and `exit_code`, by which it knows an error that is meant for users.
+The command line uses four attributes of an error of any class, so that a project's own errors can have
+them: `code`, a constant for programs; `location`, `file:line` or None; `hint`, a second line or None; and
+`exit_code`, which marks an error that is meant for users.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class BusyError(LakerunError):
 
 
 class SettingsError(LakerunError):
-    """Settings that the API was given are wrong: `field` says where, as in `tasks[2].depends_on`."""
+    """Settings given to the API are wrong: `field` says where, such as `tasks[2].depends_on`."""
 
     code = "INVALID_SETTINGS"
 
@@ -89,7 +89,7 @@ def first_line(error: BaseException, *, at_most: int = 1000) -> str:
 
 
 def typed_first_line(error: BaseException) -> str:
-    """The same after the error's type, as Python writes it, unless the text was written for users."""
+    """The same after the error's type, as Python shows it, unless the text was written for users."""
     line, name = first_line(error), type(error).__name__
     return line if is_for_users(error) or line == name else f"{name}: {line}"
 

@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all: `write_file`, `replacing`.
+"""Writes files completely or not at all: `write_file`, `replacing`.
 
-Three things look alike and are not: the workspace's token is linked, so that the first of two that start at
-once wins; a wheel's folder is renamed; an upload is streamed, with a limit of its size.
+Three similar writes need something else: the workspace's token is linked, so that the first of two servers
+that start together wins; a wheel's folder is renamed; an upload is streamed, with a limit of its size.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A draft to write beside `path`, which it replaces at the end; an error removes it.
+    """A draft to write, which replaces `path` at the end; an error removes it.
 
-    A killed process leaves no partial file at `path`, and of two that write at once one wins.
+    A killed process leaves no partial file at `path`, and one of two concurrent writes wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
@@ -29,6 +29,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file in one step."""
+    """Write a file atomically."""
     with replacing(path) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""How times, durations, numbers, sizes and values are written, for people and in JSON."""
+"""Formats times, durations, numbers, sizes and values for people and as JSON."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def text_value(value: object) -> str:
 
 
 def cell(value: object) -> str:
-    """A value in a page's table: as `text_value`, but instants to the second, and long values cut short."""
+    """A value in a page's table: like `text_value`, but instants to the second, and long values shortened."""
     if isinstance(value, datetime):
         text = utc_text(value) if value.tzinfo else f"{value:%Y-%m-%d %H:%M:%S}"
     else:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 Replace = Callable[[Any], Any]
-"""Makes what replaces an attribute from what it replaces, which is `MISSING` where there was nothing."""
+"""Returns the replacement for an attribute's value, which is `MISSING` if there is none."""
 
 MISSING: Any = object()
 
@@ -36,17 +36,17 @@ class Patch:
     permanent: bool = False
 
     def owner(self) -> Any:
-        """The module, class or dictionary; what has to be imported for it is imported."""
+        """The module, class or dictionary, which is imported if necessary."""
         return _found(self.target)
 
     def value(self) -> Any:
-        """The attribute as it is stored, without a descriptor's work; MISSING where there is none."""
+        """The attribute as it is stored, without calling a descriptor; MISSING if there is none."""
         return _namespace(self.owner()).get(self.attribute, MISSING)
 
 
 _BY_NAME = "A table is a Delta folder that Spark's catalog does not know; its name must find it."
 _ARRIVED = "A stream of files reads only the files that had arrived when the update began."
-_CONSOLE = "Tasks run side by side in one process, and each has its own output and arguments."
+_CONSOLE = "Tasks run in parallel in one process, and each has its own output and arguments."
 _DECLARED = "Databricks' pipelines declare expectations and CDC flows, which open-source Spark lacks."
 _ASKED_ONCE = "PySpark asks the JVM for a class and its method at each use of a function."
 
@@ -135,11 +135,11 @@ PATCHES: tuple[Patch, ...] = (
 
 @contextmanager
 def patched(replacements: Mapping[Patch, Replace]) -> Iterator[None]:
-    """Within, the attributes are replaced.
+    """Replace the attributes in this context.
 
-    Threads may enter it side by side and leave it in any order: the first one replaces an attribute, the last
-    one puts it back. A replacement must therefore find out by a ContextVar for whom it works. If something
-    else has replaced the attribute meanwhile, the next to enter replaces that.
+    Threads may enter it in parallel and leave it in any order: the first one replaces an attribute, the last
+    one restores it. A replacement must therefore use a ContextVar to find out for which thread it works. If
+    something else has replaced the attribute meanwhile, the next thread to enter replaces that.
     """
     with ExitStack() as stack:
         for patch, replace in replacements.items():
@@ -159,7 +159,7 @@ def patch_permanently(replacements: Mapping[Patch, Replace]) -> None:
 
 @contextmanager
 def importable(folder: Path | None) -> Iterator[None]:
-    """Within, code imports from the folder before all others."""
+    """In this context, code imports from the folder before all others."""
     if folder is None:
         yield
         return
@@ -167,13 +167,13 @@ def importable(folder: Path | None) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(ValueError):  # code may have set a path of its own
+        with suppress(ValueError):  # code may have set its own path
             sys.path.remove(str(folder))
 
 
 @dataclass
 class _Applied:
-    """How many use a patch, and each value that it has set, with the value before."""
+    """The number of users of a patch, and each value that it has set, with the previous value."""
 
     users: int = 0
     values: list[tuple[Any, Any]] = field(default_factory=list)
@@ -203,7 +203,7 @@ def _restore(patch: Patch) -> None:
             return
         del _applied[patch]
         for value, before in reversed(applied.values):
-            if patch.value() is value:  # else something else has replaced it, or put back what it had found
+            if patch.value() is value:  # not if something else has replaced or restored it
                 _write(patch.owner(), patch.attribute, before)
 
 

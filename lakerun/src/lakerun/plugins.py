@@ -1,10 +1,10 @@
-"""What a project adds to the runtime: a `Plugin`, named by an entry point of the group `lakerun.plugins`.
+"""A project's additions to the runtime: a `Plugin`, named by an entry point of the group `lakerun.plugins`.
 
     [project.entry-points."lakerun.plugins"]
     my-shop = "my_shop.cli.plugin:PLUGIN"
 
-Every field has a default, and the runtime needs none of them. A plugin is loaded at the start of each
-command: its module must not import anything heavy.
+All fields but the name are optional. Plugins are loaded at the start of each command, so their modules must
+not import anything heavy.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from lakerun.errors import first_line
 GROUP = "lakerun.plugins"
 METADATA = (".dist-info", ".egg-info")  # folders of installed packages
 DEFAULT_CATALOG = "main"
-# Names of plugins with commas between; where it is set, no other is loaded.
+# Comma-separated names of plugins; if it is set, no others are loaded.
 CHOSEN = "LAKERUN_PLUGINS"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What an environment's name stands for.
+    """The settings of an environment.
 
-    `variables` are values of the bundle's variables; `catalog` and `schema` say where a table is that is
-    named without them.
+    `variables` are values of the bundle's variables; `catalog` and `schema` are the defaults for names of
+    tables without them.
     """
 
     variables: Mapping[str, str]
@@ -45,7 +45,7 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class Environments:
-    """The environments that `--env` offers. `settings` gives the one of that name."""
+    """The environments that `--env` offers. `settings` returns one by its name."""
 
     names: tuple[str, ...]
     default: str
@@ -61,35 +61,35 @@ class Problem:
 
 
 class RuleValidator(Protocol):
-    """What `validate` asks of a project whose expectations come from a registry of rules."""
+    """The checks that `validate` needs from a project whose expectations come from a registry of rules."""
 
     def registry_problems(self) -> Iterable[Problem]:
-        """What is wrong in the registry itself."""
+        """The problems in the registry itself."""
 
     def loading(self) -> AbstractContextManager[None]:
-        """Entered while pipelines are loaded: a wrong rule must not hide the other problems."""
+        """The context in which pipelines are loaded, where a wrong rule must not hide other problems."""
 
     def location_of(self, name: str, constraint: str) -> str | None:
-        """Where the rule of an expectation is written; None for one that is not in the registry."""
+        """The location of an expectation's rule; None if the rule is not in the registry."""
 
     def nondeterminism(self, constraint: str) -> Iterable[str]:
-        """What in a constraint depends on more than its row, such as `now()`."""
+        """The parts of a constraint that depend on more than its row, such as `now()`."""
 
     def table_problems(self, columns: Mapping[str, Sequence[str]]) -> Iterable[Problem]:
-        """Rules that ask for what no pipeline declares. `columns` are those of every declared table, by its
-        plain name; none for a table that could not be resolved."""
+        """Rules for tables or columns that no pipeline declares. `columns` has the columns of every declared
+        table by its plain name; they are empty for a table that could not be resolved."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quarantine:
-    """How a project keeps refused lines: tables named `<prefix><entity>` with the columns `raw_text`,
+    """A project's tables for refused lines: their names are `<prefix><entity>`, their columns `raw_text`,
     `source_file`, `ingested_at` and `broken_rules`, an array of rule names."""
 
     prefix: str = "quarantine_"
 
 
 class Day(Protocol):
-    """What happened on one day, in UTC. See `Trends`."""
+    """The figures of one day, in UTC. See `Trends`."""
 
     @property
     def day(self) -> date: ...
@@ -112,7 +112,7 @@ class Day(Protocol):
 
 
 class Trends(Protocol):
-    """What the workspace's health page shows: each day of a period, its sums, and how old datasets are.
+    """The figures of the workspace's health page: each day of a period, its totals, and datasets' ages.
 
     `datasets` have `pipeline`, `dataset`, `last_up_to_date` and `ages`, in seconds at the end of each day.
     """
@@ -126,16 +126,16 @@ class Trends(Protocol):
     @property
     def total(self) -> Day: ...
     def oldest_ages(self) -> Mapping[str, Sequence[float | None]]:
-        """Of each pipeline: the age of its oldest dataset on each day, in seconds."""
+        """By pipeline, the age of its oldest dataset on each day, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableUnion:
     """One relation over every table of a schema whose name starts with `prefix` and that has these `columns`.
 
-    `sql` gives its query in Databricks SQL over the tables of these names; at least one. On Databricks the
-    project creates a view of that query itself. Here the relation's name is answered in every query, also for
-    tables that are made later; a table of the same name comes first.
+    `sql` returns its query in Databricks SQL over the tables with these names, at least one. On Databricks
+    the project itself creates a view of that query. Here every query can use the relation's name, and the
+    relation includes tables that are created later; a table with the same name takes precedence.
     """
 
     prefix: str
@@ -144,7 +144,7 @@ class TableUnion:
 
 
 RunSql = Callable[[str], Sequence[Mapping[str, Any]]]
-"""Runs a query in Databricks SQL; a mapping per row."""
+"""Runs a query in Databricks SQL; returns a mapping per row."""
 
 
 class TrendsOf(Protocol):
@@ -155,9 +155,9 @@ class TrendsOf(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Monitoring:
-    """Figures for the workspace's health page, of each schema in which the union `events` has tables.
+    """Figures for the workspace's health page, for each schema in which the union `events` has tables.
 
-    `command` shows targets and verdicts: `health`.
+    `command`, such as `health`, shows targets and results.
     """
 
     events: str
@@ -167,15 +167,15 @@ class Monitoring:
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """What one project adds.
+    """The additions of one project.
 
-    `bundle` is the name of its bundle: environments and rules apply to no other. `program` is what its own
-    command line is called. `commands` are modules with a typer `app`, or with `NAME`, `EXAMPLES` and
-    `command`. `examples` replace those in the help of the runtime's commands. `catalogs` and `groups` are
-    there from the start in the local workspace. `layers` are the prefixes by which `tables` groups tables, in
-    order. `unions` are relations over several tables, by their plain name in lower case.
-    `hidden_variables` are environment variables that reach no task of the local workspace: there, settings
-    come from the bundle. `first_command` is what a new user is told to run.
+    `bundle` is the name of its bundle, to which environments and rules are limited. `program` is the name of
+    its own command line. `commands` are modules with a typer `app`, or with `NAME`, `EXAMPLES` and `command`.
+    `examples` replace those in the help of the runtime's commands. `catalogs` and `groups` exist in the local
+    workspace from the start. `layers` are the prefixes by which `tables` groups tables, in order. `unions`
+    are relations over several tables, by their plain name in lower case. `hidden_variables` are environment
+    variables that tasks of the local workspace do not get, as their settings come from the bundle.
+    `first_command` is the command that messages suggest to a new user.
     """
 
     name: str
@@ -206,12 +206,12 @@ class Loaded:
 
     @property
     def quarantine(self) -> Quarantine | None:
-        """How refused lines are kept, by the first plugin that says so."""
+        """The quarantine of the first plugin that has one."""
         return next((plugin.quarantine for plugin in self.plugins if plugin.quarantine), None)
 
     @property
     def monitoring(self) -> Monitoring | None:
-        """The health page's figures, from the first plugin that has some."""
+        """The health page's figures, from the first plugin that has them."""
         return next((plugin.monitoring for plugin in self.plugins if plugin.monitoring), None)
 
     @property
@@ -221,7 +221,7 @@ class Loaded:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Groups that the local workspace has from the start, beside Databricks' own."""
+        """Groups that the local workspace has from the start, besides Databricks' own."""
         return tuple(name for plugin in self.plugins for name in plugin.groups)
 
     @property
@@ -231,11 +231,11 @@ class Loaded:
 
     @property
     def hidden_variables(self) -> frozenset[str]:
-        """Environment variables that reach no task of the local workspace."""
+        """Environment variables that tasks of the local workspace do not get."""
         return frozenset(name for plugin in self.plugins for name in plugin.hidden_variables)
 
     def of_bundle(self, bundle: str | None) -> Plugin | None:
-        """The plugin of this bundle; without a bundle the only one that has environments."""
+        """The plugin of this bundle; without a bundle, the only plugin with environments, if there is one."""
         if bundle is not None:
             return next((plugin for plugin in self.plugins if plugin.bundle == bundle), None)
         found = [plugin for plugin in self.plugins if plugin.environments]
@@ -277,7 +277,7 @@ def _entry_points() -> dict[str, str]:
     for folder in dict.fromkeys(sys.path):
         try:
             entries = [entry.path for entry in os.scandir(folder or ".") if entry.name.endswith(METADATA)]
-        except OSError:  # not a folder, or not there
+        except OSError:  # not a folder, or missing
             continue
         for entry in entries:
             with suppress(OSError, UnicodeDecodeError):

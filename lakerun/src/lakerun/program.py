@@ -1,15 +1,15 @@
-"""What the command is called in messages: `lakerun`, unless a project has a command line of its own."""
+"""The command's name in messages: `lakerun`, unless a project has its own command line."""
 
 from __future__ import annotations
 
 import os
 
-# In the environment, so that the processes which a command starts say the same.
+# In the environment, so that the processes that a command starts use the same name.
 VARIABLE = "LAKERUN_PROGRAM"
 
 
 def use_program(name: str) -> None:
-    """Call the command `name` in every message of this process and of those that it starts."""
+    """Use `name` for the command in messages of this process and of those that it starts."""
     os.environ[VARIABLE] = name
 
 

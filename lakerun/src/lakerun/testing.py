@@ -32,7 +32,7 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data folder that `LAKEHOUSE_HOME` names for one test."""
+    """An empty data folder for one test, which `LAKEHOUSE_HOME` names."""
     path = tmp_path / "lakehouse"
     monkeypatch.setenv("LAKEHOUSE_HOME", str(path))
     return path

@@ -1,4 +1,4 @@
-"""What becomes of each setting and argument that Databricks has: `Support`.
+"""The effect of each of Databricks' settings and arguments here: `Support`.
 
 Nothing is accepted and ignored. Each is carried out, or has no effect here and cannot change a result, or is
 refused by its name.
