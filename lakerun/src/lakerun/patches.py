@@ -48,6 +48,7 @@ _BY_NAME = "A table is a Delta folder that Spark's catalog does not know; its na
 _ARRIVED = "A stream of files reads only the files that had arrived when the update began."
 _CONSOLE = "Tasks run in parallel in one process, and each has its own output and arguments."
 _DECLARED = "Databricks' pipelines declare expectations and CDC flows, which open-source Spark lacks."
+_MOUNTED = "Databricks mounts volumes as folders of the machine; here they are folders of the data folder."
 _ASKED_ONCE = "PySpark asks the JVM for a class and its method at each use of a function."
 
 READER_TABLE = Patch("pyspark.sql.readwriter:DataFrameReader", "table", _BY_NAME)
@@ -109,6 +110,22 @@ RUNTIME_MODULE = Patch(
     "Modules import the task's spark and dbutils from there; the SDK's own need a remote workspace.",
 )
 IMPORT_PATH = Patch("sys", "path", "Scripts, notebooks and pipelines' source files import their neighbours.")
+FILE_CALLS = (
+    Patch("builtins", "open", _MOUNTED),
+    Patch("io", "open", _MOUNTED),
+    Patch("bz2", "_builtin_open", _MOUNTED),
+    Patch("tarfile", "bltn_open", _MOUNTED),
+    Patch("sqlite3", "connect", _MOUNTED),
+    *(
+        Patch("os", name, _MOUNTED)
+        for name in (
+            *("access", "chdir", "chmod", "chown", "link", "listdir", "lstat", "makedirs", "mkdir", "mkfifo"),
+            *("open", "pathconf", "readlink", "remove", "rename", "replace", "rmdir", "scandir", "stat"),
+            *("statvfs", "symlink", "truncate", "unlink", "utime"),
+        )
+    ),
+)
+COMMANDS = (Patch("os", "system", _MOUNTED), Patch("subprocess:Popen", "__init__", _MOUNTED))
 
 PATCHES: tuple[Patch, ...] = (
     READER_TABLE,
@@ -130,6 +147,8 @@ PATCHES: tuple[Patch, ...] = (
     DBUTILS_MODULE,
     RUNTIME_MODULE,
     IMPORT_PATH,
+    *FILE_CALLS,
+    *COMMANDS,
 )
 
 
