@@ -125,6 +125,17 @@ FILE_CALLS = (
         )
     ),
 )
+_FORMATS = ("csv", "json", "orc", "parquet", "text", "xml", "option", "options")
+SPARK_PATHS = tuple(
+    Patch(f"pyspark.sql.{owner}", name, _MOUNTED)
+    for owner, names in {
+        "readwriter:DataFrameReader": ("load", *_FORMATS),
+        "readwriter:DataFrameWriter": ("save", "saveAsTable", *_FORMATS),
+        "streaming.readwriter:DataStreamReader": ("option", "options"),
+        "streaming.readwriter:DataStreamWriter": ("start", "toTable", "option", "options"),
+    }.items()
+    for name in names
+)
 COMMANDS = (Patch("os", "system", _MOUNTED), Patch("subprocess:Popen", "__init__", _MOUNTED))
 
 PATCHES: tuple[Patch, ...] = (
@@ -149,6 +160,7 @@ PATCHES: tuple[Patch, ...] = (
     IMPORT_PATH,
     *FILE_CALLS,
     *COMMANDS,
+    *SPARK_PATHS,
 )
 
 

@@ -75,6 +75,7 @@ def command(
     from lakerun.cli.project import load_project
     from lakerun.program import program
     from lakerun.tables.storage import Storage
+    from lakerun.volumes.paths import make_volumes
 
     bundle = load_project(env, target)
     spec = bundle.find(name)
@@ -101,6 +102,7 @@ def command(
     with storage.exclusive(program(f"run {name}")):
         log = storage.log_path("run")
         log.write_text("", encoding="utf-8")
+        make_volumes(storage, bundle.resources.get("volumes", {}).values())
         result = _run(bundle, spec, parameters, only or [], selection, storage, log, as_json)
     raise typer.Exit(_finish(result, log, as_json))
 

@@ -33,7 +33,9 @@ from lakerun.redaction import redacted
 from lakerun.spark.active_session import activate, session_on_demand
 from lakerun.spark.session import session_with
 from lakerun.spark.task_tables import lakehouse_tables
+from lakerun.spark.volumes import volumes_in_spark
 from lakerun.tables.storage import Storage
+from lakerun.volumes.python import mounted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -173,7 +175,7 @@ class _AttemptThread:
         with suppress(TaskCanceled):
             try:
                 token = current_dbutils.set(self._dbutils)
-                with captured(self._output), own_imports(), self._leave:
+                with captured(self._output), own_imports(), mounted(self._runner.storage), self._leave:
                     try:
                         self._outcome = self._run()
                     finally:
@@ -290,6 +292,7 @@ class _AttemptThread:
             self._spark = session
             session.sparkContext.addJobTag(self._tag)
             self._leave.callback(session.sparkContext.removeJobTag, self._tag)
+            self._leave.enter_context(volumes_in_spark(session, self._runner.storage))
             self._leave.enter_context(lakehouse_tables(self._runner.storage))
         return self._spark
 

@@ -21,6 +21,7 @@ from lakerun.pipelines.run_graph import GraphRun
 from lakerun.pipelines.state import State, cdc_memory
 from lakerun.spark.process_usage import ProcessUsage
 from lakerun.spark.session import session_with, sized_settings
+from lakerun.spark.volumes import volumes_in_spark
 from lakerun.tables.storage import Storage, TableName
 
 if TYPE_CHECKING:
@@ -130,7 +131,10 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
         },
     )
     _progress(update, "INITIALIZING")
-    with session_with(sized_settings(update.storage) | spec.configuration, spec.spark_conf) as session:
+    with (
+        session_with(sized_settings(update.storage) | spec.configuration, spec.spark_conf) as session,
+        volumes_in_spark(session, update.storage),
+    ):
         before = session.settings()
         definitions = load_definitions(spec.source_files, session, spec.root_path)
         by_code = dict(session.settings().items() - before.items())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lakerun.errors import LakerunError
 from lakerun.patches import FILE_STREAMS, READER_TABLE, SESSION_TABLE, STREAM_TABLE, Patch, Replace, patched
+from lakerun.spark.volumes import streamed_path
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -78,10 +79,12 @@ def _stream_of_files(original: Callable[..., Any]) -> Any:
         if reader and path is None:
             reader.other_source()
         elif reader and path is not None:
-            path = reader.files(path)
+            asked, path = path, reader.files(path)
+            if path == asked:
+                path = streamed_path(path)
             if not Path(path).is_dir():
                 raise LakerunError(
-                    f"Nothing has arrived in {path}: the folder does not exist. "
+                    f"Nothing has arrived in {asked}: the folder does not exist. "
                     "Run the job that brings them first, or put files there."
                 )
         return original(self, path, *args, **options)

@@ -18,6 +18,7 @@ from lakerun.spark.active_session import activate, session_of_builder
 from lakerun.spark.jars import delta_jars
 from lakerun.spark.java import MINIMUM_JAVA, cache_root, class_archive_options, java_home
 from lakerun.spark.jvm_names import remember_jvm_names
+from lakerun.spark.volumes import mount_settings
 from lakerun.tables.storage import Storage
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
         "spark.databricks.delta.allowArbitraryProperties.enabled": "true",
         "spark.sql.streaming.metricsEnabled": "false",
         **_sized(small),
+        **mount_settings(Storage.default()),
         "spark.sql.debug.maxToStringFields": "1000",
         # Delta's parser drops the parameters of `sql(..., args=...)`; Spark's older way avoids that parser.
         "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakerun.patches import STATEMENTS, patched
 from lakerun.spark.reads import reading_through
+from lakerun.spark.volumes import volume_statement, with_volume_paths
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName, name_parts, quoted
 from lakerun.tables.unions import FoundUnion, find_union, union_names
@@ -111,6 +112,9 @@ def _hooked(original: Callable[..., Any]) -> Any:
         storage = _storage.get()
         if storage is None or not isinstance(sqlQuery, str):
             return original(self, sqlQuery, args, **kwargs)
+        if volume_statement(sqlQuery, storage):
+            return self.range(0).select()
+        sqlQuery = with_volume_paths(sqlQuery)  # noqa: N806
         if found := SHOW_TABLES.fullmatch(sqlQuery):
             names = sorted([*storage.tables(), *union_names(storage)], key=str)
             rows = [(n.schema, n.table, False) for n in names if (n.catalog, n.schema) == found.groups()]
