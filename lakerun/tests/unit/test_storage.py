@@ -167,3 +167,17 @@ def test_a_name_is_written_with_or_without_backticks(name: str, parts: list[str]
 def test_an_empty_part_is_kept() -> None:
     assert name_parts("main..orders") == ["main", "", "orders"]
     assert name_parts("orders.") == ["orders", ""]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../../etc", "a/b", "a\\b", "a\0b", "/etc"])
+def test_no_name_leads_out_of_the_data_folder(storage: Storage, name: str) -> None:
+    for table in (TableName(name, "s", "t"), TableName("c", name, "t"), TableName("c", "s", name)):
+        with pytest.raises(LakerunError, match="is not a valid name of a"):
+            storage.table_path(table)
+    with pytest.raises(LakerunError, match="is not a valid name of a pipeline"):
+        storage.pipeline_path(name)
+
+
+def test_a_name_with_spaces_and_dots_is_a_folder(storage: Storage) -> None:
+    path = storage.table_path(TableName("c", "my schema", "v1.2"))
+    assert path == storage.tables_root / "c" / "my schema" / "v1.2"

@@ -66,11 +66,12 @@ class Storage:
 
     def pipeline_path(self, pipeline: str) -> Path:
         """Checkpoints and state of one pipeline."""
-        return self.home / "pipelines" / pipeline
+        return self.home / "pipelines" / _folder_name("pipeline", pipeline)
 
     def table_path(self, name: TableName) -> Path:
-        """The Delta directory of a table, whether or not it exists."""
-        return self.tables_root / name.catalog / name.schema / name.table
+        """The Delta directory of a table, whether or not it exists; LakerunError for one elsewhere."""
+        catalog, schema = _folder_name("catalog", name.catalog), _folder_name("schema", name.schema)
+        return self.tables_root / catalog / schema / _folder_name("table", name.table)
 
     def tables(self) -> list[TableName]:
         """Every table in the data folder, sorted by name."""
@@ -149,6 +150,13 @@ def name_parts(name: str) -> list[str]:
 def quoted(part: str) -> str:
     """One part of a name, or a path after `delta.`, in backticks for SQL."""
     return f"`{part.replace('`', '``')}`"
+
+
+def _folder_name(what: str, name: str) -> str:
+    """`name`, unless a path with it would lead out of its parent folder, as `..` does."""
+    if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
+        raise LakerunError(f"'{name}' is not a valid name of a {what}: it may not be empty, dots or a path.")
+    return name
 
 
 def _parts(name: TableName) -> tuple[str, ...]:
