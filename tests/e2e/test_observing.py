@@ -125,8 +125,10 @@ def test_the_monitoring_dashboard_agrees_with_the_event_logs(lakehouse: Lakehous
     written: dict[str, int] = {}
     judged = failed = 0
     for name, progress in lakehouse.events("flow_progress"):
-        rows = progress.get("metrics", {}).get("num_output_rows")
+        metrics = progress.get("metrics", {})
+        rows = metrics.get("num_upserted_rows", metrics.get("num_output_rows"))
         if rows is not None:
+            assert ("num_output_rows" in metrics) != ("num_upserted_rows" in metrics)
             short = name.split(".")[-1]
             written[short] = written.get(short, 0) + rows
         for item in progress.get("data_quality", {}).get("expectations", []):

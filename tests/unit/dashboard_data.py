@@ -124,7 +124,9 @@ def write_logs(storage: Storage) -> None:
         update = updates[flow.update]
         details: dict[str, Any] = {"status": flow.status}
         if flow.rows is not None:
-            details["metrics"] = {"num_output_rows": flow.rows}
+            # The silver tables are flows of changes, which have no output rows.
+            name = "num_upserted_rows" if flow.dataset.startswith("silver") else "num_output_rows"
+            details["metrics"] = {name: flow.rows}
         if flow.rules:
             full = ".".join((*SCHEMA, flow.dataset))
             details["data_quality"] = {

@@ -79,6 +79,12 @@ def test_batches_and_expectations_add_up_in_whatever_order_events_come() -> None
     assert metrics(*reversed(events)) == found
 
 
+def test_a_flow_of_changes_has_written_the_rows_that_it_upserted() -> None:
+    changes = {"num_upserted_rows": 7, "num_deleted_rows": 2}
+    (row,) = metrics(flow(1, "customers", "RUNNING", metrics=changes)).datasets
+    assert (row["rows_written"], row["rows_upserted"], row["rows_deleted"]) == (7, 7, 2)
+
+
 def test_a_dataset_is_as_far_as_its_worst_flow() -> None:
     found = metrics(
         flow(1, "a", "COMPLETED", flow_name="one"),

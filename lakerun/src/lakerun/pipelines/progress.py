@@ -164,8 +164,9 @@ def _advance(
     if status in ("FAILED", "SKIPPED"):
         dataset.message = message
     metrics, quality = body.get("metrics") or {}, body.get("data_quality") or {}
-    if "num_output_rows" in metrics:
-        dataset.rows = (dataset.rows or 0) + (metrics["num_output_rows"] or 0)
+    written = [metrics[name] or 0 for name in ("num_output_rows", "num_upserted_rows") if name in metrics]
+    if written:
+        dataset.rows = (dataset.rows or 0) + written[0]
     dataset.dropped += quality.get("dropped_records") or 0
     for item in quality.get("expectations") or ():
         key = (item.get("dataset") or dataset.name, item["name"])

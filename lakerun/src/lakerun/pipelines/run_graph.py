@@ -348,8 +348,10 @@ class GraphRun:
     ) -> None:
         details: dict[str, Any] = {"status": status}
         if report is not None:
+            # As on Databricks, a flow of changes has its upserted and deleted rows in place of output rows.
+            upserts = "num_upserted_rows" in report.metrics
             details["metrics"] = {
-                "num_output_rows": report.rows_written,
+                **({} if upserts else {"num_output_rows": report.rows_written}),
                 "num_output_bytes": report.bytes_written,
                 **report.metrics,
             }

@@ -140,12 +140,18 @@ def _dataset(update_id: str, name: str, kind: str | None, events: list[Event]) -
         "ended_at": ended,
         "seconds": (ended - started).total_seconds() if started and ended else None,
         "batches": len(measured),
-        "rows_written": _sum(measured, "num_output_rows"),
+        # A flow of changes has no output rows on Databricks, only upserted and deleted ones.
+        "rows_written": sum(_written(metrics) for metrics in measured),
         "rows_upserted": _sum(measured, "num_upserted_rows"),
         "rows_deleted": _sum(measured, "num_deleted_rows"),
         "rows_dropped": _sum([body.get("data_quality") or {} for body in bodies], "dropped_records"),
         "bytes_written": _sum(measured, "num_output_bytes"),
     }
+
+
+def _written(metrics: Mapping[str, Any]) -> int:
+    written = metrics.get("num_output_rows")
+    return int((metrics.get("num_upserted_rows") if written is None else written) or 0)
 
 
 def _status(flows: Sequence[str], started: bool) -> str:
