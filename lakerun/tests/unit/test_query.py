@@ -293,7 +293,7 @@ def test_an_earlier_version_can_be_read(storage: Storage) -> None:
     ("sql", "message"),
     [
         ("SELECT a FROM\n WHERE x = 1", "SQL syntax, line 2, column 2 near 'WHERE': Expected table name."),
-        ("SELECT 'open", "Is a quote left open?"),
+        ("SELECT 'open", "Is a quote not closed?"),
         ("", "There is no SQL statement."),
         ("SELECT 1; SELECT 2", "Give one SQL statement; this has 2."),
         ("SELECT quantity FROM silver_orders GROUP BY price", '"quantity" must appear in the GROUP BY'),

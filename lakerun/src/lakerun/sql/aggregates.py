@@ -1,4 +1,4 @@
-"""Aggregates whose result takes more than a template: `AGGREGATES`, by Spark's name, and `count`."""
+"""Aggregates that need more than a template: `AGGREGATES`, by Spark's name, and `count`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def count(writer: Writer, arguments: Sequence[exp.Expr], distinct: bool, after: 
         return Value(f"count(*){after}", BIGINT)
     values = [writer.write(argument) for argument in arguments]
     if not values or any(value.type.holds("map") or (value.type.nested and distinct) for value in values):
-        raise only_in_spark("count of such values")
+        raise only_in_spark("count of these values")
     word = "DISTINCT " if distinct else ""
     if len(values) == 1:
         return Value(f"count({word}{values[0].sql}){after}", BIGINT)
-    there = " AND ".join(f"{value.sql} IS NOT NULL" for value in values)
+    present = " AND ".join(f"{value.sql} IS NOT NULL" for value in values)
     row = f"row({', '.join(value.sql for value in values)})"
-    return Value(f"count({word}CASE WHEN {there} THEN {row} END){after}", BIGINT)
+    return Value(f"count({word}CASE WHEN {present} THEN {row} END){after}", BIGINT)
 
 
 def _sum(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
@@ -54,21 +54,21 @@ def _avg(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> 
 
 def _percentile(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
     if len(values) != 2 or distinct or not values[0].type.numeric or not values[1].type.numeric:
-        raise only_in_spark("percentile with such arguments")
+        raise only_in_spark("percentile with these arguments")
     share = _share(values[1])
     return Value(f"quantile_cont({writer.to(values[0], DOUBLE)}, {share}){after}", DOUBLE)
 
 
 def _median(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
     if len(values) != 1 or distinct or not values[0].type.numeric:
-        raise only_in_spark("median with such arguments")
+        raise only_in_spark("median with these arguments")
     return Value(f"quantile_cont({writer.to(values[0], DOUBLE)}, 0.5){after}", DOUBLE)
 
 
 def _approx_percentile(writer: Writer, values: Sequence[Value], distinct: str, after: str) -> Value | None:
-    """Exact in Spark as long as its sketch holds every value."""
+    """Spark's result is exact as long as its sketch has every value."""
     if len(values) != 2 or distinct or not values[0].type.numeric or values[0].type.name == "float":
-        raise only_in_spark("approx_percentile with such arguments")
+        raise only_in_spark("approx_percentile with these arguments")
     sql, share = values[0].sql, _share(values[1])
     exact = f"quantile_disc({sql}, {share}){after}"
     many = f"count({sql}){after} > 10000 THEN spark_only('approx_percentile of more than 10000 values')"

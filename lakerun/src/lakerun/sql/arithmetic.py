@@ -64,7 +64,7 @@ def operation(writer: Writer, sign: str, left: Value, right: Value) -> Value:
 
 
 def quotient(top: str, given: Type, bottom: str, by: Type, kind: Type) -> str:
-    """A decimal divided by another, rounded half up to `kind`; what is too large here is Spark's."""
+    """A decimal divided by another, rounded half up to `kind`; too large numbers are left to Spark."""
     more = kind.scale - given.scale + by.scale
     room = 37 - 2 * given.scale - more
     if room < 4 or more < 0 or 2 * by.scale > 20:
@@ -75,7 +75,7 @@ def quotient(top: str, given: Type, bottom: str, by: Type, kind: Type) -> str:
     whole = f"CAST(spark_half_up({numerator}, {_digits(bottom, by, 0)}) AS DECIMAL(38, 0))"
     unit = f"CAST('1e-{kind.scale}' AS DECIMAL({kind.scale + 1}, {kind.scale}))"
     return (
-        f"(CASE WHEN {large} THEN spark_only('a division of numbers that large') "
+        f"(CASE WHEN {large} THEN spark_only('a division of numbers of this size') "
         f"ELSE CAST({whole} * {unit} AS {kind.duckdb}) END)"
     )
 
@@ -90,18 +90,18 @@ def _digits(sql: str, kind: Type, more: int) -> str:
 
 
 def adjusted(precision: int, scale: int) -> Type:
-    """The decimal that Spark takes for a result: with too many digits it gives up those after the point."""
+    """Spark's type of a decimal result: if there are too many digits, it drops some after the point."""
     if precision > 38:
         scale = max(38 - (precision - scale), min(scale, 6))
     return Type("decimal", precision=min(precision, 38), scale=scale)
 
 
 def _narrow(value: Value) -> Value:
-    """A whole number beside a decimal is one of its type's digits, a literal of its own."""
+    """A whole number as a decimal: with the digits of its type, or a literal's own digits."""
     if value.type.name == "decimal":
         return value
     if value.literal is TYPED:
-        raise only_in_spark("7L or CAST(7 AS BIGINT) beside a decimal")  # the parser takes one for the other
+        raise only_in_spark("7L or CAST(7 AS BIGINT) beside a decimal")  # the parser confuses the two
     kind = as_decimal(value.type)
     if isinstance(value.literal, int):
         kind = Type("decimal", precision=max(len(str(abs(value.literal))), 1))
@@ -127,7 +127,7 @@ def _decimals(sign: str, left: Value, right: Value) -> Value:
         raise only_in_spark(f"{left.type} {sign} {right.type}")
     kind = adjusted(*exact)
     if sign == "*":
-        wide = f"CAST({left.sql} AS DECIMAL(38, {s1}))"  # DuckDB's product of two is no wider than they are
+        wide = f"CAST({left.sql} AS DECIMAL(38, {s1}))"  # DuckDB's product is not wider than its factors
         return Value(f"CAST({wide} * {right.sql} AS {kind.duckdb})", kind)
     wide = f"DECIMAL({min(whole + scale + 1, 38)}, {scale})"
     first, second = f"CAST({left.sql} AS {wide})", f"CAST({right.sql} AS {wide})"

@@ -11,7 +11,7 @@ _SAME_VALUE = {"timestamp", "timestamp_ntz"}  # in a session whose zone is UTC
 
 
 def cast(sql: str, given: Type, to: Type, *, fails: bool = True) -> str | None:
-    """`sql`, of type `given`, as `to`. None where the quick way does not know what Spark answers.
+    """`sql`, of type `given`, as `to`. None if Spark's result is not known.
 
     A value that cannot be cast is an error; without `fails` it is NULL, as for try_cast.
     """
@@ -44,7 +44,7 @@ def cast(sql: str, given: Type, to: Type, *, fails: bool = True) -> str | None:
 
 
 def _nested(sql: str, given: Type, to: Type) -> str | None:
-    """Only where each value within stays what it is."""
+    """A cast of a nested type, if it does not change any value."""
     if given.name != to.name or len(given.items) != len(to.items):
         return None
     if given.fields != to.fields:
@@ -81,7 +81,7 @@ def _to_string(sql: str, given: Type) -> str | None:
     if given.name == "binary":
         unknown = f"CASE WHEN {sql} IS NOT NULL THEN spark_only('bytes that are not UTF-8') END"
         return f"coalesce(TRY(decode({sql})), {unknown})"
-    if given.name == "decimal" and given.precision == given.scale:  # DuckDB leaves out the zero of 0.5
+    if given.name == "decimal" and given.precision == given.scale:  # DuckDB omits the zero of 0.5
         return f"CAST(CAST({sql} AS DECIMAL({min(given.precision + 1, 38)}, {given.scale})) AS VARCHAR)"
     return f"CAST({sql} AS VARCHAR)"
 
@@ -97,7 +97,7 @@ def _number(sql: str, given: Type, to: Type, duck: str) -> str | None:
     if to.name == "decimal":
         if given.name == "float":
             return None
-        if fractional:  # by its digits: half of them are rounded up
+        if fractional:  # by its digits, rounded half up
             return f"({parsed(f'CAST({sql} AS VARCHAR)', to.duckdb, duck == 'CAST')})"
         return f"{duck}({sql} AS {to.duckdb})"
     if given.name == "decimal" and (given.precision > 15 or to.name == "float"):

@@ -41,7 +41,7 @@ class Analysed:
 
 @contextmanager
 def query_check(schemas: Mapping[str, StructType]) -> Iterator[QueryCheck]:
-    """Checks queries on empty tables of these schemas, by the tables' plain names, and on plugins' unions."""
+    """A check of queries on empty tables with these schemas, by plain table name, and on plugins' unions."""
     empty = Storage.default().home / "scratch" / "empty"
     empty.mkdir(parents=True, exist_ok=True)
     with session_with({}) as session:
@@ -72,7 +72,7 @@ class QueryCheck:
         self._schemas = schemas
 
     def columns(self, dataset: Mapping[str, Any], schema_is_given: bool) -> Analysed:
-        """The columns of a dataset's query. With `schema_is_given` it has to leave the schema open."""
+        """The columns of a dataset's query. With `schema_is_given` the query must not name the schema."""
         lines = dataset.get("queryLines")
         query = "".join(lines) if lines is not None else str(dataset["query"])
         try:

@@ -1,7 +1,7 @@
-"""Dashboards before they are deployed: `dashboard_problems`.
+"""Checks dashboards before they are deployed: `dashboard_problems`.
 
-A query has to run on the tables' schemas; a widget has to show columns of its query, within the grid and
-beside the other widgets.
+A query must run on the tables' schemas; a widget must show columns of its query, within the grid and
+without overlapping other widgets.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 GRID_COLUMNS = 6  # of a page without a `layoutVersion`
-# What a filter may ask for beside columns.
+# Fields that a filter may use besides columns.
 PSEUDO_COLUMNS = frozenset({"*", "associative_filter_predicate_group"})
 
 
 def dashboard_problems(
     dashboards: Iterable[DashboardSpec], schemas: Mapping[str, StructType]
 ) -> list[Problem]:
-    """What is wrong with the dashboards, each with its file and line; `schemas` by the tables' plain names.
+    """The problems of the dashboards, with file and line; `schemas` are by the tables' plain names.
 
-    A query names tables without a schema where the deployment gives it. Queries on tables of other schemas
-    are parsed only. Needs Spark, started by `get_session` before.
+    A query must name tables without a schema if the deployment provides it. Queries on tables of other
+    schemas are only parsed. Needs Spark, started before by `get_session`.
     """
     found: list[Problem] = []
     present: list[DashboardSpec] = []
@@ -52,7 +52,7 @@ def dashboard_problems(
 
 
 class _FileCheck:
-    """Looks at one file. A mistake is noted with the path to it in the JSON; lines are found at the end."""
+    """Checks one file. A problem is noted with its path in the JSON; lines are found at the end."""
 
     def __init__(self, dashboard: DashboardSpec, queries: QueryCheck) -> None:
         self._dashboard = dashboard
@@ -75,7 +75,7 @@ class _FileCheck:
         return [Problem(f"{file}:{line_of(path, offset)}", message) for path, offset, message in self._found]
 
     def _note(self, path: JsonPath, message: str, offset: int = 0) -> None:
-        """`offset` counts the lines of a query before the mistake."""
+        """Note a problem; `offset` counts the lines of a query before it."""
         self._found.append((path, offset, message))
 
     def _look_at(self, content: Mapping[str, Any]) -> None:
@@ -96,7 +96,7 @@ class _FileCheck:
             self._positions(page, at)
 
     def _columns(self, dataset: Mapping[str, Any], at: JsonPath) -> list[str] | None:
-        """What widgets can show of a dataset; None if that cannot be determined."""
+        """The columns of a dataset that widgets can show; None if they cannot be determined."""
         if "queryLines" not in dataset and "query" not in dataset:
             return None  # a metric view
         lines: JsonPath = (*at, "queryLines" if "queryLines" in dataset else "query")
@@ -173,7 +173,7 @@ def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -
 
 
 def _field_names(encodings: Any, path: JsonPath = ()) -> Iterator[tuple[str, JsonPath]]:
-    """Every `fieldName` within encodings, and where it is."""
+    """Every `fieldName` in encodings, with its path."""
     children = (
         encodings.items()
         if isinstance(encodings, Mapping)

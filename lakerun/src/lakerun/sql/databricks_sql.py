@@ -1,4 +1,4 @@
-"""Databricks SQL without Spark: one statement that only reads, and the tables that it names."""
+"""Parses Databricks SQL without Spark: one statement that only reads, and the tables that it names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parse_statement(sql: str) -> exp.Expr:
         raise SqlError(f"SQL syntax, {where}: {text}.", SYNTAX_ERROR) from None
     except TokenError as error:
         text = " ".join(str(error).split())
-        raise SqlError(f"SQL syntax: {text}. Is a quote left open?", SYNTAX_ERROR) from None
+        raise SqlError(f"SQL syntax: {text}. Is a quote not closed?", SYNTAX_ERROR) from None
     if not statements:
         raise SqlError("There is no SQL statement.")
     if len(statements) > 1:
@@ -37,7 +37,7 @@ def parse_statement(sql: str) -> exp.Expr:
     if not _only_reads(tree):
         kind = sql.split(None, 1)[0].upper()
         raise WriteRefusedError(
-            f"{kind} is refused: only SELECT, WITH, SHOW TABLES and DESCRIBE are possible."
+            f"{kind} is refused: only SELECT, WITH, SHOW TABLES and DESCRIBE are allowed."
         )
     return tree
 
@@ -48,7 +48,7 @@ def stored_tables(tree: exp.Expr) -> list[exp.Table]:
 
 
 def _is_defined(node: exp.Table) -> bool:
-    """Whether a query around the name defines it, before its place where that is a WITH too."""
+    """Whether WITH of an enclosing query defines the name, in a WITH before the name's place."""
     if node.db or node.catalog:
         return False
     name, around = node.name.lower(), node.parent
@@ -65,13 +65,13 @@ def _is_defined(node: exp.Table) -> bool:
 
 
 def table_name(node: exp.Table) -> str:
-    """The name of a table as the statement has it, with backticks where a part needs them."""
+    """The name of a table as in the statement, with backticks if a part needs them."""
     names = (part.name for part in node.parts)
     return ".".join(name if re.fullmatch(r"[\w-]+", name) else quoted(name) for name in names)
 
 
 def position(sql: str, node: exp.Expr) -> str:
-    """The place of a name in `sql`, `line 1, column 8`; empty if the parser did not keep it."""
+    """The position of a name in `sql`, such as `line 1, column 8`; empty if the parser did not keep it."""
     start = node.meta.get("start")
     if start is None:
         return ""
@@ -80,7 +80,7 @@ def position(sql: str, node: exp.Expr) -> str:
 
 
 def _start(detail: dict[str, object]) -> int:
-    """The parser notes where a token ends."""
+    """The column at which a token begins; the parser notes where it ends."""
     return max(1, int(str(detail["col"])) - len(str(detail["highlight"] or " ")) + 1)
 
 
@@ -92,7 +92,7 @@ def _only_reads(tree: exp.Expr) -> bool:
 
 
 def show_of(tree: exp.Command) -> tuple[str, str] | None:
-    """What SHOW lists (tables, schemas, catalogs) and within what, "" for everything; None if unknown."""
+    """What SHOW lists (tables, schemas, catalogs), and in what, "" for everything; None if unknown."""
     text = tree.text("expression").strip().replace("`", "")
     found = re.fullmatch(r"(tables|schemas|databases|catalogs)(?:\s+(?:in|from)\s+(\S+))?", text, re.I)
     if not found:

@@ -1,4 +1,4 @@
-"""Databricks SQL as sqlglot reads it, with functions by the names that the statement has: `Statements`."""
+"""sqlglot's dialect of Databricks SQL, with functions under the statement's own names: `Statements`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from sqlglot.parsers.databricks import DatabricksParser
 DatabricksTokenizer = Databricks.Tokenizer
 
 DIALECT = "databricks"
-_SYNTAX = ("CAST", "EXTRACT", "POSITION", "SUBSTR", "SUBSTRING", "TRIM", "TRY_CAST")  # more than arguments
+_SYNTAX = (
+    "CAST",
+    "EXTRACT",
+    "POSITION",
+    "SUBSTR",
+    "SUBSTRING",
+    "TRIM",
+    "TRY_CAST",
+)  # own syntax
 
 
 class _Parser(DatabricksParser):
-    # sqlglot takes many functions for one that is nearly the same. Here each is looked up by its own name.
+    # sqlglot replaces many functions by a similar one. Here each keeps its own name.
     FUNCTIONS: ClassVar = {name: DatabricksParser.FUNCTIONS[name] for name in ("ARRAY", "STRUCT")}
     FUNCTION_PARSERS: ClassVar = {name: DatabricksParser.FUNCTION_PARSERS[name] for name in _SYNTAX}
 
 
 class Statements(Databricks):
-    """Reads a statement; what it means is for `statements.py`."""
+    """Parses statements, which `statements.py` translates."""
 
     class Tokenizer(DatabricksTokenizer):
         STRING_ESCAPES: ClassVar = ["\\", "'"]  # 'it''s' is one text

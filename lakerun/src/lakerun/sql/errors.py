@@ -10,7 +10,7 @@ from lakerun.program import program
 
 @dataclass(frozen=True)
 class Condition:
-    """What Databricks calls a problem: its error condition and SQLSTATE."""
+    """Databricks' error condition and SQLSTATE of a problem."""
 
     name: str
     sql_state: str
@@ -30,7 +30,7 @@ DIVISION_BY_ZERO = "division by zero; use try_divide"
 
 
 class SqlError(LakerunError):
-    """A statement that cannot be run, in one line with its position where that is known."""
+    """A statement that cannot run, in one line, with the position if it is known."""
 
     code = "INVALID_SQL"
     exit_code = USAGE
@@ -55,7 +55,7 @@ class WriteRefusedError(SqlError):
 
 
 class OnlyInSparkError(SqlError):
-    """A statement that the quick way does not know to mean the same in Spark; `what` of it, in short."""
+    """A statement that only Spark can answer, as the result may differ without it; `what` is the cause."""
 
     def __init__(self, what: str, message: str, condition: Condition | None = None) -> None:
         super().__init__(f"{message} {spark_hint()}", condition)
@@ -63,7 +63,7 @@ class OnlyInSparkError(SqlError):
 
 
 def condition_of(error: LakerunError) -> Condition | None:
-    """What Databricks calls it; None where it has no name for it, or many."""
+    """Databricks' condition for an error; None if there is none, or more than one."""
     if isinstance(error, UnknownNameError):
         return _UNKNOWN.get(error.kind)
     return error.condition if isinstance(error, SqlError) else None
@@ -82,5 +82,5 @@ def not_available(function: str) -> OnlyInSparkError:
 
 
 def spark_hint() -> str:
-    """What to do with a statement that only Spark can run."""
+    """The advice for a statement that only Spark can run."""
     return f"Run it in Spark: {program('sql --spark')}."

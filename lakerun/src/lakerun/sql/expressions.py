@@ -1,6 +1,6 @@
-"""One expression of Databricks SQL as DuckDB's SQL and Spark's type: `Writer.write`.
+"""Translates an expression of Databricks SQL to DuckDB's SQL, with Spark's type: `Writer.write`.
 
-What is not known to mean the same is refused (`OnlyInSparkError`); nothing is passed on as it stands.
+Anything that is not known to mean the same is refused (`OnlyInSparkError`); nothing is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Writer:
         return written
 
     def condition(self, node: exp.Expr, *, may_be_null: bool = False) -> str:
-        """The SQL of a truth value; a plain NULL is one only within AND, OR and NOT."""
+        """The SQL of a condition; a plain NULL is one only in AND, OR and NOT."""
         value = self.write(node)
         if value.type != BOOLEAN and not (may_be_null and value.type == VOID):
             raise SqlError(f"SQL: {node.sql('databricks')} is {value.type}, not a condition.")
@@ -97,7 +97,7 @@ class Writer:
 
     @contextmanager
     def inside_aggregate(self) -> Iterator[None]:
-        """The arguments within are of single rows."""
+        """In this context, arguments are of single rows."""
         if self._inside or not self.grouped:
             raise only_in_spark("an aggregate in this place")
         self._inside = True
@@ -124,7 +124,7 @@ class Writer:
         return self.aliases.get(node.name.lower()) if single else None
 
     def _key(self, node: exp.Expr) -> Value | None:
-        """The key of the groups that the expression is, if it is one."""
+        """The group key that the expression is, if any."""
         if not self.groups or aggregates(node) or not isinstance(node, exp.Expr):
             return None
         self._inside = True
@@ -162,7 +162,7 @@ class Writer:
 
 
 def aggregates(node: exp.Expr) -> bool:
-    """Whether the expression holds an aggregate, other than in a subquery or as a window's function."""
+    """Whether the expression has an aggregate, except in a subquery or as a window's function."""
     if isinstance(node, exp.Window):
         function = node.this.this if isinstance(node.this, exp.Filter) else node.this
         parts = [*function.expressions, *node.args.get("partition_by", []), *_order(node)]

@@ -1,6 +1,6 @@
-"""Which functions the quick way knows, with Spark's types and DuckDB's expressions: `CATALOGUE`, `find`.
+"""The functions that run without Spark, with Spark's types and DuckDB's expressions: `functions`.
 
-A function that is not listed here, nor has a writer of its own (`writers`), is Spark's.
+A function that is neither in functions.txt nor registered in Python is left to Spark.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Function:
     template: str
 
     def types(self, given: Sequence[Type]) -> list[Type] | None:
-        """The types to which the arguments are cast; None where this form does not take them."""
+        """The types to which the arguments are cast; None if this form does not accept them."""
         if len(given) != len(self.parameters):
             return None
         wanted = [
@@ -93,7 +93,7 @@ class Function:
         return found
 
     def result_type(self, types: Sequence[Type]) -> Type:
-        """The result's type, by the types of the arguments as they were cast."""
+        """The result's type for these types of the cast arguments."""
         inner = re.fullmatch(r"array<(\w+)>", self.result)
         if inner:
             return Type("array", (_result(inner.group(1), types),))

@@ -26,16 +26,16 @@ def query_in_spark(
     schema: str | None = None,
     limit: int | None = None,
 ) -> pa.Table:
-    """The rows of one statement that reads, computed by Spark; tables are named as in `query`.
+    """The rows of one reading statement, computed by Spark; tables are named as in `query`.
 
-    Raises SqlError in one line for what Spark refuses, UnknownNameError for a table that does not exist.
+    Raises SqlError in one line for Spark's errors, UnknownNameError for a table that does not exist.
     """
     from pyspark.errors import PySparkException
 
     text = sql.strip().rstrip(";")
     tree = parse_statement(text)
     if not isinstance(tree, exp.Query):
-        raise SqlError("In Spark only queries can be run here: SELECT or WITH.")
+        raise SqlError("Only queries can run in Spark here: SELECT or WITH.")
     views: dict[TableName, str] = {}
     text = _with_views(text, tree, storage, spark, (catalog, schema), views)
     try:
@@ -56,7 +56,7 @@ def _with_views(
     default: tuple[str | None, str | None],
     views: dict[TableName, str],
 ) -> str:
-    """The statement as it was written, but for the names of tables, which become temporary views."""
+    """The statement as written, except for the names of tables, which become temporary views."""
     spans: list[tuple[int, int, str]] = []
     for node in stored_tables(tree):
         if not isinstance(node.this, exp.Identifier):
@@ -75,7 +75,7 @@ def _with_views(
 def _rows(
     name: str, storage: Storage, spark: SparkSession, default: tuple[str | None, str | None]
 ) -> tuple[TableName, DataFrame]:
-    """The table or union of that name, and its rows."""
+    """The table or union with this name, and its rows."""
     try:
         table = storage.find_table(name, *default)
     except UnknownNameError:

@@ -14,7 +14,7 @@ JsonPath = tuple[str | int, ...]
 def lines_of(text: str) -> Callable[[JsonPath, int], int]:
     """A function that gives the line, from 1, of the value at a path.
 
-    Its second argument counts lines on from there, within a value that is a list of lines, such as a query.
+    Its second argument is added to the line, for a position in a list of lines, such as a query.
     """
     compose = cache(lambda: _compose(text))  # a file without a mistake is not read again
 

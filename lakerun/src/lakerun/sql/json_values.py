@@ -21,7 +21,7 @@ _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,
 
 
 def at_path(writer: Writer, value: Value, path: str) -> Value:
-    """What get_json_object finds at a path such as $.a.b[0]."""
+    """The result of get_json_object at a path such as $.a.b[0]."""
     if value.type.name not in ("string", "void"):
         raise only_in_spark(f"JSON in {value.type}")
     at, made, several = 1, "$", False
@@ -42,7 +42,7 @@ def at_path(writer: Writer, value: Value, path: str) -> Value:
 
 
 def path_of(node: exp.Expr) -> str:
-    """The path that `:a.b[0]` writes."""
+    """The path in `:a.b[0]`."""
     path = "$"
     for part in node.expressions:
         if isinstance(part, exp.JSONPathRoot):
@@ -54,18 +54,18 @@ def path_of(node: exp.Expr) -> str:
         elif isinstance(part, exp.JSONPathSubscript) and isinstance(part.this, exp.JSONPathWildcard):
             path += "[*]"
         else:
-            raise only_in_spark("such a path")
+            raise only_in_spark("this kind of path")
     return path
 
 
 def from_json(writer: Writer, value: Value, ddl: str) -> Value:
-    """A JSON text as a value of the type that `ddl` writes, or of a struct of its columns."""
+    """A JSON text as a value of the type that `ddl` declares, or of a struct of its columns."""
     kind = _schema(ddl)
     if kind.name not in ("struct", "array") or value.type.name not in ("string", "void"):
         raise only_in_spark(f"from_json to {kind}")
     json = f"spark_json({writer.to(value, STRING)})"
     wanted = "OBJECT" if kind.name == "struct" else "ARRAY"
-    other = "spark_only('what from_json makes of such a text')"
+    other = "spark_only('from_json of this text')"
     wrong = ""
     if kind.name == "struct":
         empty = ", ".join(
@@ -86,7 +86,7 @@ def _read(writer: Writer, json: str, kind: Type) -> str:
     """One value; NULL where JSON has another type."""
     found = f"json_type({json})"
     if kind == STRING:
-        other = f"WHEN {found} IN ('OBJECT', 'ARRAY', 'DOUBLE') THEN spark_only('JSON as a text')"
+        other = f"WHEN {found} IN ('OBJECT', 'ARRAY', 'DOUBLE') THEN spark_only('JSON as text')"
         return (
             f"CASE WHEN {found} = 'VARCHAR' THEN {json}->>'$' {other} "
             f"WHEN {found} <> 'NULL' THEN CAST({json} AS VARCHAR) END"
@@ -98,7 +98,7 @@ def _read(writer: Writer, json: str, kind: Type) -> str:
     if kind.name == "double":
         return (
             f"CASE WHEN {found} IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN CAST({json} AS DOUBLE) "
-            f"WHEN {found} = 'VARCHAR' THEN spark_only('a text as a double') END"
+            f"WHEN {found} = 'VARCHAR' THEN spark_only('text as a double') END"
         )
     if kind.name == "boolean":
         return f"CASE WHEN {found} = 'BOOLEAN' THEN CAST({json} AS BOOLEAN) END"
@@ -107,7 +107,7 @@ def _read(writer: Writer, json: str, kind: Type) -> str:
         return (
             f"CASE WHEN {found} = 'VARCHAR' AND regexp_full_match({at}, '{_INSTANT}') "
             f"THEN CAST(replace(replace({at}, 'Z', ''), '+00:00', '') AS TIMESTAMP) "
-            f"WHEN {found} <> 'NULL' THEN spark_only('such a time in JSON') END"
+            f"WHEN {found} <> 'NULL' THEN spark_only('this time in JSON') END"
         )
     if kind.name == "struct":
         if len({name.lower() for name in kind.fields}) < len(kind.fields):
@@ -120,7 +120,7 @@ def _read(writer: Writer, json: str, kind: Type) -> str:
             inner = _read(writer, f"json_extract({json}, '$.\"{name}\"')", item)
             listed.append(f"{quoted(name)} := {inner}")
         keys = f"json_keys({json})"
-        twice = f"WHEN len({keys}) > len(list_distinct({keys})) THEN spark_only('a key twice in JSON')"
+        twice = f"WHEN len({keys}) > len(list_distinct({keys})) THEN spark_only('a repeated key in JSON')"
         return f"CASE WHEN {found} <> 'OBJECT' THEN NULL {twice} ELSE struct_pack({', '.join(listed)}) END"
     if kind.name == "array":
         key = writer.scope.context.key("x")
@@ -139,7 +139,7 @@ def _schema(ddl: str) -> Type:
             parsed = exp.DataType.build(written, dialect="databricks", udt=False)
         except (SqlglotError, ValueError):
             continue
-        # sqlglot passes over what it does not understand within the brackets.
+        # sqlglot skips what it does not understand in the brackets.
         if all(parsed.sql("databricks").count(mark) == written.count(mark) for mark in "<,"):
             kind = spark_type(parsed)
             if kind is None:
@@ -164,7 +164,7 @@ def _written(sql: str, kind: Type) -> str:
         return (
             f"CASE WHEN regexp_full_match({sql}, '[ -~\\x{{a0}}-\\x{{d7ff}}]*') "
             f"THEN CAST(to_json({sql}) AS VARCHAR) "
-            f"WHEN {sql} IS NOT NULL THEN spark_only('how JSON writes such letters') END"
+            f"WHEN {sql} IS NOT NULL THEN spark_only('these letters in JSON') END"
         )
     if kind.name == "date":
         return f"'\"' || spark_date_text({sql}) || '\"'"

@@ -1,6 +1,6 @@
-"""Macros of DuckDB, `spark_<name>`, for what DuckDB lacks or understands differently from Spark: `MACROS`.
+"""DuckDB macros, `spark_<name>`, for functions that DuckDB lacks or that differ from Spark's: `MACROS`.
 
-Most are in macros.sql. One that casts a text is written here, for each type.
+Most are in macros.sql. The casts of a text are here, one for each type.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 SPARK_ONLY = "only Spark knows"
-# What Java takes off both ends of a text that becomes a number or a time.
+# The characters that Java strips from both ends of a text before it parses a number or a time.
 _BLANK = r"[\x00-\x20]*"
 _NUMBER = rf"{_BLANK}[+-]?([0-9]{{1,17}}(\.[0-9]{{0,17}})?|\.[0-9]{{1,17}})([eE][+-]?[0-9]{{1,3}})?{_BLANK}"
 _DAY = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
 _TIME = r"[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,6})?)?"
-# A text of which nobody makes a number or a time.
+# A text that is neither a number nor a time for any parser.
 _WORD = rf"{_BLANK}([^-+.0-9iInN\x00-\x20].*|)"
 
 
@@ -41,7 +41,7 @@ def macros_in(sql: str) -> list[str]:
 def parsed(text: str, to: str, fails: bool) -> str:
     """A text as a number, a time or a truth value of DuckDB's type `to`; otherwise an error, or NULL.
 
-    What only looks like one may be one in Spark, whose parser takes more forms: that is Spark's to answer.
+    A text that only resembles one is left to Spark, whose parser accepts more forms.
     """
     cast = "CAST" if fails else "TRY_CAST"
     shown = {"INTEGER": "INT32", "BIGINT": "INT64"}.get(to, to)
@@ -50,7 +50,7 @@ def parsed(text: str, to: str, fails: bool) -> str:
     wrong = f"error({message})" if fails else "NULL"
     trimmed = f"spark_trimmed({text})"
     word = f"WHEN regexp_full_match({text}, '{_WORD}') THEN {wrong}"
-    unknown = "ELSE spark_only('what a text in such a form means') END"
+    unknown = "ELSE spark_only('a text in this form') END"
     if to == "BOOLEAN":
         return (
             f"CASE WHEN lower({trimmed}) IN ('t', 'true', 'y', 'yes', '1') THEN true "

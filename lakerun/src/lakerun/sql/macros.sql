@@ -1,6 +1,6 @@
--- Macros for what DuckDB lacks or understands differently from Spark, each `spark_<name>`. Where a value is outside
--- what is known to be the same, a macro calls spark_only, and the statement is Spark's. A macro that calls another
--- comes after it.
+-- Macros, each `spark_<name>`, for functions that DuckDB lacks or that differ from Spark's. For a value whose result
+-- is not known to be the same, a macro calls spark_only, which leaves the statement to Spark. A macro comes after
+-- those that it calls.
 
 only(what) AS
     error('only Spark knows: ' || what);
@@ -46,24 +46,24 @@ double_text(x) AS
     WHEN x > 0 THEN 'Infinity'
     ELSE '-Infinity' END
     WHEN x = 0 OR (abs(x) >= 0.001 AND abs(x) < 10000000) THEN CAST(x AS VARCHAR)
-    WHEN x IS NOT NULL THEN spark_only('how a very large or small number is written')
+    WHEN x IS NOT NULL THEN spark_only('a very large or small number as text')
     END;
 
 date_text(d) AS
     CASE
     WHEN year(d) BETWEEN 1 AND 9999 THEN CAST(d AS VARCHAR)
-    WHEN d IS NOT NULL THEN spark_only('how a date outside the years 1 to 9999 is written')
+    WHEN d IS NOT NULL THEN spark_only('a date outside of the years 1 to 9999 as text')
     END;
 
 double_whole(x, top) AS
     CASE
-    WHEN abs(x) >= top THEN spark_only('the whole part of a number that large')
+    WHEN abs(x) >= top THEN spark_only('the integral part of a number of this size')
     ELSE trunc(x)
     END;
 
 double_range(x) AS
     CASE
-    WHEN isnan(x) OR abs(x) >= 9223372036854775808.0 THEN spark_only('the whole part of a number that large')
+    WHEN isnan(x) OR abs(x) >= 9223372036854775808.0 THEN spark_only('the integral part of a number of this size')
     ELSE x
     END;
 
@@ -73,13 +73,13 @@ cased(s) AS
 lower(s) AS
     CASE
     WHEN spark_cased(s) THEN lower(s)
-    WHEN s IS NOT NULL THEN spark_only('the case of such letters')
+    WHEN s IS NOT NULL THEN spark_only('the case of these letters')
     END;
 
 upper(s) AS
     CASE
     WHEN spark_cased(s) THEN upper(s)
-    WHEN s IS NOT NULL THEN spark_only('the case of such letters')
+    WHEN s IS NOT NULL THEN spark_only('the case of these letters')
     END;
 
 lpad(s, n, p) AS
@@ -102,7 +102,7 @@ translate(s, a, b) AS
     CASE
     WHEN length(a) = len(list_distinct(string_split(a, ''))) THEN translate(s, a, b)
     WHEN a = '' THEN s
-    WHEN a IS NOT NULL THEN spark_only('translate with a letter twice')
+    WHEN a IS NOT NULL THEN spark_only('translate with a repeated letter')
     END;
 
 split_part(s, p, n) AS
@@ -127,13 +127,13 @@ shift_left(a, n) AS
     CASE
     WHEN a >= 0 AND n BETWEEN 0 AND 30 AND a < (1 << (30 - n)) THEN a << n
     WHEN a IS NULL OR n IS NULL THEN NULL
-    ELSE spark_only('such a shift')
+    ELSE spark_only('this shift')
     END;
 
 unhex(s) AS
     CASE
     WHEN regexp_full_match(s, '([0-9a-fA-F]{2})*') THEN unhex(s)
-    WHEN s IS NOT NULL THEN spark_only('such hexadecimal digits')
+    WHEN s IS NOT NULL THEN spark_only('these hexadecimal digits')
     END;
 
 last_day(d) AS
@@ -219,7 +219,7 @@ or_one_null(x) AS
 json(j) AS
     CASE
     WHEN json_valid(j) THEN CAST(j AS JSON)
-    WHEN regexp_matches(j, '[''}\]\x00-\x1f]') THEN spark_only('what JSON that is not valid holds')
+    WHEN regexp_matches(j, '[''}\]\x00-\x1f]') THEN spark_only('JSON that is not valid')
     END;
 
 json_text(v) AS
@@ -227,7 +227,7 @@ json_text(v) AS
     WHEN v IS NULL OR json_type(v) = 'NULL' THEN NULL
     WHEN json_type(v) = 'VARCHAR' THEN v->>'$'
     WHEN regexp_full_match(CAST(v AS VARCHAR), '-?([1-9][0-9]{0,6}[.]([0-9]{0,7}[1-9]|0)|0[.](0|0{0,2}[1-9]|0{0,2}[1-9][0-9]{0,5}[1-9]))') THEN CAST(v AS VARCHAR)
-    WHEN regexp_matches(regexp_replace(CAST(v AS VARCHAR), '"([^"\\]|\\.)*"', '', 'g'), '[.]|[0-9]{16}') THEN spark_only('how JSON writes such a number')
+    WHEN regexp_matches(regexp_replace(CAST(v AS VARCHAR), '"([^"\\]|\\.)*"', '', 'g'), '[.]|[0-9]{16}') THEN spark_only('this number in JSON')
     ELSE CAST(v AS VARCHAR)
     END;
 

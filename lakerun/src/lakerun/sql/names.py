@@ -1,4 +1,4 @@
-"""SHOW TABLES, SHOW SCHEMAS, SHOW CATALOGS and what DESCRIBE EXTENDED adds, over the data folder."""
+"""SHOW TABLES, SHOW SCHEMAS, SHOW CATALOGS and the rows of DESCRIBE EXTENDED, from the data folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Columns = dict[str, tuple[str, list[Any]]]  # DuckDB's type and the values, by t
 
 
 def show(tree: exp.Command, storage: Storage) -> Columns:
-    """What the statement lists, sorted. Only what has tables is listed."""
+    """The result of the statement, sorted. Only catalogs and schemas with tables are listed."""
     kind, scope = show_of(tree) or ("tables", "")
     within = scope.split(".") if scope else []
     names = storage.tables()
@@ -55,7 +55,7 @@ def detailed(name: TableName, table: Table, storage: Storage) -> list[tuple[str,
 
 
 def detailed_union(union: FoundUnion) -> list[tuple[str, str, str]]:
-    """The same of a union, which is a view on Databricks."""
+    """The same for a union, which is a view on Databricks."""
     return _details({**_place(union.name), "Type": "VIEW", "View Text": union.sql()})
 
 

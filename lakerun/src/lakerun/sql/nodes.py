@@ -1,6 +1,6 @@
-"""How each kind of expression is written: `NODES`, by sqlglot's class.
+"""Translates each kind of expression: `NODES`, by sqlglot's class.
 
-What is not known to mean the same is refused (`OnlyInSparkError`); nothing is passed on as it stands.
+Anything that is not known to mean the same is refused (`OnlyInSparkError`); nothing is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _column(writer: Writer, node: exp.Column) -> Value:
 
 
 def fields(value: Value, names: Sequence[str]) -> Value:
-    """A field within a struct, at any depth."""
+    """A field of a struct, at any depth."""
     for name in names:
         index = [n for n, field in enumerate(value.type.fields) if field.lower() == name.lower()]
         if value.type.name != "struct" or len(index) != 1:
@@ -176,7 +176,7 @@ def _compared(writer: Writer, node: exp.Binary) -> Value:
 
 
 def compared(writer: Writer, left: Value, right: Value) -> tuple[str, str]:
-    """Two values as they are compared: a text beside a date is a date, a number of any kind a number."""
+    """Two values in the type in which they are compared: a text beside a date as a date."""
     for one, other in ((left, right), (right, left)):
         if one.type == STRING and other.type.name in ("date", "timestamp") and isinstance(one.literal, str):
             cast_ = Value(writer.to(one, other.type), other.type)
@@ -253,7 +253,7 @@ def _subquery(writer: Writer, node: exp.Subquery) -> Value:
         return writer.write(query)
     relation = writer.scope.subquery(query)
     if len(relation.columns) != 1:
-        raise SqlError("SQL: a subquery in this place has one column.")
+        raise SqlError("SQL: a subquery in this place must have one column.")
     single = isinstance(query, exp.Select) and not query.args.get("group")
     if relation.correlated and not (single and any(aggregates(column) for column in query.selects)):
         raise only_in_spark("a subquery that names outer columns and is not an aggregate")
@@ -289,7 +289,7 @@ def _if(writer: Writer, node: exp.If) -> Value:
 
 def _bitwise(writer: Writer, node: exp.Binary) -> Value:
     if any(type(side) in _BITWISE and type(side) is not type(node) for side in (node.this, node.expression)):
-        raise only_in_spark("&, | and ^ without brackets")  # sqlglot gives them one precedence
+        raise only_in_spark("&, | and ^ without brackets")  # sqlglot gives them the same precedence
     texts, kind = writer.texts([writer.write(node.this), writer.write(node.expression)])
     if not kind.integral:
         raise only_in_spark(f"bits of {kind}")
@@ -327,7 +327,7 @@ def _anonymous(writer: Writer, node: exp.Anonymous) -> Value:
 
 
 def function(writer: Writer, name: str, arguments: list[exp.Expr]) -> Value:
-    """A call by the name that Spark has for it."""
+    """A call of a function by Spark's name."""
     if name in SCALARS:
         return SCALARS[name](writer, arguments)
     if name in AGGREGATE_NAMES:
@@ -358,7 +358,7 @@ def aggregate(writer: Writer, name: str, arguments: list[exp.Expr], after: str =
 def _filter(writer: Writer, node: exp.Filter) -> Value:
     inner = node.this
     if not isinstance(inner, exp.Anonymous) or inner.name.lower() not in AGGREGATE_NAMES:
-        raise only_in_spark("FILTER of such a function")
+        raise only_in_spark("FILTER of this function")
     with writer.inside_aggregate():
         filtered = f" FILTER (WHERE {writer.condition(node.expression.this)})"
         return aggregate(writer, inner.name.lower(), list(inner.expressions), filtered)
@@ -369,7 +369,7 @@ def _any(writer: Writer, node: exp.Any) -> Value:
 
 
 def _named(name: str, *keys: str) -> Callable[[Writer, Any], Value]:
-    """A function that the parser has a node of its own for."""
+    """A function for which the parser has its own node."""
 
     def write(writer: Writer, node: exp.Expr) -> Value:
         if {key for key, value in node.args.items() if value is not None} - set(keys):

@@ -1,4 +1,4 @@
-"""Values for the named parameters of a statement, `:name`, as the statement API has them."""
+"""Values for the named parameters of a statement, `:name`, as in the statement API."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bind(tree: exp.Expr, parameters: Iterable[Parameter]) -> exp.Expr:
         if not isinstance(node, exp.Placeholder):
             return node
         if not node.name:
-            raise SqlError("Parameters without a name ('?') are not possible; use ':name'.")
+            raise SqlError("Parameters without a name ('?') are not supported; use ':name'.")
         if node.name not in values:
             raise _unbound(node.name, given)
         return values[node.name].copy()
@@ -57,7 +57,7 @@ def _bind_identifiers(tree: exp.Expr, given: dict[str, Parameter]) -> None:
         elif isinstance(argument, exp.Literal) and argument.is_string:
             name = argument.name
         else:
-            raise SqlError("IDENTIFIER takes a parameter or a text here.")
+            raise SqlError("IDENTIFIER needs a parameter or a string here.")
         try:
             named = exp.to_table(name, dialect=DIALECT)
         except SqlglotError:
@@ -72,7 +72,7 @@ def _literal(parameter: Parameter) -> exp.Expr:
     except (SqlglotError, ValueError):
         raise SqlError(f"Parameter '{parameter.name}': '{parameter.type}' is not an SQL type.") from None
     if kind.this in exp.DataType.NESTED_TYPES:
-        raise SqlError(f"Parameter '{parameter.name}': the type {parameter.type} is not possible.")
+        raise SqlError(f"Parameter '{parameter.name}': the type {parameter.type} is not supported.")
     text = exp.null() if parameter.value is None else exp.Literal.string(parameter.value)
     return exp.cast(text, kind)
 

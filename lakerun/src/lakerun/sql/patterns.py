@@ -17,7 +17,7 @@ _QUANTIFIER = re.compile(r"[*+?]\??|\{[0-9]{1,3}(,[0-9]{0,3})?\}\??")
 
 
 def regular(pattern: str) -> str:
-    """A regular expression of Java as RE2 takes it, with the same matches. Refuses what may differ.
+    """A Java regular expression for RE2, with the same matches. Refuses one that may differ.
 
     Both are leftmost-first. `$` also matches before a line's end in Java: here it is the text's end, and the
     caller leaves texts that end a line to Spark (`anchored`).
@@ -31,7 +31,7 @@ def anchored(pattern: str) -> bool:
 
 
 def may_be_empty(pattern: str) -> bool:
-    """Whether the pattern matches a text of no letters, after which Java and RE2 go on differently."""
+    """Whether the pattern matches the empty text, after which Java and RE2 continue differently."""
     try:
         return re.match(re.sub(r"(?<!\\)[\^$]", "", pattern), "") is not None
     except re.error:
@@ -39,7 +39,7 @@ def may_be_empty(pattern: str) -> bool:
 
 
 def groups_in(pattern: str) -> int:
-    """How many groups a pattern captures."""
+    """The number of groups that a pattern captures."""
     bare = re.sub(r"\\.|\[[^]]*\]", "", pattern)
     return len(re.findall(r"\((?!\?)", bare))
 
@@ -165,7 +165,7 @@ _READ = {
 
 
 def _parts(pattern: str) -> list[tuple[bool, str]]:
-    """Letters of one kind, and what stands between; a text within quotes is between."""
+    """The runs of one letter, and the texts between them; a quoted text is between them."""
     found: list[tuple[bool, str]] = []
     for number, outside in enumerate(pattern.split("'")):
         if number % 2:
@@ -189,12 +189,12 @@ def formatted(value: str, pattern: str) -> str:
     joined = " || ".join(made) or "''"
     return (
         f"(CASE WHEN {years} THEN {joined} "
-        f"WHEN {value} IS NOT NULL THEN spark_only('a pattern for such a year') END)"
+        f"WHEN {value} IS NOT NULL THEN spark_only('a pattern for this year') END)"
     )
 
 
 def parsed_by(value: str, pattern: str) -> str:
-    """A text as a timestamp of DuckDB by Java's pattern; what does not have exactly its form is Spark's."""
+    """A text as a timestamp of DuckDB by Java's pattern; one with another form is left to Spark."""
     form, read = "", ""
     for letters, run in _parts(pattern):
         if letters and run not in _READ:
@@ -205,5 +205,5 @@ def parsed_by(value: str, pattern: str) -> str:
         raise only_in_spark(f"the pattern {pattern}")
     return (
         f"(CASE WHEN {value} IS NULL THEN NULL WHEN regexp_full_match({value}, {text(form)}) "
-        f"THEN strptime({value}, {text(read)}) ELSE spark_only('a text that is not as its pattern') END)"
+        f"THEN strptime({value}, {text(read)}) ELSE spark_only('a text that does not match its pattern') END)"
     )

@@ -1,7 +1,7 @@
 """Queries in Databricks SQL over the data folder, without Spark or a JVM: `query`.
 
-deltalake reads each table (it honours deletion vectors), DuckDB computes. Only statements that read, and
-nothing outside the lakehouse's own tables: DuckDB has no access to files or the network.
+deltalake reads each table (it honours deletion vectors), DuckDB computes. Statements can only read, and only
+the lakehouse's own tables: DuckDB has no access to files or the network.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def query(
 ) -> pa.Table:
     """The rows of one read-only statement in Databricks SQL, at most `limit`; instants are in UTC.
 
-    Tables are named by one, two or three parts; `catalog` and `schema` decide where a short name exists
-    more than once. `parameters` are the values of `:name` in the statement. Raises SqlError (with the
+    Tables are named by one, two or three parts; `catalog` and `schema` decide if a short name exists more
+    than once. `parameters` are the values of `:name` in the statement. Raises SqlError (with the
     position) or UnknownNameError, each in one line; InterruptedError after `interrupt`.
     """
     tree = bind(parse_statement(sql), parameters)
@@ -81,7 +81,7 @@ class Interrupt:
         self.set = False
 
     def stop(self) -> None:
-        """End the query that runs, or the one that is about to."""
+        """End the running query, or the next one."""
         with self._lock:
             self.set = True
             if self._connection is not None:
@@ -89,7 +89,7 @@ class Interrupt:
 
     @contextmanager
     def watching(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """The query runs on this connection. InterruptedError if it was stopped."""
+        """In this context the query runs on the connection; InterruptedError if it was stopped."""
         import duckdb
 
         with self._lock:
@@ -107,7 +107,7 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class _Reference:
-    """A table that the statement reads: where it stands, which one it is, at which version."""
+    """A table that the statement reads: its node, its full name and its version."""
 
     node: exp.Table
     name: TableName
@@ -148,7 +148,7 @@ def _select(
 
 
 def _stored(number: int, reference: _Reference, table: Table, names: set[str] | None) -> Stored:
-    """The table's columns that matter, with their types."""
+    """The table's columns that the statement may use, with their types."""
     columns = table.columns
     read = [column for column in columns if names is None or column.name.lower() in names]
     name = reference.name
@@ -161,7 +161,7 @@ def _stored(number: int, reference: _Reference, table: Table, names: set[str] | 
 
 
 def _scanned(table: Table, columns: list[str]) -> pa.RecordBatchReader:
-    """A table's rows, the instants in UTC without a zone: DuckDB's functions with zones are slower."""
+    """A table's rows, with instants in UTC without a zone, as DuckDB's functions with zones are slower."""
     import pyarrow as pa
 
     reader = pa.RecordBatchReader.from_stream(table.scan(columns))
@@ -221,14 +221,14 @@ def _typed(table: pa.Table, translation: Translated) -> pa.Table:
 
 @contextmanager
 def _duckdb(sql: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection for a statement that sees what is registered in it and nothing else."""
+    """A connection for a statement, which sees only what is registered in it."""
     import duckdb
 
     connection = duckdb.connect(":memory:")
     try:
         for setting in (
             "TimeZone = 'UTC'",
-            "python_enable_replacements = false",  # else a name could reach this process's variables
+            "python_enable_replacements = false",  # otherwise a name could access this process's variables
             "autoinstall_known_extensions = false",
             "autoload_known_extensions = false",
             "enable_external_access = false",
@@ -243,7 +243,7 @@ def _duckdb(sql: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _expand_unions(tree: exp.Expr, storage: Storage, default: tuple[str | None, str | None]) -> None:
-    """Put its query in place of each name that is a union's; a table of that name comes first."""
+    """Replace each name of a union by the union's query; a table with the name takes precedence."""
     for node in stored_tables(tree):
         union = _union(node, storage, default)
         if union is None:
@@ -260,7 +260,7 @@ def _expand_unions(tree: exp.Expr, storage: Storage, default: tuple[str | None, 
 
 
 def _union(node: exp.Table, storage: Storage, default: tuple[str | None, str | None]) -> FoundUnion | None:
-    """The union of that name; None where it is a table's or a function's, or unknown."""
+    """The union with this name; None if it is a table or a function, or unknown."""
     if not isinstance(node.this, exp.Identifier):
         return None
     try:
@@ -292,7 +292,7 @@ def _version(node: exp.Table) -> int | str | None:
         return None
     value = clause.expression
     if not isinstance(value, exp.Literal):
-        raise SqlError(f"AS OF needs a literal here. {spark_hint()}")
+        raise SqlError(f"AS OF needs a literal without Spark. {spark_hint()}")
     if clause.name.upper() == "VERSION":
         return int(value.name)
     try:
@@ -303,7 +303,7 @@ def _version(node: exp.Table) -> int | str | None:
 
 
 def _session_values(tree: exp.Expr, catalog: str | None, schema: str | None) -> None:
-    """What the session knows, as literals."""
+    """Replace the session's functions by their values, as literals."""
     values = {"current_catalog": catalog, "current_database": schema, "current_schema": schema}
     for node in list(tree.find_all(exp.Anonymous)):
         value = values.get(node.name.lower())
@@ -312,7 +312,7 @@ def _session_values(tree: exp.Expr, catalog: str | None, schema: str | None) -> 
 
 
 def _mentioned_names(tree: exp.Expr) -> set[str] | None:
-    """Every name in the statement, in lower case: no other column can matter. None: all columns matter."""
+    """Every name in the statement, in lower case: no other column is used. None if all may be used."""
     for node in tree.find_all(exp.Star, exp.Pivot, exp.Join):
         if isinstance(node, exp.Join):
             if node.method.upper() == "NATURAL":
@@ -341,7 +341,7 @@ def _explained(error: duckdb.Error) -> LakerunError:
 def _condition(message: str, error: duckdb.Error) -> Condition | None:
     import duckdb
 
-    # The error of a macro has no class of its own, only its text.
+    # The error of a macro has only its text, no class.
     if isinstance(error, duckdb.ConversionException) or "Could not convert" in message:
         return CAST_INVALID_INPUT
     return DIVIDE_BY_ZERO if DIVISION_BY_ZERO in message else None
@@ -351,7 +351,7 @@ def _describe(
     tree: exp.Describe, sql: str, storage: Storage, default: tuple[str | None, str | None]
 ) -> pa.Table:
     if not isinstance(tree.this, exp.Table):
-        raise SqlError(f"DESCRIBE takes a table here. {spark_hint()}")
+        raise SqlError(f"DESCRIBE needs a table without Spark. {spark_hint()}")
     style = tree.text("style").upper()
     if union := _union(tree.this, storage, default):
         if style == "HISTORY":
@@ -393,7 +393,7 @@ def _described(columns: list[Column], more: list[tuple[str, str, str]]) -> pa.Ta
 
 
 def _arrow(columns: dict[str, tuple[str, list[Any]]]) -> pa.Table:
-    """Python values as an Arrow table, by DuckDB: Arrow's own way imports pandas."""
+    """Python values as an Arrow table, made by DuckDB, as Arrow would import pandas."""
     chosen = ", ".join(
         f"unnest(CAST(${name} AS VARCHAR[]))::{kind} AS {name}" for name, (kind, _) in columns.items()
     )

@@ -1,4 +1,4 @@
-"""Functions whose result takes more than a template, by Spark's names: `SCALARS`."""
+"""Functions that need more than a template, by Spark's names: `SCALARS`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCALARS: dict[str, Scalar] = {}
 
 
 def scalar(*names: str) -> Callable[[Scalar], Scalar]:
-    """Registers a function under Spark's names for it."""
+    """Register a function with Spark's names for it."""
 
     def register(function: Scalar) -> Scalar:
         SCALARS.update(dict.fromkeys(names, function))

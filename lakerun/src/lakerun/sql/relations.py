@@ -1,4 +1,4 @@
-"""FROM: tables, subqueries, VALUES, joins, and the rows that explode makes: `from_clause`, `generate`."""
+"""FROM: tables, subqueries, VALUES, joins, and the rows of explode: `from_clause`, `generate`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def from_clause(node: exp.Select, scope: Scope, query: Query) -> str:
 
 
 def _add(node: exp.Expr, scope: Scope, query: Query, joins: list[exp.Expr], laterals: list[exp.Expr]) -> str:
-    """A source; what sqlglot hangs on it goes to the end of the lists."""
+    """Add a source, and to the lists the joins that sqlglot attaches to it."""
     sql, source = _source(node, scope, query)
     joins[:0] = node.args.get("joins") or ()
     laterals[:0] = node.args.get("laterals") or ()
@@ -149,7 +149,7 @@ def _joined(sql: str, join: exp.Join, scope: Scope, query: Query) -> str:
 def _using(
     names: Sequence[str], left: Sequence[Column], right: Sequence[Column], scope: Scope, word: str
 ) -> str:
-    """The condition; the columns of the same name are seen once, and first."""
+    """The condition; columns with the same name are visible once, before the others."""
     writer = Writer(scope)
     conditions, merged, gone = [], [], set()
     for name in names:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class Rows:
-    """The rows of `scan()`, read again as often as a statement needs them.
+    """The rows of `scan()`, which a statement can read repeatedly.
 
-    An Arrow reader on its own can be read once, and DuckDB says only in words that it was read before.
+    An Arrow reader can be read only once, and DuckDB reports a second read only in the text of an error.
     """
 
     def __init__(self, scan: Callable[[], Any]) -> None:
@@ -21,7 +21,7 @@ class Rows:
         self._schema = self._unread.schema
 
     def whole(self) -> pa.Table:
-        """All of them in memory."""
+        """All rows, in memory."""
         return self._next().read_all()
 
     def __arrow_c_schema__(self) -> object:

@@ -1,4 +1,4 @@
-"""What the names of a statement mean: `Scope`, the columns of one FROM clause and of those around it."""
+"""Resolves the names of a statement: `Scope`, the columns of a FROM clause and of enclosing ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lakerun.sql.values import Value
 
 @dataclass(frozen=True)
 class Column:
-    """A column by the name that the statement knows; `key` is DuckDB's, which no other column has."""
+    """A column with its name in the statement; `key` is its unique name in DuckDB."""
 
     name: str
     type: Type
@@ -26,7 +26,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Relation:
-    """A query in DuckDB's SQL, and its columns. `correlated` if it names columns of a query around it."""
+    """A query in DuckDB's SQL, and its columns. `correlated` if it names columns of an enclosing query."""
 
     sql: str
     columns: tuple[Column, ...]
@@ -35,7 +35,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Stored:
-    """A table: the name under which its rows are registered, the columns read, the names of all."""
+    """A table: the name under which its rows are registered, the columns to read, all columns' names."""
 
     registered: str
     name: tuple[str, ...]
@@ -56,7 +56,7 @@ class Source:
 
 @dataclass
 class Context:
-    """What all queries of a statement share."""
+    """The state that all queries of a statement share."""
 
     sql: str
     stored: dict[int, Stored]
@@ -70,7 +70,7 @@ class Context:
 
 @dataclass
 class Scope:
-    """The columns that a query's expressions may name."""
+    """The columns that the expressions of a query can name."""
 
     context: Context
     around: Scope | None = None
@@ -98,7 +98,7 @@ class Scope:
         return outer
 
     def unknown(self, node: exp.Column, parts: Sequence[str]) -> SqlError:
-        """The error for a name that nothing has."""
+        """The error for an unknown name."""
         known = [source for source in self.sources if len(parts) > 1 and source.called(parts[:1])]
         index = 1 if known else 0
         names = {column.name for source in known or self.sources for column in source.columns}
@@ -109,7 +109,7 @@ class Scope:
         return UnknownInSqlError(UnknownNameError("column", parts[index], valid), where)
 
     def subquery(self, query: exp.Expr) -> Relation:
-        """A query within an expression, which may name columns of this one."""
+        """A query in an expression, which may name columns of this one."""
         inner = Scope(self.context, around=self, queries=self.queries)
         relation = self.context.query(query, inner)
         return replace(relation, correlated=inner.correlated)

@@ -228,7 +228,7 @@ def _named_struct(writer: Writer, arguments: Arguments) -> Value:
 def _map(writer: Writer, arguments: Arguments) -> Value:
     values = [writer.write(argument) for argument in arguments]
     if len(values) % 2 or not values:
-        raise only_in_spark("map with such arguments")
+        raise only_in_spark("map with these arguments")
     keys, key = writer.texts(values[::2])
     items, item = writer.texts(values[1::2])
     if VOID in (key, item) or key.nested or key.name in ("float", "double"):
@@ -244,7 +244,7 @@ def _lambda(writer: Writer, arguments: Arguments, name: str) -> tuple[Value, str
     values, function = writer.write(arguments[0]), arguments[1]
     parameters = function.expressions
     if values.type.name != "array" or len(parameters) != 1:
-        raise only_in_spark(f"{name} with such arguments")
+        raise only_in_spark(f"{name} with these arguments")
     key = writer.scope.context.key("x")
     with writer.variables({parameters[0].name.lower(): Value(key, values.type.items[0])}):
         return values, key, writer.write(function.this)

@@ -1,4 +1,4 @@
-"""A query of Databricks SQL as DuckDB's: `translated`. Spark's types and order, and names that are unique."""
+"""Translates a query of Databricks SQL to DuckDB's, with Spark's types and order: `translated`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Translated:
 def translated(tree: exp.Expr, sql: str, stored: dict[int, Stored]) -> Translated:
     """The query `tree`, written as `sql`, over these tables, by the identity of their nodes.
 
-    Raises OnlyInSparkError for what is not known to mean the same in DuckDB.
+    Raises OnlyInSparkError if it is not known to mean the same in DuckDB.
     """
     context = Context(sql, stored, _query)
     relation = _query(tree, Scope(context))
@@ -45,7 +45,7 @@ def translated(tree: exp.Expr, sql: str, stored: dict[int, Stored]) -> Translate
 
 
 def column_name(node: exp.Expr) -> str:
-    """What Spark calls a column, or nearly so where it has no alias."""
+    """Spark's name of a column, or a similar one if it has no alias."""
     if isinstance(node, exp.Alias | exp.Column | exp.Dot) and node.output_name:
         return node.output_name
     return node.sql("databricks", normalize_functions="lower")
@@ -80,7 +80,7 @@ def _define(node: exp.Expr, scope: Scope) -> None:
 
 
 def renamed(columns: Sequence[Column], names: Sequence[str]) -> tuple[Column, ...]:
-    """Columns by the names of an alias such as t(a, b)."""
+    """The columns with the names of an alias such as t(a, b)."""
     if names and len(names) != len(columns):
         raise SqlError(f"SQL: {len(names)} names for {len(columns)} columns.")
     given = names or [column.name for column in columns]
@@ -241,7 +241,7 @@ class _Select:
         return self._writer.condition(clause.this) if clause else ""
 
     def _items(self) -> list[tuple[str, exp.Expr | Value]]:
-        """The columns asked for by name, stars expanded; what explode makes of a list is a column of FROM."""
+        """The selected columns, with stars expanded; the result of explode is a column of FROM."""
         items: list[tuple[str, exp.Expr | Value]] = []
         generated = False
         for item in self._node.expressions:
@@ -343,7 +343,7 @@ class _Select:
 
 
 def _unsigned(sql: str, kind: Type, distinct: bool) -> str:
-    """Where equal values become one, -0.0 is 0.0 in Spark."""
+    """-0.0 as 0.0, as in Spark if equal values become one."""
     if not distinct:
         return sql
     if (kind.nested and (kind.holds("double") or kind.holds("float"))) or kind.holds("map"):

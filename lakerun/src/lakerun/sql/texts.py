@@ -110,7 +110,7 @@ def _regexp_replace(writer: Writer, arguments: Arguments) -> Value:
 def _split(writer: Writer, arguments: Arguments) -> Value:
     value, pattern, more = _matching(writer, arguments, "split")
     if more or may_be_empty(pattern):
-        raise only_in_spark("split with such arguments")
+        raise only_in_spark("split with these arguments")
     if anchored(pattern) or any(mark in pattern for mark in "*?^"):
         raise only_in_spark(f"split by {pattern}")
     return Value(f"string_split_regex({value}, {text(regular(pattern))})", array(STRING))

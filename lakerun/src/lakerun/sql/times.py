@@ -51,7 +51,7 @@ _DEFAULT = "yyyy-MM-dd HH:mm:ss"
 
 
 def part(writer: Writer, field: str, value: Value) -> Value:
-    """One part of a date or time, as EXTRACT and date_part give it."""
+    """One part of a date or time, as EXTRACT and date_part return it."""
     name = field.lower()
     sql = writer.to(value, TIMESTAMP if value.type.name == "string" or not value.type.instant else value.type)
     if name in _PARTS:
@@ -134,7 +134,7 @@ def _from_unixtime(writer: Writer, arguments: Arguments) -> Value:
 
 def _unit(node: exp.Expr) -> str:
     if not isinstance(node, exp.Column | exp.Var) or (isinstance(node, exp.Column) and node.table):
-        raise only_in_spark("a unit in such a form")
+        raise only_in_spark("this form of a unit")
     name = node.name.upper()
     if name not in _MONTHS and name not in _SPANS:
         raise only_in_spark(f"the unit {name}")

@@ -90,7 +90,7 @@ class Type:
         return _DUCKDB[self.name]
 
     def arrow(self) -> pa.DataType:
-        """The type as Spark's `toArrow` answers it."""
+        """The type in the result of Spark's `toArrow`."""
         import pyarrow as pa
 
         if self.name == "decimal":
@@ -126,7 +126,7 @@ class Type:
         return self.name in ("array", "map", "struct")
 
     def holds(self, name: str) -> bool:
-        """Whether it is that type, or one within it is."""
+        """Whether it is this type, or contains it."""
         return self.name == name or any(item.holds(name) for item in self.items)
 
 
@@ -136,7 +136,7 @@ DATE, TIMESTAMP, TIMESTAMP_NTZ = Type("date"), Type("timestamp"), Type("timestam
 
 
 def decimal(precision: int, scale: int) -> Type | None:
-    """DECIMAL(precision, scale); None where Spark would give up digits to fit it."""
+    """DECIMAL(precision, scale); None if Spark would drop digits to fit it."""
     return Type("decimal", precision=precision, scale=scale) if precision <= MAX_PRECISION else None
 
 
@@ -145,7 +145,7 @@ def array(item: Type) -> Type:
 
 
 def spark_type(node: exp.DataType) -> Type | None:
-    """The type that a statement writes; None for one that the quick way does not know."""
+    """A type in a statement; None for an unknown one."""
     kind = node.this
     if kind == _D.DECIMAL:
         digits = [int(parameter.name) for parameter in node.expressions] or [10]
@@ -179,7 +179,7 @@ def type_of(written: str) -> Type | None:
 
 
 def common(left: Type, right: Type) -> Type | None:
-    """The type to which both are widened without a cast that can fail; None where there is none here."""
+    """The type to which both are widened without a cast that can fail; None if there is none."""
     if left == right or right == VOID:
         return left
     if left == VOID:

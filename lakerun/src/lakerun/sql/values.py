@@ -1,4 +1,4 @@
-"""What an expression becomes: `Value`."""
+"""The translation of an expression: `Value`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from lakerun.sql.types import Type
 
-# What the literal 7L is, and CAST(7 AS BIGINT).
+# The `literal` of 7L and of CAST(7 AS BIGINT).
 TYPED = object()
 
 
 @dataclass(frozen=True)
 class Value:
-    """DuckDB's SQL for an expression, its type in Spark, and what a literal says."""
+    """DuckDB's SQL for an expression, its type in Spark, and the value of a literal."""
 
     sql: str
     type: Type

@@ -52,7 +52,7 @@ def _over(writer: Writer, node: exp.Window) -> str:
     if partition := node.args.get("partition_by"):
         values = [writer.write(part) for part in partition]
         if any(value.type.nested for value in values):
-            raise only_in_spark("PARTITION BY such a value")
+            raise only_in_spark("PARTITION BY a nested value")
         parts.append(f"PARTITION BY {', '.join(value.sql for value in values)}")
     if order := node.args.get("order"):
         keys = []
@@ -71,7 +71,7 @@ def _over(writer: Writer, node: exp.Window) -> str:
 def _frame(spec: exp.WindowSpec) -> str:
     kind = str(spec.args.get("kind")).upper()
     if spec.args.get("exclude") or kind not in ("ROWS", "RANGE"):
-        raise only_in_spark("such a frame")
+        raise only_in_spark("this kind of frame")
     start = _bound(kind, spec.args.get("start"), spec.args.get("start_side"))
     if spec.args.get("end") is None:
         return f"{kind} BETWEEN {start} AND CURRENT ROW"
@@ -85,4 +85,4 @@ def _bound(kind: str, at: object, side: object) -> str:
         return f"UNBOUNDED {str(side).upper()}"
     if kind == "ROWS" and isinstance(at, exp.Literal) and at.name.isdigit():
         return f"{at.name} {str(side).upper()}"
-    raise only_in_spark("a frame with such a bound")
+    raise only_in_spark("a frame with this bound")
