@@ -11,6 +11,7 @@ from lakerun.bundles.go_glob import BadPatternError, go_glob
 from lakerun.bundles.model import JobSpec, TaskSpec
 from lakerun.bundles.review import review
 from lakerun.bundles.sections import Section
+from lakerun.bundles.triggers import PAUSE_STATUSES, read_trigger
 from lakerun.bundles.yaml_tree import plain
 from lakerun.dag import find_cycle
 from lakerun.errors import UnknownNameError
@@ -27,7 +28,6 @@ OPERATORS = (
 PATHS = {"notebook": "notebook_path", "spark_python": "python_file"}
 MAX_CONCURRENT_RUNS = 1000
 MAX_CONCURRENT_ITERATIONS = 100
-PAUSE_STATUSES = ("PAUSED", "UNPAUSED")
 UNNAMED = "Untitled"  # what Databricks calls a job without a name
 TASK_KEY = re.compile(r"[\w-]{1,100}")
 PARAMETER_NAME = re.compile(r"[\w.-]+")
@@ -69,6 +69,7 @@ def read_job(section: Section, key: str, presets: Section) -> JobSpec:
             most=MAX_CONCURRENT_RUNS,
         ),
         timeout_seconds=section.number("timeout_seconds", 0),
+        trigger=read_trigger(section),
     )
     _check_graph(section, job)
     found = review(section, "resources.Job")

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from lakerun.bundles.triggers import TriggerSpec
 from lakerun.errors import UnknownNameError
 from lakerun.tables.storage import TableName
 
@@ -79,7 +80,8 @@ class TaskSpec(_Frozen):
 class JobSpec(_Frozen):
     """One job. `parameters` are its job parameters with their defaults; tasks are in the order of the file.
 
-    `key` is its key in the bundle, or its id in a workspace. With a `refused` setting it cannot run.
+    `key` is its key in the bundle, or its id in a workspace. A `trigger` that is paused is None. With a
+    `refused` setting it cannot run.
     """
 
     key: str
@@ -90,6 +92,7 @@ class JobSpec(_Frozen):
     queue: bool = False
     max_concurrent_runs: int = 1
     timeout_seconds: int = 0
+    trigger: TriggerSpec | None = None
     refused: tuple[Finding, ...] = ()
     without_effect: tuple[Finding, ...] = ()
 

@@ -118,7 +118,7 @@ class Services:
             deployed=deployed,
             updates=self.updates,
         )
-        self.scheduler = Scheduler(self.store, self.runs)
+        self.scheduler = Scheduler(self.store, self.runs, deployed)
         self.jobs.on_change.append(self.scheduler.follow)
         self.pipelines.on_change.append(self.updates.follow)
         self.pipelines.state_of = self.updates.state_of

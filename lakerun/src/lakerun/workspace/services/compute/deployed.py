@@ -19,7 +19,7 @@ class Deployed:
     """Finds the files behind the workspace and volume paths in jobs and pipelines."""
 
     def __init__(self, storage: Storage, workspace_path: Callable[[str], Path]) -> None:
-        self._storage = storage
+        self.storage = storage
         self._workspace_path = workspace_path
 
     def path(self, name: str) -> Path:
@@ -27,7 +27,7 @@ class Deployed:
         text = name.removeprefix("file:").removeprefix("dbfs:")
         parts = PurePosixPath(text).parts
         if parts[:2] == ("/", "Volumes"):
-            root = self._storage.volumes_root
+            root = self.storage.volumes_root
             found = root.joinpath(*parts[2:])
             if not found.resolve().is_relative_to(root.resolve()):
                 raise LakerunError(f"'{name}' is outside of the volumes.")

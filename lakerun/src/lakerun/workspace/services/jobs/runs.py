@@ -131,6 +131,11 @@ class Runs:
         self._admit(live)
         return {"run_id": live.run_id}
 
+    def is_active(self, job_id: int) -> bool:
+        """Whether a run of the job goes on or waits."""
+        with self._lock:
+            return any(live.job_id == job_id for live in self._live.values())
+
     def cancel(self, run_id: int) -> None:
         """Cancel a run, by its id or by that of one of its tasks, unless it has ended."""
         run = self._store.get("run", run_id)
