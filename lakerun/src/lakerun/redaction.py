@@ -1,4 +1,4 @@
-"""Secrets that this process has read are redacted in all that it prints, logs and records: `redacted`."""
+"""Redacts the secrets that this process has read in its output, logs and records: `redacted`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import logging
 from typing import Any, TextIO
 
 REDACTED = "[REDACTED]"
-# A multi-line secret, such as a key file, may be printed a line at a time; shorter lines say nothing.
+# A multi-line secret, such as a key file, may be printed line by line; shorter lines reveal nothing.
 LINE_CHARACTERS = 8
 _known: set[str] = set()
 
 
 def remember_secret(value: str) -> None:
-    """From now on `redacted` replaces this value, and each long line of one that has several."""
+    """From now on `redacted` replaces this value, and each long line of a multi-line value."""
     lines = [line for line in value.splitlines() if len(line) >= LINE_CHARACTERS]
     _known.update(part for part in (value, *lines) if part.strip())
 
@@ -24,7 +24,7 @@ def redacted(value: Any) -> Any:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Keeps the secrets out of a log, traces included."""
+    """Keeps the secrets out of a log, also out of traces."""
 
     def format(self, record: logging.LogRecord) -> str:
         return str(redacted(super().format(record)))

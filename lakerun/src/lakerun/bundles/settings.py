@@ -1,6 +1,6 @@
-"""What becomes of every setting of a pipeline and of a job: `SETTINGS`.
+"""The effect of every setting of a pipeline and of a job here: `SETTINGS`.
 
-They are named as in the bundle's JSON schema. A test compares both, so that a new setting is found.
+The names are those of the bundle's JSON schema. A test compares both, to find new settings.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from collections.abc import Mapping
 
 from lakerun.bundles.support import Support, supported
 
-_COSTS = "It is about cost, and this machine costs the same."
+_COSTS = "It is only about costs."
 _DEPLOYED = "The deployment uses it."
 _MACHINE = "It chooses machines; everything runs on this one."
-_ONE_USER = "There is one user, who may do everything."
+_ONE_USER = "There is only one user, who has all permissions."
 _LABEL = "It is a label."
 _RECORDED = "The local workspace records the notification."
-_NO_WARNINGS = "It only asks for a warning, and no run depends on it."
+_NO_WARNINGS = "It only causes warnings; no run depends on it."
 TASK_TYPES = ("python_wheel", "spark_python", "notebook", "pipeline", "condition", "run_job", "for_each")
 _OTHER_KIND = f"Supported types: {', '.join(f'{kind}_task' for kind in TASK_TYPES)}."
-_JAVA = "Code of the JVM is not run here."
+_JAVA = "Java and Scala code cannot run here."
 _GIT = "Files come from the bundle; deploy them with it."
-_SPEED = "It changes the speed, and no result."
+_SPEED = "It only affects speed."
 
 
 def _parts(kind: str, reason: str) -> Support:
@@ -34,30 +34,30 @@ def _source(reason: str = _GIT) -> Support:
 _PIPELINE = supported(
     carried_out={
         "name": "The pipeline's name.",
-        "catalog": "Where tables without a catalog in their name are.",
-        "schema": "Where tables without a schema in their name are.",
+        "catalog": "The catalog of tables without one in their name.",
+        "schema": "The schema of tables without one in their name.",
         "target": "The same as `schema`.",
         "configuration": "Settings of the pipeline's Spark session, which its code reads.",
         "libraries": _parts("pipelines.PipelineLibrary", "The source files."),
-        "root_path": "The source files import from this folder.",
-        "environment": _parts("pipelines.PipelinesEnvironment", "What the source files import."),
+        "root_path": "The folder from which source files import.",
+        "environment": _parts("pipelines.PipelinesEnvironment", "The packages that source files import."),
         "event_log": _parts("pipelines.EventLogSpec", "The table in which the event log is published."),
-        "development": "It is shown, and changes no update.",
+        "development": "It is shown; updates do not depend on it.",
         "notifications": _parts("pipelines.Notifications", _RECORDED),
-        "clusters": _parts("pipelines.PipelineCluster", "Of a cluster, only its Spark settings count."),
-        "trigger": _parts("pipelines.PipelineTrigger", "Updates are started by hand or by a job."),
-        "permissions": "The local workspace keeps them.",
-        "allow_duplicate_names": "The local workspace checks names.",
+        "clusters": _parts("pipelines.PipelineCluster", "Only the cluster's Spark settings are used."),
+        "trigger": _parts("pipelines.PipelineTrigger", "Updates are started manually or by a job."),
+        "permissions": "The local workspace stores them.",
+        "allow_duplicate_names": "Whether the local workspace allows a name that is in use.",
         "cascade_on_destroy": "Whether the tables are deleted with the pipeline.",
         "lifecycle": _DEPLOYED,
-        "id": "The deployment gives it.",
+        "id": "The deployment sets it.",
         "deployment": _DEPLOYED,
     },
     no_effect={
         "budget_policy_id": _COSTS,
         "usage_policy_id": _COSTS,
-        "channel": "There is one version of the runtime, the installed one.",
-        "edition": "Every edition's features are there.",
+        "channel": "The only version is the installed one.",
+        "edition": "The features of every edition are available.",
         "photon": _SPEED,
         "serverless": _MACHINE,
         "serverless_compute_id": _MACHINE,
@@ -66,10 +66,10 @@ _PIPELINE = supported(
         "tags": _LABEL,
     },
     refused={
-        "continuous": "Run its updates again with a job that has a periodic trigger or a schedule.",
-        "filters": "Every source file of the libraries is read.",
-        "gateway_definition": "Connections to other systems are Databricks' own.",
-        "ingestion_definition": "Connections to other systems are Databricks' own.",
+        "continuous": "Use a job with a periodic trigger or a schedule that updates the pipeline.",
+        "filters": "All source files of the libraries are read.",
+        "gateway_definition": "Databricks' connections to other systems are not available here.",
+        "ingestion_definition": "Databricks' connections to other systems are not available here.",
         "parameters": "Use `configuration`.",
         "storage": "Tables are in the data folder.",
     },
@@ -92,7 +92,7 @@ _CLUSTER = {
     "ssh_public_keys": _MACHINE,
 }
 _CLUSTER_REFUSED: Mapping[str, str | Support] = {
-    "init_scripts": "Nothing is installed on this machine by a script.",
+    "init_scripts": "Init scripts do not run on this machine.",
     "spark_env_vars": Support(
         "refused",
         "Tasks share a process and its environment variables; use parameters.",
@@ -110,30 +110,30 @@ _JOB = supported(
     carried_out={
         "name": "The job's name.",
         "description": "It is shown.",
-        "tasks": _parts("jobs.Task", "What the job runs."),
+        "tasks": _parts("jobs.Task", "The tasks."),
         "parameters": _parts("jobs.JobParameterDefinition", "The job's parameters and their defaults."),
-        "environments": _parts("jobs.JobEnvironment", "What tasks import."),
-        "job_clusters": _parts("jobs.JobCluster", "Tasks name them."),
+        "environments": _parts("jobs.JobEnvironment", "The packages that tasks import."),
+        "job_clusters": _parts("jobs.JobCluster", "Clusters to which tasks refer."),
         "timeout_seconds": "A run that takes longer is stopped.",
-        "max_concurrent_runs": "The local workspace queues or skips a run beyond it.",
-        "queue": _parts("jobs.QueueSettings", "Whether such a run waits."),
+        "max_concurrent_runs": "The local workspace queues or skips further runs.",
+        "queue": _parts("jobs.QueueSettings", "Whether further runs wait."),
         "schedule": _parts("jobs.CronSchedule", "The local workspace starts the runs."),
         "trigger": _parts("jobs.TriggerSettings", "The local workspace starts the runs."),
-        "continuous": _parts("jobs.Continuous", "The local workspace starts the next run after each."),
+        "continuous": _parts("jobs.Continuous", "The local workspace starts a new run after each run."),
         "email_notifications": _parts("jobs.JobEmailNotifications", _RECORDED),
         "webhook_notifications": _parts("jobs.WebhookNotifications", _RECORDED),
-        "notification_settings": _parts("jobs.JobNotificationSettings", "Which are left out."),
-        "permissions": "The local workspace keeps them.",
+        "notification_settings": _parts("jobs.JobNotificationSettings", "The notifications to leave out."),
+        "permissions": "The local workspace stores them.",
         "lifecycle": _DEPLOYED,
         **dict.fromkeys(("deployment", "edit_mode", "format", "access_control_list"), _DEPLOYED),
-        "run_name": "The name of a run that belongs to no job.",
-        "idempotency_token": "A second request with it starts no second run.",
+        "run_name": "The name of a run without a job.",
+        "idempotency_token": "Only the first request with it starts a run.",
     },
     no_effect={
         "budget_policy_id": _COSTS,
         "usage_policy_id": _COSTS,
         "health": _NO_WARNINGS,
-        "parent_path": "It is where Databricks lists the job.",
+        "parent_path": "It is only the folder in which Databricks lists the job.",
         "performance_target": _SPEED,
         "run_as": _ONE_USER,
         "tags": _LABEL,
@@ -144,17 +144,17 @@ _TASK = supported(
     carried_out={
         "task_key": "The task's name in the job.",
         "description": "It is shown.",
-        "depends_on": _parts("jobs.TaskDependency", "The tasks that come before."),
-        "run_if": "Which results of them let the task run.",
-        "disabled": "The task is not run.",
-        "max_retries": "How often a failed task is run again.",
+        "depends_on": _parts("jobs.TaskDependency", "The tasks that must end before it."),
+        "run_if": "The results of those tasks with which the task runs.",
+        "disabled": "Whether the task is skipped.",
+        "max_retries": "How often a failed task is retried.",
         "min_retry_interval_millis": "The time between the starts of two attempts.",
-        "retry_on_timeout": "Whether an attempt that took too long is repeated.",
+        "retry_on_timeout": "Whether an attempt that took too long is retried.",
         "timeout_seconds": "An attempt that takes longer is stopped.",
-        "environment_key": "The environment that the task imports from.",
-        "libraries": _parts("compute.Library", "What the task imports."),
-        "job_cluster_key": "Of the job's cluster, only its Spark settings count.",
-        "new_cluster": _parts("compute.ClusterSpec", "Of a cluster, only its Spark settings count."),
+        "environment_key": "The environment from which the task imports.",
+        "libraries": _parts("compute.Library", "The packages that the task imports."),
+        "job_cluster_key": "Only the cluster's Spark settings are used.",
+        "new_cluster": _parts("compute.ClusterSpec", "Only the cluster's Spark settings are used."),
         "condition_task": _parts("jobs.ConditionTask", "It compares two values."),
         "for_each_task": _parts("jobs.ForEachTask", "It repeats a task."),
         "notebook_task": _parts("jobs.NotebookTask", "It runs a notebook."),
@@ -165,10 +165,10 @@ _TASK = supported(
     },
     no_effect={
         "compute": _MACHINE,
-        "disable_auto_optimization": "Nothing is optimized or repeated by itself.",
-        "email_notifications": "Notifications are those of the job; its run shows each task.",
-        "webhook_notifications": "Notifications are those of the job; its run shows each task.",
-        "notification_settings": "Notifications are those of the job; its run shows each task.",
+        "disable_auto_optimization": "There is no automatic optimization.",
+        "email_notifications": "Only the job has notifications; its run shows each task.",
+        "webhook_notifications": "Only the job has notifications; its run shows each task.",
+        "notification_settings": "Only the job has notifications; its run shows each task.",
         "existing_cluster_id": _MACHINE,
         "health": _NO_WARNINGS,
     },
@@ -193,14 +193,14 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
         refused={
             "jar": _JAVA,
             "maven": _JAVA,
-            "whl": "Name the wheel in the pipeline's `environment`.",
+            "whl": "Add the wheel to the pipeline's `environment`.",
         },
     ),
     "pipelines.FileLibrary": supported(carried_out={"path": "The file."}),
     "pipelines.NotebookLibrary": supported(carried_out={"path": "The notebook."}),
-    "pipelines.PathPattern": supported(carried_out={"include": "The folder, with `/**` behind it."}),
+    "pipelines.PathPattern": supported(carried_out={"include": "The folder, followed by `/**`."}),
     "pipelines.PipelinesEnvironment": supported(
-        carried_out={"dependencies": "Wheels, and packages that are installed here."},
+        carried_out={"dependencies": "Wheels, and packages that are already installed here."},
         no_effect={"environment_version": "Python and its packages are those of this machine."},
     ),
     "pipelines.EventLogSpec": supported(
@@ -208,44 +208,44 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
     ),
     "pipelines.Notifications": supported(
         carried_out={
-            "alerts": "Which ends of an update are told: `on-update-success`, `on-update-failure`.",
-            "email_recipients": "To whom.",
+            "alerts": "The events to notify of: `on-update-success`, `on-update-failure`.",
+            "email_recipients": "The recipients.",
         }
     ),
     "pipelines.PipelineTrigger": supported(
-        carried_out={"manual": "It is the only way here."},
+        carried_out={"manual": "It is the only option here."},
         refused={"cron": "Give a job that updates the pipeline a schedule."},
     ),
     "pipelines.PipelineCluster": supported(
         carried_out={
             "spark_conf": "Settings of the pipeline's Spark session; `configuration` comes first.",
-            "label": "Those of `maintenance` are left out.",
+            "label": "Clusters with `maintenance` are ignored.",
         },
         no_effect=_CLUSTER,
         refused=_CLUSTER_REFUSED,
     ),
     "resources.Job": _JOB,
     "jobs.JobParameterDefinition": supported(
-        carried_out={"name": "The parameter's name.", "default": "Its value where a run gives none."}
+        carried_out={"name": "The parameter's name.", "default": "The value if a run does not give one."}
     ),
     "jobs.JobEnvironment": supported(
         carried_out={
-            "environment_key": "Tasks name it.",
-            "spec": _parts("compute.Environment", "What it holds."),
+            "environment_key": "The name by which tasks refer to it.",
+            "spec": _parts("compute.Environment", "Its packages."),
         }
     ),
     "compute.Environment": supported(
-        carried_out={"dependencies": "Wheels, and packages that are installed here."},
+        carried_out={"dependencies": "Wheels, and packages that are already installed here."},
         no_effect={
             "client": "Python and its packages are those of this machine.",
             "environment_version": "Python and its packages are those of this machine.",
         },
-        refused={"base_environment": "Name what it holds in `dependencies`.", "java_dependencies": _JAVA},
+        refused={"base_environment": "List its packages in `dependencies`.", "java_dependencies": _JAVA},
     ),
     "jobs.JobCluster": supported(
         carried_out={
-            "job_cluster_key": "Tasks name it.",
-            "new_cluster": _parts("compute.ClusterSpec", "Of a cluster, only its Spark settings count."),
+            "job_cluster_key": "The name by which tasks refer to it.",
+            "new_cluster": _parts("compute.ClusterSpec", "Only the cluster's Spark settings are used."),
         },
         no_effect={"serverless_compute_id": _MACHINE},
     ),
@@ -268,47 +268,47 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
         },
         refused={**_CLUSTER_REFUSED, "docker_image": "Tasks run in this machine's Python."},
     ),
-    "jobs.QueueSettings": supported(carried_out={"enabled": "Whether such a run waits; else it is skipped."}),
+    "jobs.QueueSettings": supported(carried_out={"enabled": "Whether the run waits; if not, it is skipped."}),
     "jobs.CronSchedule": supported(
         carried_out={
             "quartz_cron_expression": "When runs start.",
-            "timezone_id": "The time zone of these times.",
-            "pause_status": "`PAUSED` starts none.",
+            "timezone_id": "The time zone of the schedule.",
+            "pause_status": "`PAUSED` starts no runs.",
         },
-        refused={"sql_condition": "No query is asked before a run."},
+        refused={"sql_condition": "Conditions are not evaluated before a run."},
     ),
     "jobs.TriggerSettings": supported(
         carried_out={
             "file_arrival": _parts("jobs.FileArrivalTriggerConfiguration", "New files in a volume."),
             "table_update": _parts("jobs.TableUpdateTriggerConfiguration", "Commits to tables."),
             "periodic": _parts("jobs.PeriodicTriggerConfiguration", "An interval."),
-            "pause_status": "`PAUSED` starts none.",
+            "pause_status": "`PAUSED` starts no runs.",
         },
         refused={
-            "model": "There are no models here.",
-            "sql_condition": "No query is asked before a run.",
+            "model": "Models are not available here.",
+            "sql_condition": "Conditions are not evaluated before a run.",
         },
     ),
     "jobs.PeriodicTriggerConfiguration": supported(
-        carried_out={"interval": "How many units.", "unit": "`HOURS`, `DAYS` or `WEEKS`."}
+        carried_out={"interval": "The number of units.", "unit": "`HOURS`, `DAYS` or `WEEKS`."}
     ),
     "jobs.FileArrivalTriggerConfiguration": supported(
         carried_out={
             "url": "The folder of a volume.",
-            "min_time_between_triggers_seconds": "The least time between two starts.",
-            "wait_after_last_change_seconds": "How long nothing more has to arrive before a start.",
+            "min_time_between_triggers_seconds": "The minimum time between two starts.",
+            "wait_after_last_change_seconds": "The time without new files before a start.",
         }
     ),
     "jobs.TableUpdateTriggerConfiguration": supported(
         carried_out={
             "table_names": "The tables.",
-            "condition": "Whether any or all of them have to change.",
-            "min_time_between_triggers_seconds": "The least time between two starts.",
-            "wait_after_last_change_seconds": "How long nothing more has to change before a start.",
+            "condition": "Whether any or all of them must change.",
+            "min_time_between_triggers_seconds": "The minimum time between two starts.",
+            "wait_after_last_change_seconds": "The time without new changes before a start.",
         }
     ),
     "jobs.Continuous": supported(
-        carried_out={"pause_status": "`PAUSED` starts none."},
+        carried_out={"pause_status": "`PAUSED` starts no runs."},
         refused={"task_retry_mode": Support("refused", "Use `max_retries` of the tasks.", ("NEVER",))},
     ),
     "jobs.JobEmailNotifications": supported(
@@ -328,17 +328,17 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
     "jobs.Task": _TASK,
     "jobs.TaskDependency": supported(
         carried_out={
-            "task_key": "The task that comes before.",
-            "outcome": "The result that a condition task must have.",
+            "task_key": "The task that must end before.",
+            "outcome": "The required result of a condition task.",
         }
     ),
     "compute.Library": supported(
         carried_out={"whl": "A wheel."},
         no_effect={
-            "pypi": "Packages are those that are installed here; a missing one fails the import.",
-            "requirements": "Packages are those that are installed here; a missing one fails the import.",
+            "pypi": "Only installed packages can be imported; a missing one fails the import.",
+            "requirements": "Only installed packages can be imported; a missing one fails the import.",
         },
-        refused={"cran": "R is not run here.", "egg": "Build a wheel.", "jar": _JAVA, "maven": _JAVA},
+        refused={"cran": "R cannot run here.", "egg": "Build a wheel.", "jar": _JAVA, "maven": _JAVA},
     ),
     "jobs.ConditionTask": supported(
         carried_out={"op": "The comparison.", "left": "The left value.", "right": "The right value."}
@@ -346,8 +346,8 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
     "jobs.ForEachTask": supported(
         carried_out={
             "inputs": "The values, a JSON array.",
-            "concurrency": "How many run at a time.",
-            "task": _parts("jobs.Task", "What is repeated."),
+            "concurrency": "The maximum number that runs in parallel.",
+            "task": _parts("jobs.Task", "The task to repeat."),
         }
     ),
     "jobs.NotebookTask": supported(
@@ -361,20 +361,20 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
     "jobs.PipelineTask": supported(
         carried_out={
             "pipeline_id": "The pipeline.",
-            "full_refresh": "Whether every table is emptied and computed again.",
+            "full_refresh": "Whether all tables are emptied and computed again.",
             "full_refresh_selection": "The tables that are emptied and computed again.",
-            "refresh_selection": "The only tables that are updated.",
+            "refresh_selection": "The tables to update, without others.",
         },
         refused={
             "parameters": "Use the pipeline's `configuration`.",
-            "refresh_flow_selection": "Use `refresh_selection`, with names of tables.",
+            "refresh_flow_selection": "Use `refresh_selection` with names of tables.",
             "reset_checkpoint_selection": "Use `full_refresh_selection`.",
         },
     ),
     "jobs.PythonWheelTask": supported(
         carried_out={
             "package_name": "The package.",
-            "entry_point": "The function of it.",
+            "entry_point": "The package's function.",
             "parameters": "Its arguments.",
             "named_parameters": "Its arguments as `--name=value`.",
         }

@@ -1,7 +1,7 @@
 """The effect of each of Databricks' settings and arguments here: `Support`.
 
-Nothing is accepted and ignored. Each is carried out, or has no effect here and cannot change a result, or is
-refused by its name.
+None is silently ignored. Each is carried out, or has no effect here because it cannot change a result, or is
+refused by name.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ Effect = Literal["carried out", "no effect", "refused"]
 class Support:
     """The effect of a setting and the reason.
 
-    `accepted` are values of a refused one that ask for nothing. `parts` names the kind of the mapping, or
-    mappings, that it holds.
+    `accepted` are values of a refused one that have no effect anyway. `parts` is the kind of the mapping, or
+    of the mappings, in its value.
     """
 
     effect: Effect
@@ -27,7 +27,7 @@ class Support:
     parts: str = ""
 
     def refuses(self, value: object) -> bool:
-        """Whether it must not be given with this value. A value that is empty or false asks for nothing."""
+        """Whether it is refused with this value. An empty or false value is always accepted."""
         return self.effect == "refused" and bool(value) and value not in self.accepted
 
     def ignores(self, value: object) -> bool:

@@ -23,7 +23,7 @@ EXIT_CODES = (
 
 
 class CommandGroup(TyperGroup):
-    """Runs a command; whatever it raises becomes one line on stderr and an exit code."""
+    """Runs a command; an exception becomes one line on stderr and an exit code."""
 
     def main(
         self,
@@ -50,17 +50,17 @@ class CommandGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first argument names; UnknownNameError if there is none."""
         name = args[0]
-        is_option = name.startswith("-")  # the parser says what is wrong with it
+        is_option = name.startswith("-")  # the parser reports the error
         if not is_option and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
             raise UnknownNameError("command", name, self.commands)
         return super().resolve_command(ctx, args)
 
 
 def root_group(program: str, loaded: Loaded) -> type[CommandGroup]:
-    """The outermost group: it fills in what its commands' help leaves open, for this program and its plugins.
+    """The outermost group. It completes the help of its commands for this program and its plugins.
 
-    `{program}` becomes the program's name. The examples of a command are those of a plugin, where one has
-    some. `--env` is offered where a plugin has environments, `{environments}` are their names.
+    `{program}` becomes the program's name. A plugin's examples of a command replace the command's own.
+    `--env` is offered if a plugin has environments; `{environments}` are their names.
     """
     examples = {path: lines for plugin in loaded.plugins for path, lines in plugin.examples.items()}
     environments = next((plugin.environments for plugin in loaded.plugins if plugin.environments), None)
@@ -92,7 +92,7 @@ def root_group(program: str, loaded: Loaded) -> type[CommandGroup]:
 
 
 def _commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every command and group below, by the words that lead to it."""
+    """Every command and group below, by its words on the command line."""
     for name, command in group.commands.items():
         yield f"{path} {name}".lstrip(), command
         if hasattr(command, "commands"):

@@ -1,4 +1,4 @@
-"""`lakerun list`: what the bundle defines."""
+"""`lakerun list`: the bundle's jobs and pipelines."""
 
 from __future__ import annotations
 

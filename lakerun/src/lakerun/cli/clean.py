@@ -1,4 +1,4 @@
-"""`lakerun clean`: delete what is in the data folder."""
+"""`lakerun clean`: delete the contents of the data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line. Each command's work, and its heavy imports, are in a module of its own."""
+"""The command line. Each command's work, with its heavy imports, is in its own module."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUMMARY = "Run a Databricks bundle on this machine, with local Spark and Delta."
 
 
 def command_line(program: str = "lakerun", plugins: Loaded | None = None) -> typer.Typer:
-    """The command line called `program`, with what the plugins add; by default those of this installation."""
+    """The command line named `program`, with the commands of plugins, by default the installed ones."""
     use_program(program)
     loaded = loaded_plugins() if plugins is None else plugins
     own = next((plugin for plugin in loaded.plugins if plugin.program == program), None)

@@ -1,4 +1,4 @@
-"""How rows and figures are printed: tables for people, JSON and CSV for scripts."""
+"""Prints rows and figures: tables for people, JSON and CSV for scripts."""
 
 from __future__ import annotations
 

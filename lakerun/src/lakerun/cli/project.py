@@ -1,4 +1,4 @@
-"""The bundle as the command line finds and resolves it, and the environment whose settings apply."""
+"""Finds and resolves the bundle, and the environment whose settings apply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class NoEnvironmentsError(LakerunError):
-    """`--env` was given where the bundle has no environments."""
+    """`--env` was given, but the bundle has no environments."""
 
     code = "NO_ENVIRONMENTS"
     exit_code = USAGE

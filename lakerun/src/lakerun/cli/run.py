@@ -98,7 +98,7 @@ def command(
         "validate_only": validate_only,
     }
     storage = Storage.default()
-    os.environ["LAKEHOUSE_HOME"] = str(storage.home)  # tasks have working directories of their own
+    os.environ["LAKEHOUSE_HOME"] = str(storage.home)  # tasks have their own working directories
     with storage.exclusive(program(f"run {name}")):
         log = storage.log_path("run")
         log.write_text("", encoding="utf-8")
@@ -169,7 +169,7 @@ def _run(
 
 
 class _Session:
-    """Starts Spark when it is first needed, and says so."""
+    """Starts Spark when it is first needed, and prints a line about it."""
 
     def __init__(self, log: Path, progress: Progress, *, typical: bool) -> None:
         self._log = log

@@ -59,7 +59,7 @@ def command(
 
 
 def _metrics(metrics: dict[str, object]) -> str:
-    """What a commit wrote and removed; the rest of its metrics is in the JSON."""
+    """The main metrics of a commit; the others are in the JSON."""
     names = (
         "numOutputRows",
         "numTargetRowsInserted",

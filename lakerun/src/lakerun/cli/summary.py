@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-# What a broken expectation does to the row; a dropped one may be kept in the entity's quarantine table.
+# The effect of a broken expectation on the row; a dropped row may be in the entity's quarantine table.
 VERBS = {"ALLOW": "warned", "DROP": "dropped", "FAIL": "failed"}
 STYLES = {"ALLOW": "yellow", "DROP": "yellow", "FAIL": "bold red"}
 
 
 def print_summary(console: Console, result: UpdateResult | JobResult) -> None:
-    """Each update's datasets with rows, expectations and seconds, then how the run ended."""
+    """Print each update's datasets with rows, expectations and seconds, then the result of the run."""
     for update in updates_of(result):
         _print_update(console, update)
     name = result.job if isinstance(result, JobResult) else result.pipeline

@@ -1,4 +1,4 @@
-"""`lakerun validate`: everything that is wrong in the project, before anything runs."""
+"""`lakerun validate`: all problems of the project, before anything runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def command(env: EnvironmentOption = None, as_json: JsonOption = False) -> None:
 
 
 def _without_effect() -> str:
-    """The names of the settings that change nothing here; they are no problem."""
+    """The names of the settings without effect here, which are not problems."""
     from lakerun.bundles.model import JobSpec, PipelineSpec
     from lakerun.cli.project import load_project
 

@@ -20,7 +20,7 @@ START_EXAMPLES = (
     'Examples:\n\neval "$({program} workspace start)"   (then: databricks bundle deploy)\n\n'
     "{program} workspace start --port 9000\n\n{program} workspace start --foreground"
 )
-# What a deployment makes, by the kind of document that the workspace keeps.
+# The resources of a deployment, by the kind of their documents in the workspace.
 RESOURCES = (
     "job",
     "pipeline",
@@ -201,7 +201,7 @@ def _print_exports(storage: Storage, url: str) -> None:
 
 
 def _login_link(storage: Storage, info: ServerInfo) -> str:
-    """Signs a browser in; the token stays behind the #, which no server and no log sees."""
+    """The link that signs a browser in. The token is in the fragment, which no server or log gets."""
     from lakerun.workspace import server
     from lakerun.workspace.pages.session import login_url
     from lakerun.workspace.services import Settings
@@ -221,7 +221,7 @@ def _warn_of_others(info: ServerInfo) -> None:
 
 
 def _deployed(storage: Storage) -> dict[str, Any]:
-    """How many documents there are of each kind of resource, and how many runs have not ended."""
+    """The number of documents of each kind of resource, and of runs that have not ended."""
     from lakerun.workspace.services.jobs.run_documents import is_active
     from lakerun.workspace.store import Store
 

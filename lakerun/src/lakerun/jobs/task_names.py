@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 MAX_ROWS = 1000
-# Names that start Spark, and what they are of the session.
+# Names that start Spark, and the attributes of the session that they are.
 OF_SESSION = {"sc": "sparkContext", "sql": "sql", "table": "table"}
 NAMES = ("spark", "dbutils", "display", "displayHTML", "getArgument", "udf", *OF_SESSION)
 
@@ -98,7 +98,7 @@ def _names(wanted: str) -> TaskNames:
 
 
 class _Dbutils:
-    """The `dbutils` of the task that uses it: a module that several tasks import has it only once."""
+    """Uses the `dbutils` of the current task, as a module that several tasks import has only one object."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_names("dbutils").dbutils, name)

@@ -1,4 +1,4 @@
-"""What a task has of its own although it shares the process: its working directory and its imports."""
+"""Gives tasks that share a process their own working directory and imports."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CLONE_FS = 0x200  # of Linux's sched.h
 
 @contextmanager
 def working_folder(folder: Path) -> Iterator[None]:
-    """Within, this thread and those that it starts work in the folder, as a task does on Databricks.
+    """In this context, the thread and those that it starts work in the folder, like a task on Databricks.
 
-    On Linux and macOS the other threads keep theirs. Where the system does not allow that, the folder is the
-    process's until the thread leaves.
+    On Linux and macOS the other threads keep theirs. If the system does not allow that, the folder is the
+    whole process's until the context ends.
     """
     own = _own_folder(folder)
     before = Path.cwd()
@@ -34,7 +34,7 @@ def working_folder(folder: Path) -> Iterator[None]:
 
 
 def _own_folder(folder: Path) -> bool:
-    """Give this thread a working directory of its own; whether that worked."""
+    """Give this thread its own working directory; returns whether that worked."""
     if threading.current_thread() is threading.main_thread():
         return False
     library = ctypes.CDLL(None)
@@ -48,10 +48,10 @@ def _own_folder(folder: Path) -> bool:
 
 @contextmanager
 def own_imports() -> Iterator[None]:
-    """When the last of the tasks that run side by side leaves, their modules and import paths are gone.
+    """When the last of the tasks that run in parallel ends, remove their modules and import paths.
 
-    The next task imports its files as they are then. Modules on the process's own import path stay: they
-    are installed, and do not change while it runs.
+    The next task then imports its files as they are. Modules on the process's own import path stay, as they
+    are installed and do not change while it runs.
     """
     with _lock:
         if not _inside:
@@ -88,11 +88,11 @@ def _restore(before: _Imports) -> None:
             del sys.modules[name]
     sys.path[:] = before.path
     for entry in sys.path_importer_cache.keys() - set(before.path):
-        if not Path(entry).is_absolute():  # it means another folder in the next task
+        if not Path(entry).is_absolute():  # it is another folder in the next task
             del sys.path_importer_cache[entry]
 
 
 def _places(module: ModuleType) -> list[Path]:
-    """The module's file or a package's folders; none for one that is built in."""
+    """The module's file or a package's folders; none for a built-in module."""
     file = getattr(module, "__file__", None)
     return [Path(place) for place in ([file] if file else getattr(module, "__path__", []))]

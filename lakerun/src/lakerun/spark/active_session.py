@@ -18,7 +18,7 @@ def activate(session: SparkSession) -> None:
     """Make `SparkSession.active()` return this session in the current thread.
 
     PySpark keeps the active session in a class attribute, and the JVM keeps one for each thread. Tasks that
-    run side by side have sessions of their own, so PySpark is patched to return the thread's.
+    run in parallel have their own sessions, so PySpark is patched to return the thread's.
     """
     from pyspark.sql import SparkSession
 
@@ -31,7 +31,7 @@ def activate(session: SparkSession) -> None:
 
 @contextmanager
 def session_on_demand(start: Callable[[], object]) -> Iterator[None]:
-    """Within, `SparkSession.builder.getOrCreate`, `active` and `getActiveSession` call `start` first, once.
+    """In this context, `SparkSession.builder.getOrCreate`, `active` and `getActiveSession` call `start` once.
 
     A task that does not use Spark does not wait for it.
     """
@@ -46,7 +46,7 @@ def session_on_demand(start: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def session_of_builder() -> Iterator[None]:
-    """Within, `SparkSession.builder.getOrCreate` gives a thread its session, with more settings."""
+    """In this context, `SparkSession.builder.getOrCreate` returns the thread's session with more settings."""
     with patched({SESSION_BUILDER: _of_builder}):
         yield
 

@@ -1,4 +1,4 @@
-"""Why Spark failed: `root_cause`, by the classes that Spark gives its errors, not by their text."""
+"""The cause of a failure in Spark: `root_cause`, by the classes of Spark's errors, not by their text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRAPPERS = ("STREAM_FAILED", "FOREACH_BATCH_USER_FUNCTION_ERROR", "FOREACH_USER_
 class Cause:
     """An error's innermost cause in one line; `condition` and `parameters` as Spark documents them.
 
-    Both are empty where the cause is not an error of Spark.
+    Both are empty if the cause is not an error of Spark.
     """
 
     message: str
@@ -34,7 +34,7 @@ def root_cause(error: BaseException) -> Cause:
 
 
 def _java_errors(error: BaseException) -> Iterator[Any]:
-    """The Java exception behind a Python one, and what caused it."""
+    """The Java exception behind a Python one, and its causes."""
     from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
     from pyspark.errors.exceptions.captured import CapturedException
 

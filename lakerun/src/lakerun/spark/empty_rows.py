@@ -1,4 +1,4 @@
-"""No rows of a given schema: `empty_rows`."""
+"""Empty DataFrames with a given schema: `empty_rows`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def empty_rows(session: SparkSession, schema: StructType, folder: Path, streaming: bool) -> DataFrame:
-    """No rows of a schema, as a batch or as a stream."""
+    """An empty DataFrame with a schema, as a batch or as a stream."""
     from pyspark.sql import DataFrame
 
     if streaming:

@@ -1,4 +1,4 @@
-"""Asks the JVM once what PySpark asks it at each use of a function: `remember_jvm_names`."""
+"""Caches what PySpark asks the JVM at each use of a function: `remember_jvm_names`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lakerun.patches import JVM_NAMES, patch_permanently
 
 
 def remember_jvm_names() -> None:
-    """Let py4j remember which class, and which static method of it, a name stands for.
+    """Let py4j remember the class, or the static method of a class, behind a name.
 
     PySpark builds a column by a static method of the JVM, and looks up class and method each time: two
-    questions for each call, and 40,000 in an update of the pipelines.
+    requests for each call, and 40,000 in an update of the pipelines.
     """
     patch_permanently(dict.fromkeys(JVM_NAMES, _remembering))
 

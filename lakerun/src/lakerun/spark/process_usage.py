@@ -1,4 +1,4 @@
-"""What this process and the JVM below it use while an update runs: `ProcessUsage`."""
+"""The resource usage of this process and its JVM during an update: `ProcessUsage`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _reset_peak(process: psutil.Process) -> None:
 
 
 def _peak_bytes(process: psutil.Process) -> int:
-    """The peak of resident memory; what is resident now where the system does not keep the peak.
+    """The peak of resident memory, or the current resident memory if the system does not keep the peak.
 
     psutil has the peak on Windows only; Linux keeps it as VmHWM.
     """

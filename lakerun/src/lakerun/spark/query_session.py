@@ -1,4 +1,4 @@
-"""A Spark session in which a single query can have settings of its own: `QuerySession`."""
+"""A Spark session in which a single query can have its own settings: `QuerySession`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lakerun.spark.active_session import activate
 
 
 class QuerySession(SparkSession):
-    """One object for the code of many queries, which run side by side in threads.
+    """One object for the code of many queries, which run in parallel threads.
 
-    Spark takes a query's settings from the session that made it. Within `with_settings` this object is, for
+    Spark takes a query's settings from the session that created it. In `with_settings` this object is, for
     its thread, a copy of the JVM's session with other settings.
     """
 
@@ -30,7 +30,7 @@ class QuerySession(SparkSession):
 
     @contextmanager
     def with_settings(self, settings: Mapping[str, str]) -> Iterator[None]:
-        """Within, in this thread, the session has these settings; Spark's error for one it cannot change."""
+        """In this context and thread, the session has these settings; Spark's error for a fixed one."""
         if not settings:
             yield
             return
@@ -44,7 +44,7 @@ class QuerySession(SparkSession):
             activate(self)
 
     def active_streams(self) -> list[StreamingQuery]:
-        """The streams that run in the session, with whatever settings."""
+        """The streams that run in the session, with any settings."""
         sessions = [self._shared, *self._copies.values()]
         return [query for one in sessions for query in StreamingQueryManager(one.streams()).active]
 
@@ -69,7 +69,7 @@ class QuerySession(SparkSession):
     def _jsparkSession(self, session: Any) -> None:  # noqa: N802
         self._shared = session
 
-    # SparkSession keeps these once they were asked for; they differ by thread.
+    # SparkSession caches these after their first use; they differ by thread.
 
     @property
     def conf(self) -> RuntimeConfig:

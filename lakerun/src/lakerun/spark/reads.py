@@ -1,4 +1,4 @@
-"""Which tables a query reads: while it is built, `spark.read.table` and the like ask the active `Reader`.
+"""Finds the tables that a query reads: while it is built, `spark.read.table` etc. ask the active `Reader`.
 
 Locally a table is a Delta directory; the session's catalog does not know it.
 """
@@ -24,7 +24,7 @@ class Reader(Protocol):
     """Answers the reads of one query."""
 
     def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
-        """The table or view `name`; `reader` carries the options that the query has set."""
+        """The table or view `name`; `reader` has the options that the query has set."""
 
     def files(self, path: str) -> str:
         """The folder to stream files from, for a query that names `path`."""
@@ -38,7 +38,7 @@ _reader: ContextVar[Reader | None] = ContextVar("reader", default=None)
 
 @contextmanager
 def reading_through(reader: Reader) -> Iterator[None]:
-    """Let `reader` answer `spark.read.table`, `spark.readStream.table` and `spark.table` within."""
+    """In this context, `reader` answers `spark.read.table`, `spark.readStream.table` and `spark.table`."""
     with patched(_HOOKS):
         token = _reader.set(reader)
         try:
@@ -49,7 +49,7 @@ def reading_through(reader: Reader) -> Iterator[None]:
 
 @contextmanager
 def reading_directly() -> Iterator[None]:
-    """Within, Spark's own readers answer again."""
+    """In this context, Spark's own readers answer again."""
     token = _reader.set(None)
     try:
         yield

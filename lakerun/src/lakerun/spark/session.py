@@ -63,7 +63,7 @@ def get_session(log_file: Path | None = None, *, typical: bool = False) -> Spark
 def session_with(
     configuration: Mapping[str, str], cluster: Mapping[str, str] | None = None
 ) -> Iterator[QuerySession]:
-    """A session of its own with a pipeline's configuration; within, it is what code gets as the session.
+    """A new session with a pipeline's configuration; in this context, code gets it as the session.
 
     Raises LakerunError for a setting that a running Spark cannot change. Among those of a `cluster` it is
     left out: a cluster has machines, and `spark.executor.memory` is about them.
@@ -145,7 +145,7 @@ def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
 
 
 def sized_settings(storage: Storage) -> dict[str, str]:
-    """Spark settings that depend on how much the lakehouse holds now."""
+    """Spark settings that depend on the current size of the lakehouse."""
     return _sized(_is_small(storage))
 
 
@@ -161,7 +161,7 @@ def _sized(small: bool) -> dict[str, str]:
 
 
 def _is_small(storage: Storage) -> bool:
-    """Whether a lakehouse holds so little that optimizing costs more than it saves."""
+    """Whether a lakehouse is so small that optimizing costs more than it saves."""
     return storage.size() < SMALL_LAKEHOUSE_BYTES
 
 
@@ -208,7 +208,7 @@ appender.console.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
 
 @contextmanager
 def _output_to(log_file: Path) -> Iterator[None]:
-    """Send the output of a child process that starts within to the log file instead of the console."""
+    """Send the output of child processes that start in this context to the log file, not to the console."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)

@@ -1,6 +1,6 @@
 """Lets a task's code name the lakehouse's tables as on Databricks: `lakehouse_tables`.
 
-Locally a table is a Delta directory that Spark's catalog does not know. Within a task `spark.table`,
+Locally a table is a Delta directory that Spark's catalog does not know. In a task `spark.table`,
 `spark.read.table` and `spark.sql` find it by its three-part name, and `SHOW TABLES IN` lists a schema's
 tables. A plugin's union is found in the same way.
 """
@@ -31,7 +31,7 @@ _PART = r"(?:`[\w-]+`|[^\W\d]\w*+)"
 DESCRIBE = re.compile(
     rf"\s*DESC(?:RIBE)?\s+(?:TABLE\s+)?(?:EXTENDED\s+)?({_PART}\.{_PART}\.{_PART})\s*;?\s*", re.IGNORECASE
 )
-# A name of three parts; or text and comments, to skip because they may contain what looks like one.
+# A name of three parts; or texts and comments, which are skipped because they may contain a similar text.
 NAME_OR_OTHER = re.compile(
     rf"""(?<![\w.`])(?P<name>{_PART}\.{_PART}\.{_PART})(?![\w.`(])"""
     r"""|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/""",
@@ -43,7 +43,7 @@ _storage: ContextVar[Storage | None] = ContextVar("lakehouse_storage", default=N
 
 @contextmanager
 def lakehouse_tables(storage: Storage) -> Iterator[None]:
-    """Within, this thread's code finds the tables of `storage` by their names."""
+    """In this context, the thread's code finds the tables of `storage` by their names."""
     with patched({STATEMENTS: _hooked}), reading_through(_Tables(storage)):
         token = _storage.set(storage)
         try:
@@ -53,7 +53,7 @@ def lakehouse_tables(storage: Storage) -> Iterator[None]:
 
 
 class _Tables:
-    """Answers reads by name; Spark looks for what is not a table of the lakehouse."""
+    """Answers reads by name; other tables are left to Spark."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -76,11 +76,11 @@ class _Tables:
         return path
 
     def other_source(self) -> None:
-        """A task's code may stream what it likes."""
+        """A task's code may stream any source."""
 
 
 def with_paths(statement: str, storage: Storage) -> str:
-    """The statement with paths for the lakehouse's tables of three-part names; the rest is unchanged.
+    """The statement with paths instead of the lakehouse's three-part names; the rest is unchanged.
 
     It is not parsed for that: only Spark's parser knows OPTIMIZE, VACUUM and the like.
     """
@@ -95,14 +95,14 @@ def with_paths(statement: str, storage: Storage) -> str:
         union = find_union(storage, str(name))
         if union is None:
             return found[0]
-        # In brackets of its own, so that the statement may still give it another alias.
+        # In its own brackets, so that the statement can still give it another alias.
         return f"(({union.sql_on_paths(storage)}) AS {quoted(union.name.table)})"
 
     return NAME_OR_OTHER.sub(place, statement)
 
 
 def _union(storage: Storage, name: str) -> FoundUnion | None:
-    """The union of that name, unless it is a table's."""
+    """The union with this name, unless it is a table's."""
     stored = Table.named(storage, TableName(*name_parts(name)))
     return None if stored.exists else find_union(storage, name)
 

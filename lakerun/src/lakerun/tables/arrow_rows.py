@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def rows_of(table: pa.Table) -> list[tuple[Any, ...]]:
-    """A table's rows as Python values. Arrow's own way imports pandas, which outlasts most queries."""
+    """A table's rows as Python values. Arrow itself imports pandas, which is slower than most queries."""
     import pyarrow as pa
 
     columns: list[list[Any]] = []

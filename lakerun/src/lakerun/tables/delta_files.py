@@ -2,7 +2,7 @@
 
 Spark's Delta finds a table's files, and checks each commit, by Spark jobs over the log: in a small lakehouse
 half of an update's work. Here Spark reads and writes Parquet files, and delta-rs reads and writes the log.
-A table that has what only Spark's Delta knows (partitions, column mapping, constraints, ...) goes through it.
+Tables with features that only Spark's Delta supports (partitions, column mapping, constraints) go through it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
     from pyspark.sql.types import DataType, StructField, StructType
 
-# Handing Spark a longer list of files takes longer than its Delta needs to find them.
+# Passing a longer list of files to Spark takes longer than its Delta needs to find them.
 MOST_FILES = 500
 # Spark reads a file name with one of these as a pattern.
 PATTERN = re.compile(r"[*?{}\[\]\\]")
@@ -60,7 +60,7 @@ def read_table(reader: DataFrameReader, path: Path) -> DataFrame:
         few = len(files) <= MOST_FILES and not any(PATTERN.search(file) for file in files)
         if few and not _has_deletion_vectors(table):
             rows = _read_files(reader._spark, columns, files)
-            # Spark skips a file that is not there; its Delta fails and names it.
+            # Spark skips a missing file; its Delta fails and names it.
             if len(rows.inputFiles()) == len(files):
                 return rows
     return reader.format("delta").load(str(path))
@@ -155,7 +155,7 @@ def _added(file: Path, path: Path) -> AddAction | None:
 
 
 def _takes(table: DeltaTable, columns: StructType, rows: StructType, mode: str) -> bool:
-    """Whether such rows can be committed to a table with these columns without Spark's Delta."""
+    """Whether these rows can be committed to a table with these columns without Spark's Delta."""
     protocol = table.protocol()
     own, given = _types(columns), _types(rows)
     if (
@@ -171,7 +171,7 @@ def _takes(table: DeltaTable, columns: StructType, rows: StructType, mode: str) 
 
 
 def _is_plain(table: DeltaTable, columns: StructType, known: set[str], features: list[str] | None) -> bool:
-    """Whether a reader, or a writer, of the table has to know only its files and columns."""
+    """Whether a reader, or a writer, of the table needs only its files and columns."""
     metadata = table.metadata()
     settings = metadata.configuration
     return (
@@ -184,7 +184,7 @@ def _is_plain(table: DeltaTable, columns: StructType, known: set[str], features:
 
 
 def _is_special(field: StructField) -> bool:
-    """Whether a column is more than its type, or has parts that are NOT NULL, which files do not keep."""
+    """Whether a column has more than its type, or NOT NULL fields, which files do not keep."""
     return any(name.startswith(SPECIAL_COLUMNS) for name in field.metadata) or _requires(field.dataType)
 
 
@@ -223,7 +223,7 @@ def _types(columns: StructType) -> list[tuple[str, str]]:
 
 
 def _not_null(rows: DataFrame, declared: StructType) -> DataFrame:
-    """The rows, failing where a column that is declared NOT NULL has none."""
+    """The rows; they fail if a column that is declared NOT NULL has a NULL."""
     from pyspark.sql import functions as F  # noqa: N812
 
     nullable = {field.name: field.nullable for field in rows.schema}

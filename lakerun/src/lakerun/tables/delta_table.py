@@ -42,7 +42,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class TableFigures:
-    """How large a table is: `rows` as a reader sees them, `size_bytes` of the version's files."""
+    """The size of a table: `rows` as a reader sees them, `size_bytes` of the version's files."""
 
     rows: int
     size_bytes: int
@@ -73,7 +73,7 @@ class Table:
 
     @property
     def newest(self) -> int | None:
-        """The newest version; None where there is no table."""
+        """The newest version; None if there is no table."""
         commits = self._commits()
         return max(commits) if commits else None
 
@@ -83,7 +83,7 @@ class Table:
 
     @property
     def table_id(self) -> str | None:
-        """What tells this table from another one that had its place before; None where there is no table."""
+        """Distinguishes this table from an earlier one in the same folder; None if there is no table."""
         commits = self._commits()
         if not commits:
             return None
@@ -108,11 +108,11 @@ class Table:
         return False
 
     def commit(self, version: int) -> Commit:
-        """The commit with this version; FileNotFoundError where log cleanup has removed it."""
+        """The commit with this version; FileNotFoundError if log cleanup has removed it."""
         return _read_commit(self._commit_file(version), version)[0]
 
     def commit_of(self, app_id: str, transaction: int) -> Commit | None:
-        """The newest commit that carries an application's transaction; None if there is none."""
+        """The newest commit with an application's transaction; None if there is none."""
         commits = self._commits()
         for number in sorted(commits, reverse=True):
             commit, transactions = _read_commit(commits[number], number)
@@ -203,7 +203,7 @@ class Table:
             raise LakerunError(f"{self._name} cannot be read: {first_line(error)}") from None
 
     def figures(self) -> TableFigures:
-        """How large the table is. Rows are counted, because statistics still count the deleted ones."""
+        """The table's size. Rows are counted, because statistics still count the deleted ones."""
         counted = self.query("SELECT count(*) FROM t")
         files = self.delta.get_add_actions(flatten=True)
         return TableFigures(

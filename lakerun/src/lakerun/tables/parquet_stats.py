@@ -20,8 +20,8 @@ def delta_stats(metadata: FileMetaData) -> str:
     JSON with `numRecords`, `minValues`, `maxValues`, `nullCount`. A column has no bounds if Parquet has none,
     if JSON cannot hold them exactly, if it is nested, binary or boolean, as in Spark's Delta, or if it is of
     floating point: Parquet leaves out NaN, which Spark sorts last.
-    Text is cut to 32 characters; the upper bound of cut text ends in the greatest character there is, so that
-    it still is one. Times are cut to milliseconds, as the protocol says; readers allow for it.
+    Text is cut to 32 characters; the upper bound of cut text ends in the greatest possible character, so that
+    it is still a bound. Times are cut to milliseconds, as in the protocol; readers allow for it.
     """
     low: dict[str, Any] = {}
     high: dict[str, Any] = {}

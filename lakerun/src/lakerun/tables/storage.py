@@ -1,4 +1,4 @@
-"""Where things are in the data folder: `Storage`, `TableName`.
+"""The layout of the data folder: `Storage`, `TableName`.
 
 <home>/tables/<catalog>/<schema>/<table>/      Delta tables
 <home>/volumes/<catalog>/<schema>/<volume>/    Unity Catalog volumes
@@ -81,7 +81,7 @@ class Storage:
     def find_table(self, name: str, catalog: str | None = None, schema: str | None = None) -> TableName:
         """A table by one, two or three parts of its name, in any case, with or without backticks.
 
-        A short name is first sought in the default catalog and schema, then everywhere. Raises
+        A short name is first looked up in the default catalog and schema, then everywhere. Raises
         UnknownNameError with the closest names, or LakerunError for an ambiguous name.
         """
         parts = tuple(part.lower() for part in name_parts(name))
@@ -101,20 +101,20 @@ class Storage:
         raise LakerunError(f"'{asked}' is ambiguous: {', '.join(map(str, found))}.")
 
     def make(self) -> None:
-        """Make the data folder. git ignores it, and so does a deployment of the project around it."""
+        """Create the data folder. git ignores it, and so does a deployment of the project around it."""
         self.home.mkdir(parents=True, exist_ok=True)
         if not (ignored := self.home / GITIGNORE).exists():
             ignored.write_text("*\n", encoding="utf-8")
 
     def log_path(self, command: str) -> Path:
-        """The log file of a command; its folder is made."""
+        """The log file of a command, whose folder is created."""
         self.make()
         self.logs_root.mkdir(exist_ok=True)
         return self.logs_root / f"{command}.log"
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
-        """Hold the data folder for one run; BusyError says who has it. A kill of the holder frees it."""
+        """Lock the data folder for one run; BusyError names the holder. A kill of the holder frees it."""
         self.make()
         holder = self.home / "lock.txt"
         # One thread may acquire it and another release it.
@@ -134,13 +134,13 @@ class Storage:
             lock.release()
 
     def size(self) -> int:
-        """Bytes in all tables and volumes."""
+        """The bytes of all tables and volumes."""
         roots = (self.tables_root, self.volumes_root)
         return sum(file.stat().st_size for root in roots for file in root.rglob("*") if file.is_file())
 
 
 def name_parts(name: str) -> list[str]:
-    """The parts of a name as SQL writes it, each with or without backticks; one may be empty."""
+    """The parts of a name in SQL, each with or without backticks; one may be empty."""
     return [
         part[1:-1].replace("``", "`") if len(part) > 2 and part[0] == part[-1] == "`" else part
         for part in _PART.findall(name)

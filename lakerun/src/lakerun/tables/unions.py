@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FoundUnion:
-    """A union by its name in one schema, and the tables that it has there; at least one."""
+    """A union in one schema, and its tables there, at least one."""
 
     name: TableName
     union: TableUnion
     tables: tuple[TableName, ...]
 
     def sql(self) -> str:
-        """Its query over the tables by their full names."""
+        """The query over the tables by their full names."""
         return self.union.sql([table.quoted for table in self.tables])
 
     def sql_on_paths(self, storage: Storage) -> str:
-        """Its query as Spark can run it, whose catalog does not know the tables."""
+        """The query for Spark, whose catalog does not know the tables."""
         return self.union.sql([f"delta.{quoted(str(storage.table_path(table)))}" for table in self.tables])
 
 
@@ -42,10 +42,10 @@ def find_union(
     schema: str | None = None,
     unions: Mapping[str, TableUnion] | None = None,
 ) -> FoundUnion | None:
-    """The union of that name, of one, two or three parts in any case; None where no plugin has one.
+    """The union with this name of one, two or three parts in any case; None if no plugin has one.
 
-    A short name is first sought in the default schema, as a table's is. Raises LakerunError where no schema
-    has a table for it, or several have and none is the default.
+    A short name is first looked up in the default schema, like a table's. Raises LakerunError if no schema
+    has a table for it, or if several have and none is the default.
     """
     *place, plain = (part.lower() for part in name_parts(name))
     union = (loaded_plugins().unions if unions is None else unions).get(plain)
@@ -72,7 +72,7 @@ def find_union(
 
 
 def union_names(storage: Storage) -> list[TableName]:
-    """The unions that can be read, sorted: by their names in each schema where no table has that name."""
+    """The unions that can be read, sorted, in each schema in which no table has their name."""
     taken = {str(name).lower() for name in storage.tables()}
     found = [
         TableName(*schema, plain)
@@ -83,7 +83,7 @@ def union_names(storage: Storage) -> list[TableName]:
 
 
 def tables_by_schema(storage: Storage, union: TableUnion) -> dict[tuple[str, str], tuple[TableName, ...]]:
-    """The union's tables by catalog and schema, where there are any."""
+    """The union's tables by catalog and schema, for schemas that have any."""
     tables = [
         name
         for name in storage.tables()
@@ -94,7 +94,7 @@ def tables_by_schema(storage: Storage, union: TableUnion) -> dict[tuple[str, str
 
 
 def _has_columns(storage: Storage, name: TableName, union: TableUnion) -> bool:
-    """Whether a table has the union's columns. One that cannot be read must not hide the others."""
+    """Whether a table has the union's columns; False if it cannot be read, so that others still are."""
     try:
         columns = {column.name.lower() for column in Table.named(storage, name).columns}
     except LakerunError as error:

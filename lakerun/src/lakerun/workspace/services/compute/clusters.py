@@ -1,4 +1,4 @@
-"""All-purpose clusters that bundles declare. All of them are this machine, and run once they are made."""
+"""All-purpose clusters that bundles declare. All of them are this machine, and start at their creation."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Clusters:
         creations.register(KIND, self.delete)
 
     def create(self, body: Document) -> str:
-        """A new cluster's id."""
-        made = self._checked(body)
+        """Create a cluster and return its id."""
+        created = self._checked(body)
         now, id = now_ms(), uuid.uuid4().hex[:20]
-        made |= {"cluster_id": id, "creator_user_name": self._user, "start_time": now, "state": "RUNNING"}
+        created |= {"cluster_id": id, "creator_user_name": self._user, "start_time": now, "state": "RUNNING"}
         with self._store.transaction():
-            self._store.put(KIND, id, made)
+            self._store.put(KIND, id, created)
             self._creations.note(KIND, id)
         return id
 
@@ -54,14 +54,14 @@ class Clusters:
         return self._store.list(KIND)
 
     def edit(self, body: Document) -> None:
-        """Replace the settings of the cluster that the body names."""
+        """Replace the settings of the cluster with the id in the body."""
         with self._store.transaction():
             found = self.get(str(body.get("cluster_id")))
             kept = {key: found[key] for key in ("cluster_id", "creator_user_name", "start_time", "state")}
             self._store.put(KIND, found["cluster_id"], self._checked(body) | kept)
 
     def set_state(self, id: str, state: str) -> None:
-        """RUNNING or TERMINATED; tasks run in either, as Databricks starts the cluster for them."""
+        """Set RUNNING or TERMINATED. Tasks run in both, as Databricks starts the cluster for them."""
         with self._store.transaction():
             self._store.put(KIND, id, self.get(id) | {"state": state})
 
