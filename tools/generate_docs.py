@@ -1,4 +1,4 @@
-"""Writes what the documents take from the code: `uv run python -m tools.generate_docs`.
+"""Writes the parts of the documents that come from the code: `uv run python -m tools.generate_docs`.
 
 docs/tables.md          every table that the pipelines declare
 docs/configuration.md   the table of environments, between its two markers
@@ -6,7 +6,7 @@ docs/command_line.md    the table of commands, between its two markers
 docs/sql.md             the functions that need no Spark, between its two markers
 docs/decisions/index.md the decisions, by number
 
-A test holds each file to what this module would write.
+A test compares each file with what this module would write.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def commands() -> str:
 
 
 def sql_functions() -> str:
-    """The names of the functions that SQL has without Spark."""
+    """The names of the functions that need no Spark."""
     from lakerun.sql.expressions import AGGREGATE_NAMES
     from lakerun.sql.functions import CATALOGUE, WINDOWS, functions
     from lakerun.sql.nodes import NODES
@@ -159,7 +159,7 @@ A table's name is `<catalog>.<schema>.<layer>_<entity>`. On a laptop the catalog
 `data_eng`. [Data flow](data_flow.md) shows how the tables depend on each other.
 
 Features are point-in-time correct: a row's key holds `as_of`, and the row knows only records that were made
-before it, each order as it was known then. A record that is made later does not change it. Recency and churn
+before it, each order as it was known then. A later record does not change it. Recency and churn
 count from the newest event, not from the clock. The docstrings of the functions in
 `src/ecommerce_lakehouse/transforms` give the range, formula and source of every measure.
 """
