@@ -11,7 +11,7 @@ PACKAGE = ROOT / "src" / "ecommerce_lakehouse"
 
 
 def wheel_version() -> str:
-    """Such as `0.1.0+b1946ac92492`: the same for the same files, whenever and wherever they are built."""
+    """A version such as `0.1.0+b1946ac92492`, the same for the same files whenever and wherever built."""
     release = re.search(r'^__version__ = "(.+)"', (PACKAGE / "__init__.py").read_text(encoding="utf-8"), re.M)
     if release is None:
         raise ValueError("src/ecommerce_lakehouse/__init__.py has no __version__")
@@ -25,7 +25,7 @@ def wheel_version() -> str:
 
 
 def _build_settings() -> str:
-    """The tables of pyproject.toml that shape the wheel. What only tests and tools read is left out."""
+    """The tables of pyproject.toml that affect the wheel, without those that only tests and tools read."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     hatch = settings["tool"]["hatch"]
     shaping = [

@@ -11,7 +11,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-# A notebook of a serverless job has no environment into which the job installs the wheel.
+# For a notebook of a serverless job there is no environment in which the job installs the wheel.
 if find_spec("ecommerce_lakehouse") is None:
     sources = Path.cwd().parent  # of a notebook in a Git folder
     if not (sources / "ecommerce_lakehouse").is_dir():

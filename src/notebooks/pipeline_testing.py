@@ -1,10 +1,10 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Pipeline testing
-# MAGIC Checks the tables of one environment after a run, and fails where one does not hold:
+# MAGIC Checks the tables of one environment after a run, and fails if a check fails:
 # MAGIC
 # MAGIC - every line of bronze is in silver, in quarantine or among the duplicates;
-# MAGIC - no key is NULL, none is there twice, and each quarantined line has a reason;
+# MAGIC - no key is NULL or repeated, and each quarantined line has a reason;
 # MAGIC - the newest update of every pipeline completed, and its datasets are fresh.
 
 # COMMAND ----------
@@ -42,7 +42,7 @@ display(spark.createDataFrame(sorted(rows), columns))
 
 # COMMAND ----------
 
-# MAGIC %md ## What the expectations counted
+# MAGIC %md ## Counts of the expectations
 
 # COMMAND ----------
 

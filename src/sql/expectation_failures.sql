@@ -2,8 +2,8 @@
 --
 -- Reads the event logs of all pipelines, unchanged on Databricks and with
 -- `lakehouse sql -f src/sql/expectation_failures.sql`.
--- Each flow_progress event counts the rows of one micro-batch or refresh, so that the counts of an
--- update are sums. failure_rate_pct is failed / (passed + failed) x 100.
+-- Each flow_progress event counts the rows of one micro-batch or refresh, so the counts of an update are
+-- sums. failure_rate_pct is failed / (passed + failed) x 100.
 WITH counted AS (
   SELECT
     timestamp,

@@ -1,8 +1,8 @@
 -- Updates of all pipelines, the newest first: state, start, end, minutes.
 --
 -- Reads their event logs, unchanged on Databricks and with `lakehouse sql -f src/sql/pipeline_updates.sql`.
--- An update starts with its create_update event; each update_progress event holds a state, the last of
--- which is COMPLETED, FAILED or CANCELED. An update without one is still running, or was killed.
+-- An update starts with its create_update event; each update_progress event has a state, and the last one is
+-- COMPLETED, FAILED or CANCELED. An update without such a state is still running, or was killed.
 WITH states AS (
   SELECT
     pipeline_name,

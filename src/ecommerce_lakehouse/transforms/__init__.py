@@ -1,1 +1,1 @@
-"""Pure functions from DataFrame to DataFrame, by subject. Nothing here knows where it runs."""
+"""Pure functions from DataFrame to DataFrame, by subject. None of them depends on where it runs."""

@@ -1,4 +1,4 @@
-"""Who the customers are: segments, churn risk and lifetime value.
+"""Customers: segments, churn risk and lifetime value.
 
 "Now" is the date of the newest order of any status, never the clock, so a rerun gives the same rows.
 Purchases are orders whose status earns revenue.
@@ -44,9 +44,9 @@ def customer_segments(orders: DataFrame, customers: DataFrame, config: Lakehouse
     - `recency_days` INT >= 0: newest order date - last_order_date, NULL without purchases;
     - `recency_score`, `frequency_score`, `monetary_score` INT, 1 to 5, and 0 without purchases: the quintile,
       among customers with a purchase, of last_order_date, total_orders and lifetime_value, 5 the best.
-      score = 1 + number of the 20, 40, 60 and 80 % quantiles (linear interpolation) that lie below the value;
-      equal values get equal scores. Source: A. M. Hughes, Strategic Database Marketing (1994), with quantile
-      bins as pandas.qcut draws them;
+      score = 1 + number of the 20, 40, 60 and 80 % quantiles (linear interpolation) below the value; equal
+      values get equal scores. Source: A. M. Hughes, Strategic Database Marketing (1994), with the quantile
+      bins of pandas.qcut;
     - `rfm_score` INT 0 to 15: their sum;
     - `rfm_segment`: the usual grid of recency and frequency scores (RFM_GRID), Prospect without purchases;
     - `behavior_segment`, the first that applies: No Purchase; Frequent Returner (returned / (purchases +
@@ -121,21 +121,21 @@ def customer_segments(orders: DataFrame, customers: DataFrame, config: Lakehouse
 
 
 def customer_lifetime_value(orders: DataFrame, customers: DataFrame, config: LakehouseConfig) -> DataFrame:
-    """What every customer has been worth and may be worth in the next 365 days; one row per `customer_id`.
+    """Every customer's value to date and predicted value of the next 365 days; one row per `customer_id`.
 
     In: silver orders, silver customers. Out:
     - `customer_id`; `total_orders` BIGINT, `historical_value` DECIMAL(28,2): purchases to date, >= 0;
     - `average_order_value` DECIMAL(18,2): historical_value / total_orders, 0 without purchases;
     - `first_order_date`, `last_order_date` DATE of purchases, NULL without any;
     - `tenure_days` INT >= 0: newest order date - first_order_date, 0 without purchases;
-    - `purchases_per_30_days` DOUBLE >= 0: total_orders * 30 / max(tenure_days, 30); the floor keeps one
-      purchase of yesterday from counting as thirty a month;
+    - `purchases_per_30_days` DOUBLE >= 0: total_orders * 30 / max(tenure_days, 30); otherwise one purchase
+      yesterday would count as thirty a month;
     - `expected_lifespan_days` DOUBLE, 0 to 365: 365 * (1 - churn_risk_score), the risk as in
       customer_segments, and 0 without purchases;
     - `predicted_value` DECIMAL(18,2) >= 0, half up: average order value * purchases per day * expected
       lifespan, that is historical_value * expected_lifespan_days / max(tenure_days, 30). Source: the simple
       CLV = average order value x purchase frequency x customer lifespan of marketing textbooks; here the
-      lifespan is cut to a year and weighted by the chance of staying;
+      lifespan is limited to a year and weighted by the probability of staying;
     - `total_value` DECIMAL(28,2): historical_value + predicted_value.
     """
     newest = orders.agg(F.max("order_date").alias("newest_date"))
@@ -223,7 +223,7 @@ def _quintile(value: Column, cuts: str) -> Column:
 def _with_inactivity(people: DataFrame, config: LakehouseConfig) -> DataFrame:
     """Adds `inactive_days` and `churn_risk_score`. In: customer totals, `signup_date`, `newest_date`."""
     since = F.coalesce("last_order_date", "signup_date", "first_event_date")
-    # A signup can be newer than the newest order; and where nobody ordered, nobody has been away.
+    # A signup can be newer than the newest order; without any orders, nobody counts as inactive.
     days = F.greatest(F.coalesce(F.date_diff("newest_date", since), F.lit(0)), F.lit(0))
     return people.withColumn("inactive_days", days).withColumn(
         "churn_risk_score",

@@ -19,7 +19,7 @@ from ecommerce_lakehouse.transforms.features_grid import (
     snapshots,
 )
 
-# (measure, weight, amount in 28 days that scores one half). The halves are a shopper who comes once a week.
+# (measure, weight, amount in 28 days that scores one half). The halves are those of one visit a week.
 ENGAGEMENT_TERMS = (
     ("sessions", 0.4, 4.0),
     ("page_views", 0.3, 20.0),
@@ -33,18 +33,18 @@ MEDIUM_ENGAGEMENT = 0.25
 def customer_engagement(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """How much a customer uses the shop, in the 28 days before `as_of` and since the first session.
 
-    In: customer activity as known. Out: one row per `customer_id` and closed snapshot `as_of` from the first
-    one after the customer's first session, with, from sessions before `as_of` as they were known then:
+    In: customer activity as known. Out: one row per `customer_id` and closed snapshot `as_of`, starting after
+    the customer's first session; from the sessions before `as_of`, as they were known then:
 
     - `sessions`, `page_views`, `cart_adds`, `session_seconds` BIGINT >= 0 and the same with `_28d`;
     - `engagement_score_28d` DOUBLE in [0, 1): the weighted mean of x / (x + h) over the four `_28d` counts
-      x, with weights and half-scores h of `ENGAGEMENT_TERMS`. Each further visit adds less, so that no
-      single measure dominates; 0 without a session, 0.5 for one typical session a week. Source: this
-      project; the term is the Michaelis-Menten saturation curve (Michaelis and Menten, 1913);
+      x, with weights and half-scores h of `ENGAGEMENT_TERMS`. Each further visit adds less, so no single
+      measure dominates; 0 without a session, 0.5 for one typical session a week. Source: this project; the
+      term is the Michaelis-Menten saturation curve (Michaelis and Menten, 1913);
     - `engagement_score` DOUBLE in (0, 1): the same over the customer's mean counts per 28 days since the
-      first session, counts x 28 / days since then, those days being at least 28;
-    - `engagement_segment_28d`, `engagement_segment`: by their score `high` (>= 0.5), `medium` (>= 0.25),
-      `low` (> 0), `inactive` (0).
+      first session: counts x 28 / days since then, at least 28 days;
+    - `engagement_segment_28d`, `engagement_segment`: by score, `high` (>= 0.5), `medium` (>= 0.25), `low`
+      (> 0), `inactive` (0).
 
     A score depends only on the customer's own events, never on other customers'.
     """
@@ -87,17 +87,17 @@ def device_preference(activity: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """Which devices a customer uses.
 
     In: customer activity as known, `device_type` one of `DEVICE_TYPES`. Out: one row per `customer_id` and
-    closed snapshot `as_of` from the first one after the customer's first session, from sessions before it, as
+    closed snapshot `as_of`, starting after the customer's first session; from the sessions before `as_of`, as
     they were known then:
 
-    - `sessions` BIGINT >= 0; where it is 0 the shares and devices are NULL;
+    - `sessions` BIGINT >= 0; if it is 0 the shares and devices are NULL;
     - `mobile_share`, `desktop_share`, `tablet_share` DOUBLE in [0, 1]: sessions on the device / sessions;
       they sum to 1;
-    - `preferred_device` STRING: the device with most sessions; of equals the first in `DEVICE_TYPES`;
+    - `preferred_device` STRING: the device with most sessions; if several, the first in `DEVICE_TYPES`;
       `preferred_device_share` DOUBLE in [1/3, 1]: its share;
     - `devices_used` INT in 1..3: devices with a session; `is_multi_device` BOOLEAN: more than one;
     - `preferred_device_28d`, `devices_used_28d` (0..3): the same over the 28 days before `as_of`; the device
-      is NULL where there was no session.
+      is NULL without a session.
 
     Source of the measures: this project; plain counts and shares.
     """
@@ -141,7 +141,7 @@ def _engagement_segment(score: str) -> Column:
 
 
 def _most_used(counts: list[str]) -> Column:
-    """The device with the greatest count, the first of equals; NULL where all are 0."""
+    """The device with the greatest count, the first if several have it; NULL if all are 0."""
     most = F.greatest(*counts)
     return F.coalesce(
         *[

@@ -1,4 +1,4 @@
-"""How likely a customer is to be lost: `churn_risk`."""
+"""The risk of losing a customer: `churn_risk`."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ DECLINE_WEIGHT = 0.3
 def churn_risk(
     orders: DataFrame, activity: DataFrame, grid: SnapshotGrid, medium_risk_days: int, high_risk_days: int
 ) -> DataFrame:
-    """How long a customer has been silent, whether activity declines, and the risk that follows.
+    """How long a customer has been inactive, whether activity declines, and the resulting risk.
 
     In: orders and customer activity as known. An activity is a session or a purchase (an order that earns
-    revenue). Out: one row per `customer_id` and closed snapshot `as_of` from the first one after the
-    customer's first activity, from activities before `as_of` as they were known then; the newest record is
-    that of both sources. Where all activities were taken back, such as by a cancellation, the days are NULL
-    and the risk is the highest:
+    revenue). Out: one row per `customer_id` and closed snapshot `as_of`, starting after the customer's first
+    activity, from the activities before `as_of` as they were known then; the newest record is that of both
+    sources. If all activities were withdrawn, for example by a cancellation, the days are NULL and the risk
+    is the highest:
 
     - `days_since_last_order`, `days_since_last_session` DOUBLE > 0, NULL without one;
       `days_since_last_activity` DOUBLE > 0: the smaller; `tenure_days` DOUBLE: since the first activity;
     - `orders_28d`, `sessions_28d`, `orders_previous_28d`, `sessions_previous_28d` BIGINT: in the 28 days
       before `as_of`, and in the 28 days before those;
     - `activity_trend` DOUBLE in [-1, 1]: (a - b) / (a + b) of the activities a in the last 28 days and b in
-      the 28 before; -1 where a is 0, also if b is; 1 for a newcomer, who has no b. Source: this project; the
-      form is the normalised difference, which is symmetric and bounded;
+      the 28 before; -1 if a is 0, whatever b is; 1 for a new customer, for whom b is 0. Source: this project;
+      the form is the normalised difference, which is symmetric and bounded;
     - `churn_risk_score` DOUBLE in (0, 1]: 0.7 x min(days_since_last_activity / `high_risk_days`, 1) + 0.3 x
-      (1 - activity_trend) / 2. Source: this project. Recency weighs most, as recency and frequency carry
-      what a purchase history says about being alive (Schmittlein, Morrison and Colombo, "Counting Your
-      Customers", Management Science 33, 1987);
-    - `churn_risk_band`: `high` where days_since_last_activity >= `high_risk_days`, `medium` where it is >=
+      (1 - activity_trend) / 2. Source: this project. Recency has the greatest weight, because recency and
+      frequency are what a purchase history tells about whether a customer is still active (Schmittlein,
+      Morrison and Colombo, "Counting Your Customers", Management Science 33, 1987);
+    - `churn_risk_band`: `high` if days_since_last_activity >= `high_risk_days`, `medium` if it is >=
       `medium_risk_days`, else `low`.
     """
     events = ("customer_id", "at", "occurred", "snapshot", "until")
@@ -88,7 +88,7 @@ def churn_risk(
             "sessions_previous_28d",
             "activity_trend",
             (
-                # The least of what is not NULL.
+                # F.least ignores NULL.
                 F.lit(RECENCY_WEIGHT) * F.least(silence / F.lit(float(high_risk_days)), F.lit(1.0))
                 + F.lit(DECLINE_WEIGHT) * (1 - F.col("activity_trend")) / 2
             ).alias("churn_risk_score"),

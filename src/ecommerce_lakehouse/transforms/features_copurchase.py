@@ -1,4 +1,4 @@
-"""Which products the same customers buy: `product_copurchase`."""
+"""Pairs of products that the same customers buy: `product_copurchase`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ecommerce_lakehouse.transforms.features_purchases import purchases
 
 
 def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """For pairs of products, how many customers bought both before `as_of`, and what that says.
+    """For pairs of products, how many customers bought both before `as_of`, and measures of association.
 
     In: orders as known. Out: one row per pair with `product_id` < `other_product_id` (look a pair up by the
     smaller id first) and closed snapshot `as_of` at which the pair gained or lost customers. Between its rows
-    a pair's count is unchanged, so a point-in-time lookup takes the latest row at or before its time; all
-    columns of a row are as of its own `as_of`, from purchases before it as they were known then:
+    a pair's count is unchanged, so a point-in-time lookup takes the latest row at or before its time. All
+    columns of a row are as of its own `as_of`, from the purchases before it as they were known then:
 
     - `customers_both` BIGINT >= 0: customers who bought both, in one order or in several;
     - `customers_product`, `customers_other` BIGINT: customers who bought the one, and the other;
@@ -32,8 +32,8 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     - `support` DOUBLE in [0, 1]: customers_both / customers;
     - `confidence` DOUBLE in [0, 1]: customers_both / customers_product, the chance that a buyer of
       `product_id` also bought the other; `reverse_confidence`: customers_both / customers_other;
-    - `lift` DOUBLE >= 0: customers_both x customers / (customers_product x customers_other); 1 where the two
-      are bought independently, above 1 where they go together.
+    - `lift` DOUBLE >= 0: customers_both x customers / (customers_product x customers_other); 1 if the two are
+      bought independently, above 1 if they are bought together more often.
 
     Every pair of every customer counts: a customer with n products adds n (n - 1) / 2 pairs, once.
     Source: support and confidence, Agrawal, Imielinski and Swami, "Mining Association Rules", SIGMOD 1993;
@@ -42,12 +42,12 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     last = last_snapshot(grid, (orders, "order_timestamp"))
     bought = (
         events_at(purchases(orders), "order_timestamp", grid)
-        # Without this, each join below adds it by itself and shuffles the orders again.
+        # Without this filter, each join below would add it and shuffle the orders again.
         .where("customer_id IS NOT NULL AND product_id IS NOT NULL")
         .repartition("customer_id")
     )
     of_product = _customers(bought, ["customer_id", "product_id"], last, grid)
-    # The shop is one more key beside the products: NULL, which no product has.
+    # The whole shop is one more key beside the products: NULL, which no product has.
     of_shop = _customers(bought, ["customer_id"], last, grid).withColumn(
         "product_id", F.lit(None).cast("string")
     )
@@ -87,7 +87,7 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
 
 
 def _customers(bought: DataFrame, keys: list[str], last: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """From when until when each customer is a buyer: `keys`, `snapshot`, `until`, NULL where to the end."""
+    """The spans in which each customer is a buyer: `keys`, `snapshot`, `until` (NULL without an end)."""
     in_order = Window.partitionBy(*keys).orderBy("snapshot")
     orders = F.sum("orders").over(in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
     return (
@@ -102,7 +102,7 @@ def _customers(bought: DataFrame, keys: list[str], last: DataFrame, grid: Snapsh
 
 
 def _gained(spans: DataFrame, keys: list[str], name: str, last: DataFrame) -> DataFrame:
-    """How many spans begin, less those that end, per key and closed snapshot at which that is not zero."""
+    """How many spans begin minus how many end, per key and closed snapshot, if not zero."""
     begins_and_ends = F.array(
         F.struct(F.col("snapshot").alias("at"), F.lit(1).alias("sign")),
         F.struct(F.col("until").alias("at"), F.lit(-1).alias("sign")),

@@ -1,12 +1,11 @@
-"""The grid of feature snapshots and what is known at each of its points: `SnapshotGrid`, `snapshots`.
+"""The grid of feature snapshots, and what is known at each of its points: `SnapshotGrid`, `snapshots`.
 
-A feature row is (key, `as_of`): what was known at `as_of`, from records made before it of events before it.
-Snapshots lie on a fixed grid, so no row depends on when a pipeline ran, and only closed ones exist: `as_of`
-is at most the time of the newest record. A record that is not older than the newest so far therefore changes
-no earlier row.
+A feature row is (key, `as_of`): what was known at `as_of`, from earlier records of earlier events. Snapshots
+are on a fixed grid, so no row depends on when a pipeline ran, and only closed ones exist: `as_of` is at most
+the time of the newest record. So a record that is not older than the newest so far changes no earlier row.
 
 Times are whole seconds since 1970-01-01 UTC (BIGINT) until the last step: integer arithmetic is exact and
-knows no session time zone. The grid lies on whole seconds, so a fraction of one never moves an event.
+independent of the session's time zone. The grid is in whole seconds, so a fraction never moves an event.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class SnapshotGrid:
         return TRAILING_DAYS // self.days
 
     def first_after(self, seconds: Column) -> Column:
-        """The first point strictly after a time: the first snapshot that may know of an event then."""
+        """The first point strictly after a time: the first snapshot that can know an event of that time."""
         return self.last_until(seconds) + F.lit(self.step)
 
     def last_until(self, seconds: Column) -> Column:
@@ -62,10 +61,10 @@ class SnapshotGrid:
 
 @dataclass(frozen=True)
 class Measures:
-    """What to accumulate over events: column name to the expression to sum, minimise or maximise.
+    """Measures to accumulate over events: column name to the expression to sum, minimise or maximise.
 
-    The sums in `trailing` are also taken over the events of the 28 days before a snapshot, as `<name>_28d`;
-    with `windows=2` over those of the 28 days before these as well, as `<name>_previous_28d`.
+    The sums in `trailing` are also computed over the events of the 28 days before a snapshot, as
+    `<name>_28d`; with `windows=2` also over the 28 days before these, as `<name>_previous_28d`.
     """
 
     sums: Mapping[str, Column]
@@ -76,7 +75,7 @@ class Measures:
 
     @property
     def totals(self) -> dict[str, tuple[str, int]]:
-        """Every summed column: the measure, and the window that it is taken over, 0 for all of the past."""
+        """Every summed column: its measure and its window, 0 for the whole past."""
         found = {name: (name, 0) for name in self.sums}
         for window in range(1, self.windows + 1):
             found |= {f"{name}{WINDOWS[window]}": (name, window) for name in self.trailing}
@@ -84,21 +83,21 @@ class Measures:
 
     @property
     def extremes(self) -> Mapping[str, Callable[[Column], Column]]:
-        """The minima and maxima, with what takes them."""
+        """The minima and maxima with their aggregate functions."""
         return dict.fromkeys(self.minima, F.min) | dict.fromkeys(self.maxima, F.max)
 
 
 WINDOWS = ("", "_28d", "_previous_28d")
 _POINTS = "array<struct<point: bigint, window: int, sign: int>>"
-PASSING = "_passing"  # at the end of a column's name: the extreme of events that will be forgotten
+PASSING = "_passing"  # suffix of a column's name: the extreme of events that will be superseded
 
 
 def events_at(known: DataFrame, time_column: str, grid: SnapshotGrid) -> DataFrame:
-    """Events as they were known, with the snapshots that know of them; those that none knows are left out.
+    """Events as they were known, with the snapshots that know them; events that none knows are left out.
 
     In: `time_column`, `known_from`, `known_until`. Adds, in seconds: `at`, the event's time; `occurred`, the
-    first point after it; `snapshot`, the first point that knows of it; `until`, the first point that knows
-    better, NULL where none does.
+    first point after it; `snapshot`, the first point that knows it; `until`, the first point that knows a
+    newer record instead, NULL if none does.
     """
     return (
         known.withColumn("at", F.unix_seconds(time_column))
@@ -116,25 +115,25 @@ def events_at(known: DataFrame, time_column: str, grid: SnapshotGrid) -> DataFra
 def last_snapshot(grid: SnapshotGrid, *sources: tuple[DataFrame, str]) -> DataFrame:
     """One row `last` BIGINT: the last point at or before the newest of all (known, time column), in seconds.
 
-    A record is as new as the time of its event or, if later, the time when it was made. Without events it is
-    a point in 1970, which closes no snapshot.
+    The time of a record is that of its event or, if later, that when it was made. Without events it is a
+    point in 1970, which closes no snapshot.
     """
     times = [
         known.select(F.unix_seconds(F.greatest(column, "newest_at")).alias("at")) for known, column in sources
     ]
     every = reduce(DataFrame.unionAll, times)
-    # Not NULL, so that the optimizer need not ask for the row a second time to see whether it is.
+    # Never NULL, or the optimizer would compute the row a second time to filter NULLs.
     return every.agg(F.coalesce(grid.last_until(F.max("at")), F.lit(GRID_ANCHOR)).alias("last"))
 
 
 def changes(
     events: DataFrame, keys: Sequence[str], measures: Measures, last: DataFrame, grid: SnapshotGrid
 ) -> DataFrame:
-    """What changes at which snapshot: one row per `keys` and `snapshot`, up to the last closed one.
+    """What changes at each snapshot: one row per `keys` and `snapshot`, up to the last closed one.
 
-    In: events from `events_at`, `last` from `last_snapshot`. Out: `keys`, `snapshot`; per sum what it gains
-    or loses there; per extreme the one of the events that stay known from there on, and, as
-    `<name>_passing`, the one of those that are known there but will be forgotten.
+    In: events from `events_at`, `last` from `last_snapshot`. Out: `keys`, `snapshot`; for each sum what it
+    gains or loses there; for each extreme that of the events that stay known from there on, and, as
+    `<name>_passing`, that of the events that are known there but will be superseded.
     """
     month, end = TRAILING_DAYS * DAY, F.coalesce("until", F.lit(NEVER))
     spans = [(F.col("snapshot"), end)]
@@ -190,11 +189,11 @@ def _changed(measures: Measures) -> list[Column]:
 def snapshots(
     changed: DataFrame, key: str, measures: Measures, last: DataFrame, grid: SnapshotGrid
 ) -> DataFrame:
-    """Every measure over all that is known at each snapshot, for every key and closed snapshot.
+    """Every measure over everything known at a snapshot, for every key and closed snapshot.
 
     In: the rows of `changes`, one per `key` and `snapshot`. Out: `key`, `snapshot`, the measures; a row for
-    every grid point from the first at which something was known of the key to `last`. A sum over nothing is
-    0, an extreme NULL.
+    every grid point from the first at which something was known about the key up to `last`. A sum over
+    nothing is 0, an extreme NULL.
     """
     in_order = Window.partitionBy(key).orderBy("snapshot")
     so_far = in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow)
@@ -203,8 +202,8 @@ def snapshots(
         choose = F.least if name in measures.minima else F.greatest
         running.append(choose(extreme(F.col(name)).over(so_far), F.col(name + PASSING)).alias(name))
     names = [*measures.totals, *measures.extremes]
-    # Between two rows nothing changes, so each is repeated up to the key's next one. What passes has a row at
-    # each of its snapshots and at the one that forgets it.
+    # Between two rows nothing changes, so each is repeated up to the key's next one. An event that will be
+    # superseded has a row at each of its snapshots and at the one that supersedes it.
     until = F.least(F.lead("snapshot").over(in_order) - F.lit(grid.step), F.col("last"))
     return (
         changed.crossJoin(F.broadcast(last))
@@ -219,12 +218,12 @@ def as_of() -> Column:
 
 
 def days_since(seconds: str) -> Column:
-    """Days, with their fraction, from a time in seconds to the snapshot; DOUBLE."""
+    """Days, with a fraction, from a time in seconds to the snapshot; DOUBLE."""
     return (F.col("snapshot") - F.col(seconds)) / F.lit(float(DAY))
 
 
 def ratio(part: Column | str, whole: Column | str) -> Column:
-    """`part / whole` as DOUBLE, NULL where `whole` is 0."""
+    """`part / whole` as DOUBLE, NULL if `whole` is 0."""
     part = F.col(part) if isinstance(part, str) else part
     whole = F.col(whole) if isinstance(whole, str) else whole
     return F.try_divide(part.cast("double"), whole.cast("double"))

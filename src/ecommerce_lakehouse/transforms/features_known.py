@@ -1,8 +1,8 @@
 """What was known of orders and sessions, and when: `orders_as_known`, `activity_as_known`.
 
-Records of one key arrive in any order, and each says when it was made. From that time to the time of the
-next one, by the order of records that silver has, it is what was known. So a snapshot finds an order as it
-was then, also if it was cancelled or corrected since.
+Records of one key arrive in any sequence, and each says when it was made. From then until the next one was
+made, in silver's order of records, it is what was known. So a snapshot sees an order as it was known then,
+even if it has been cancelled or corrected since.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ecommerce_lakehouse.transforms.sales import is_purchase
 
 
 def orders_as_known(records: DataFrame) -> DataFrame:
-    """Every state of an order that features tell apart, with the time in which it was what is known.
+    """Every state of an order that features distinguish, with the time in which it was the known state.
 
     In: the valid records of orders. Out: `order_id`, `customer_id`, `product_id`, `category`, `quantity`,
-    `total_order_value`, `order_timestamp`; `is_purchase` BOOLEAN, whether its status earns; and
+    `total_order_value`, `order_timestamp`; `is_purchase` BOOLEAN, whether its status earns revenue; and
 
-    - `known_from` TIMESTAMP: when the record was made; `known_until` TIMESTAMP: when the next one that says
-      something else was made, NULL for what holds now;
-    - `newest_at` TIMESTAMP: when the newest record of the order was made, also if it says nothing else.
+    - `known_from` TIMESTAMP: when the record was made; `known_until` TIMESTAMP: when the next one with
+      a different state was made, NULL for the current state;
+    - `newest_at` TIMESTAMP: when the order's newest record was made, even if its state is the same.
     """
     columns = ("customer_id", "product_id", "category", "quantity", "total_order_value", "order_timestamp")
     return _as_known(
@@ -34,7 +34,7 @@ def orders_as_known(records: DataFrame) -> DataFrame:
 
 
 def activity_as_known(records: DataFrame) -> DataFrame:
-    """Every state of a session, as `orders_as_known`; in: the valid records of customer activity.
+    """Every state of a session, as in `orders_as_known`; in: the valid records of customer activity.
 
     Out: `session_id`, `customer_id`, `session_timestamp`, `session_duration_seconds`, `page_views`,
     `cart_adds`, `device_type`, `known_from`, `known_until`, `newest_at`.

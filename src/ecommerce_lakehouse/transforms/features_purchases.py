@@ -1,7 +1,7 @@
 """Features of what customers buy: `purchase_behaviour`, `lifetime_value`.
 
 A purchase is an order whose status earns revenue, as it was known at the snapshot: an order that was
-cancelled later is a purchase at the snapshots before that, and none at those after.
+cancelled later is a purchase at the snapshots before the cancellation, but not at those after it.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ FREQUENCY_DAYS = 30.0
 
 
 def purchases(orders: DataFrame) -> DataFrame:
-    """Of the orders as known, the states in which they are purchases."""
+    """The states of orders in which they are purchases."""
     return orders.where("is_purchase")
 
 
 def purchase_behaviour(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """What, how much and when a customer buys.
 
-    In: orders as known. Out: one row per `customer_id` and closed snapshot `as_of` from the first one after
-    the customer's first purchase, from purchases before `as_of` as they were known then; a customer without
+    In: orders as known. Out: one row per `customer_id` and closed snapshot `as_of`, starting after the
+    customer's first purchase, from the purchases before `as_of` as they were known then; a customer without
     any has no row, and one whose purchases were all cancelled later has 0 and NULL from then on:
 
     - `orders` BIGINT >= 0, `units` BIGINT, `spend` DECIMAL(28,2); `orders_28d`, `spend_28d`: placed in the 28
@@ -54,11 +54,11 @@ def purchase_behaviour(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
     - `average_order_value` DOUBLE: spend / orders; `average_units` DOUBLE: units / orders;
     - `average_days_between_orders` DOUBLE >= 0: days from first to last purchase / (orders - 1), NULL for
       one order;
-    - `categories` BIGINT >= 0: distinct categories, a missing one counting as `unknown`;
-    - `category_diversity` DOUBLE in [0, 1): 1 - sum over categories of (orders in it / orders)^2, the chance
-      that two orders drawn at random differ in category; 0 for one category. Source: Simpson,
+    - `categories` BIGINT >= 0: distinct categories, where a missing one counts as `unknown`;
+    - `category_diversity` DOUBLE in [0, 1): 1 - sum over categories of (orders in it / orders)^2, the
+      probability that two random orders differ in category; 0 for one category. Source: Simpson,
       "Measurement of Diversity", Nature 163 (1949), as the Gini-Simpson index;
-    - `favourite_category` STRING: the one with most orders, of equals the first by name;
+    - `favourite_category` STRING: the one with most orders, if several the first by name;
       `favourite_category_share` DOUBLE in (0, 1]: its orders / orders;
     - `night_share`, `morning_share`, `afternoon_share`, `evening_share` DOUBLE in [0, 1]: orders from 0, 6,
       12 and 18 o'clock UTC for six hours / orders; they sum to 1;
@@ -89,20 +89,20 @@ def purchase_behaviour(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
 
 
 def lifetime_value(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """What a customer has spent and may spend in the year after `as_of`.
+    """What a customer has spent, and may spend in the year after `as_of`.
 
-    In: orders as known. Out: one row per `customer_id` and closed snapshot `as_of` from the first one after
-    the customer's first purchase, from purchases before `as_of` as they were known then; a customer without
+    In: orders as known. Out: one row per `customer_id` and closed snapshot `as_of`, starting after the
+    customer's first purchase, from the purchases before `as_of` as they were known then; a customer without
     any has no row, and one whose purchases were all cancelled later has 0 and NULL from then on:
 
     - `historical_value` DECIMAL(28,2): spend; `orders` BIGINT >= 0;
     - `average_order_value` DOUBLE: historical_value / orders;
     - `tenure_days` DOUBLE > 0: days from the first purchase to `as_of`;
-    - `orders_per_30_days` DOUBLE > 0: orders x 30 / tenure_days, the tenure being at least 30 days;
+    - `orders_per_30_days` DOUBLE > 0: orders x 30 / max(tenure_days, 30);
     - `expected_orders_365d` DOUBLE > 0: 365 x (1 + orders - 1) / (90 + tenure_days), the mean of the
       customer's Poisson rate after orders - 1 repeat purchases in tenure_days, given a gamma prior of shape
       1 and scale 90 days. Source: the negative binomial model of repeat buying (Ehrenberg, "The Pattern of
-      Consumer Purchases", Applied Statistics 8, 1959). It knows no drop-out: read it with churn_risk;
+      Consumer Purchases", Applied Statistics 8, 1959). It does not model churn: read it with churn_risk;
     - `predicted_value_365d` DOUBLE: average_order_value x expected_orders_365d, in the shop's currency, not
       discounted. Source: value as margin per order times expected orders (Berger and Nasr, "Customer
       Lifetime Value", Journal of Interactive Marketing 12, 1998) with revenue in place of margin.
@@ -138,7 +138,7 @@ def _expected_orders(tenure: Column) -> Column:
 
 
 def _of_customer() -> Measures:
-    """What is summed up over the rows of `_by_category`."""
+    """The measures over the rows of `_by_category`."""
     sums = ("orders", "units", "spend", "weekend", *DAY_PARTS, "categories", "squares")
     return Measures(
         sums={name: F.col(name) for name in sums},
@@ -149,10 +149,10 @@ def _of_customer() -> Measures:
 
 
 def _by_category(orders: DataFrame, last: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """What changes for a customer at a snapshot, with what follows from the counts of each category.
+    """What changes for a customer at a snapshot, with figures from the counts of each category.
 
     `categories` counts those with a purchase, `squares` sums the squares of the counts, and `favourite` is
-    the least of (- count, category).
+    the minimum of (- count, category).
     """
     time_of_day = F.pmod(F.col("at"), F.lit(DAY))
     time_of_week = F.pmod(F.col("at") - F.lit(GRID_ANCHOR), F.lit(7 * DAY))
@@ -188,7 +188,7 @@ def _by_category(orders: DataFrame, last: DataFrame, grid: SnapshotGrid) -> Data
             "categories": (count > 0).cast("int") - (before > 0).cast("int"),
             "squares": count * count - before * before,
             "_favourite": F.when(count > 0, F.struct((-count).alias("minus_orders"), F.col("category"))),
-            # A count that will not fall can stay: a greater one of the category takes its place.
+            # A count that never falls again can stay: a greater one of the category will take its place.
             "_stays": F.coalesce(F.min("count").over(later) >= count, F.lit(True)),
             "_until": F.lead("snapshot").over(in_order) - F.lit(grid.step),
         }
@@ -197,7 +197,7 @@ def _by_category(orders: DataFrame, last: DataFrame, grid: SnapshotGrid) -> Data
 
 
 def _with_favourites(counted: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """One row per customer and snapshot; a favourite that will pass is at each of its snapshots."""
+    """One row per customer and snapshot; a favourite that will be replaced is at each of its snapshots."""
     itself = F.array(F.struct(F.col("snapshot").alias("point"), F.lit(False).alias("passes")))
     alive = F.sequence("snapshot", F.when(~F.col("_stays"), F.col("_until")), F.lit(grid.step))
     passing = F.transform(alive, lambda at: F.struct(at.alias("point"), F.lit(True).alias("passes")))

@@ -1,6 +1,6 @@
 """Columns and primary keys of the feature tables, as Unity Catalog takes them: `feature_schema`.
 
-What a measure means, its range and its source stand at the function that computes it.
+The function that computes a measure documents its meaning, range and source.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a raw line to typed columns, the same in every place and for every entity."""
+"""Turns raw lines into typed columns, in the same way everywhere and for every entity."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ecommerce_lakehouse.domain.entities import Entity, SourceField
 
 PROVENANCE = ("source_file", "ingested_at", "environment")
 CHECKS = ("is_utf8", "is_json", "unexpected_columns", "repeated_keys", "unreadable_fields")
-# A cast reads '12:30' as today, 'BST' as Dhaka's time, and in autumn one of a city's two hours of one name.
-# So a time is in UTC, or it says how far it is from UTC.
+# A cast takes '12:30' as today's, 'BST' as Dhaka's time, and picks one of the two equal hours that a city has
+# in autumn. So a time must be in UTC or give its offset from UTC.
 ONE_MOMENT = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?$"
 
 
@@ -33,12 +33,12 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
 
     In: bronze columns. Out: the entity's fields and its derived columns; `record_hash` BIGINT
     over the fields as delivered; `is_utf8`, `is_json` BOOLEAN; as `ARRAY<STRING>` the `unexpected_columns`,
-    the `repeated_keys`, which the line gives more than once, and the `unreadable_fields`, whose value does
-    not fit its type; `raw_line` and the provenance columns.
+    the `repeated_keys`, which the line has more than once, and the `unreadable_fields`, whose value does not
+    fit its type; `raw_line` and the provenance columns.
     """
     text = F.make_valid_utf8(F.col("raw_line").cast("string"))
-    # By itself, the parser would ignore what follows a first object. Before an object of our own in an array,
-    # nothing but one object makes two elements.
+    # The parser would ignore anything after the first object. Followed by one more object in an array, only a
+    # line of exactly one object gives two elements.
     records = F.from_json(F.concat(F.lit("["), text, F.lit(",{}]")), "array<map<string,string>>")
     named = bronze.select(
         "*",
@@ -71,9 +71,9 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
 
 
 def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:
-    """One row per key: the greatest by `sequence`. The batch form of what auto CDC keeps.
+    """One row per key: the greatest by `sequence`, which auto CDC keeps in a stream.
 
-    With `superseded` it divides the records: each is in exactly one of the two.
+    Each record is in exactly one of this and `superseded`.
     """
     columns = records.columns
     newest = F.max_by(F.struct(*columns), sequence(entity)).alias("newest")
@@ -81,9 +81,9 @@ def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:
 
 
 def superseded(records: DataFrame, entity: Entity) -> DataFrame:
-    """The records that are not the one `latest_per_key` keeps; columns as in `records`.
+    """The records that `latest_per_key` does not keep; columns as in `records`.
 
-    Of records that are equal in `sequence` all but one are superseded.
+    Of several records with an equal `sequence` all but one are superseded.
     """
     repeated = records.groupBy(entity.key).count().where("count > 1").select(entity.key)
     newest_first = Window.partitionBy(entity.key).orderBy(sequence(entity).desc())
@@ -96,16 +96,16 @@ def superseded(records: DataFrame, entity: Entity) -> DataFrame:
 
 
 def sequence(entity: Entity) -> Column:
-    """The order of records with one key: by what the entity says, then by content; arrival never decides.
+    """The order of records with one key: first as the entity declares it, then by content, never by arrival.
 
-    It is total: only lines that are equal byte by byte, in one file, are equal in it. Whatever chooses the
-    newest record or tells versions apart uses it.
+    It is total: only lines of one file that are equal byte for byte are equal in it. All code that chooses
+    the newest record or distinguishes versions uses it.
     """
     return F.struct(*entity.sequence_by, "record_hash", "source_file", "line_hash")
 
 
 def line_hash() -> Column:
-    """64 bits of a raw line's bytes; `raw_line` BINARY in, never NULL where that is not."""
+    """A hash of 64 bits of a raw line's bytes; in: `raw_line` BINARY. NULL only if that is."""
     return F.xxhash64("raw_line")
 
 
@@ -120,7 +120,7 @@ def _text(value: Column) -> Column:
 def _typed(value: Column, field: SourceField) -> Column:
     """The value as the field's type, or NULL; never a value that differs from what was delivered.
 
-    A time without a zone is in UTC; digits beyond the microsecond are cut.
+    A time without a zone is in UTC; digits beyond the microsecond are truncated.
     """
     text = _text(value)
     match field.type:

@@ -1,6 +1,6 @@
-"""What the business reads of the order batches: figures per day, per customer and per item.
+"""Business figures of the order batches: per day, per customer and per item.
 
-An order whose status is in NON_REVENUE_STATUSES is not a purchase: it earns nothing and is counted apart.
+An order with a status in NON_REVENUE_STATUSES is not a purchase: it earns nothing and is counted separately.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from ecommerce_lakehouse.transforms.sales import MONEY, average_money, is_purcha
 
 
 def business_metrics(orders: DataFrame) -> DataFrame:
-    """The shop's figures of each date; one row per `date_ordered`.
+    """The shop's figures for each date; one row per `date_ordered`.
 
     In: silver order batches. Out: `date_ordered` DATE; `orders`, `items_sold` BIGINT, `revenue`
-    DECIMAL(28,2) of purchases, >= 0; `customers` BIGINT, distinct ones with a purchase, at most `orders`;
+    DECIMAL(28,2) of purchases, >= 0; `customers` BIGINT, distinct customers with a purchase, <= `orders`;
     `average_order_value` DECIMAL(18,2): revenue / orders, half up, 0 without purchases;
     `unearning_orders` BIGINT, cancelled or returned; `unearning_share` DOUBLE, 0 to 1: of all orders.
 
@@ -42,14 +42,14 @@ def business_metrics(orders: DataFrame) -> DataFrame:
 
 
 def customer_analytics(orders: DataFrame) -> DataFrame:
-    """What each customer bought; one row per `customer_id` with an order, purchases or not.
+    """What each customer bought; one row per `customer_id` with an order of any status.
 
     In: silver order batches. Out: `customer_id` STRING; `orders`, `items_bought` BIGINT, `revenue`
     DECIMAL(28,2) of purchases; `average_order_value` DECIMAL(18,2); `first_order_date`, `last_order_date`
-    DATE over all orders; `recency_days` INT: days from the last order to the newest order of all, >= 0;
-    `favourite_item` STRING: bought in the most units, of equals the first by name, NULL without purchases;
-    `revenue_share` DOUBLE, 0 to 1: of all customers' revenue; `revenue_rank` INT from 1, equal revenue
-    sharing a rank.
+    DATE over all orders; `recency_days` INT: days from the customer's last order to the newest order, >= 0;
+    `favourite_item` STRING: the item with most units, if several the first by name, NULL without purchases;
+    `revenue_share` DOUBLE, 0 to 1: of all customers' revenue; `revenue_rank` INT from 1, the same for equal
+    revenue.
     """
     newest = orders.agg(F.max("date_ordered").alias("_newest"))
     bought = (
@@ -94,7 +94,7 @@ def item_sales(orders: DataFrame) -> DataFrame:
     """What each item sold; one row per `order_item`.
 
     In: silver order batches. Out: `order_item` STRING; `orders`, `items_sold` BIGINT, `revenue`
-    DECIMAL(28,2) of purchases; `customers` BIGINT, distinct ones with a purchase; `average_price`
+    DECIMAL(28,2) of purchases; `customers` BIGINT, distinct customers with a purchase; `average_price`
     DECIMAL(18,2) over purchases, by unit: revenue / items_sold, half up, 0 without purchases.
     """
     return (

@@ -17,7 +17,7 @@ def product_performance(orders: DataFrame, config: LakehouseConfig) -> DataFrame
     """The performance of every product that was ordered; one row per `product_id`.
 
     In: silver orders. "Now" is the date of the newest order of any status. Out:
-    - `product_id`; `product_name`, `category` of its newest order (of several at one time the greatest);
+    - `product_id`; `product_name`, `category` of its newest order (of several at the same time the greatest);
     - `orders`, `units` BIGINT, `revenue` DECIMAL(28,2) of purchases; `cancelled_orders`, `returned_orders`
       BIGINT; all >= 0;
     - `buyers` BIGINT: distinct customers with a purchase, 0 to orders;
@@ -29,10 +29,10 @@ def product_performance(orders: DataFrame, config: LakehouseConfig) -> DataFrame
       sums exact decimals;
     - `price_stability` DOUBLE 0 to 1: max(0, 1 - coefficient of variation), the coefficient being standard
       deviation / mean (K. Pearson, 1896); 1 for a price that never changed;
-    - `returns_rate` DOUBLE 0 to 1: returned_orders / (orders + returned_orders), 0 where nothing was sold;
+    - `returns_rate` DOUBLE 0 to 1: returned_orders / (orders + returned_orders), 0 if nothing was sold;
     - `first_order_date`, `last_order_date` DATE of all orders;
-    - `recent_units`, `previous_units` BIGINT: units purchased in the 28 days that end now, and in the 28
-      before them;
+    - `recent_units`, `previous_units` BIGINT: units purchased in the 28 days up to now, and in the 28 days
+      before;
     - `lifecycle_stage`, the first that applies: Introduction (first order within the 28 recent days), Growth
       (recent > 1.2 * previous), Decline (recent < 0.8 * previous, or no unit in either), Maturity. Source:
       the four stages of T. Levitt, Exploit the Product Life Cycle (1965); the thresholds are this shop's.
@@ -88,15 +88,15 @@ _SUMMED = {
 def _buyers(orders: DataFrame) -> DataFrame:
     """Distinct customers with a purchase, by `product_id`.
 
-    On its own, because pairs of product and customer are nearly as many as orders: only two columns of them
-    are shuffled, while everything else is summed up before it moves.
+    Computed separately, because there are nearly as many pairs of product and customer as orders: only their
+    two columns are shuffled, while everything else is summed before the shuffle.
     """
     pairs = orders.where(is_purchase()).select("product_id", "customer_id").distinct()
     return pairs.groupBy("product_id").agg(F.count("*").alias("buyers"))
 
 
 def _per_product(aged: DataFrame) -> DataFrame:
-    """The sums of each product, first under each of its names, so that the newest name is found among few."""
+    """The sums of each product, first by its names, so that the newest name is found among few rows."""
     price = F.col("price").cast("decimal(10,2)")
     recent = F.col("age") < TREND_DAYS
     previous = F.col("age").between(TREND_DAYS, 2 * TREND_DAYS - 1)

@@ -1,7 +1,7 @@
 """Sales over time: per day, over rolling weeks, and in windows of a stream.
 
-An order whose status is in NON_REVENUE_STATUSES is not a purchase: it earns nothing and is counted apart.
-Money stays decimal and counts stay whole until the last step, so the order of rows never shows in a result.
+An order with a status in NON_REVENUE_STATUSES is not a purchase: it earns nothing and is counted separately.
+Money stays decimal and counts stay whole until the last step, so no result depends on the order of rows.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MONEY = "decimal(18,2)"
 def daily_sales(orders: DataFrame) -> DataFrame:
     """Sales of each date on which an order was placed; one row per `order_date`.
 
-    In: silver orders. Out, all of the one date:
+    In: silver orders. Out, all for that date:
     - `order_date` DATE;
     - `orders` BIGINT, `units` BIGINT, `revenue` DECIMAL(28,2): number, quantity and value of purchases, >= 0;
     - `customers` BIGINT: distinct customers with a purchase, 0 to `orders`;
-    - `average_order_value` DECIMAL(18,2): revenue / orders, half up; 0 where nothing was purchased;
+    - `average_order_value` DECIMAL(18,2): revenue / orders, half up; 0 without purchases;
     - `cancelled_orders`, `returned_orders` BIGINT, `lost_value` DECIMAL(28,2): the orders that earn nothing.
 
     Formulas: plain sums and the retail definition of average order value (revenue / number of orders).
@@ -59,8 +59,8 @@ def rolling_sales(orders: DataFrame) -> DataFrame:
     - `cancelled_orders_7d`, `returned_orders_7d` BIGINT.
 
     Distinct customers come from intervals: a purchase keeps its customer in the count for seven days, so
-    customers_7d = those who came into the count so far - those whose seven days have ended. That is one
-    small row per customer and day, where counting every row in seven windows would take seven.
+    customers_7d = customers who entered the count so far - customers whose seven days have ended. That takes
+    one small row per customer and day, while counting each row in seven windows would take seven.
     """
     calendar = Window.orderBy("metric_date")
     week = calendar.rowsBetween(1 - ROLLING_DAYS, Window.currentRow)
@@ -94,15 +94,15 @@ def rolling_sales(orders: DataFrame) -> DataFrame:
 def realtime_metrics(orders: DataFrame, config: LakehouseConfig) -> DataFrame:
     """Sales per tumbling window of event time, for a stream in append mode.
 
-    In: valid order records as they stream in, repeated records included, with the columns that order them.
+    In: the stream of valid order records, repeated ones included, with the columns that order them.
     Out, one row per window of `config.realtime_window` that has orders, once the newest order is
     `config.watermark_delay` past its end: `window_start`, `window_end` TIMESTAMP, `orders`, `units` BIGINT,
     `revenue` DECIMAL(28,2), `average_order_value` DECIMAL(18,2), `largest_order_value` DECIMAL(18,2),
     `cancelled_orders`, `returned_orders` BIGINT; all >= 0, purchases and averages as in daily_sales.
 
-    An order counts once in a window: of several records of it the newest stays, as in silver, whatever the
-    order of arrival. A record that comes later than the watermark allows is not counted here; the daily
-    tables, which are computed from all of silver, have it.
+    An order counts once in a window: of its records the newest counts, as in silver, whatever the order of
+    arrival. A record that is later than the watermark allows is not counted here, but in the daily tables,
+    which are computed from all of silver.
     """
     once = (
         orders.withWatermark("order_timestamp", config.watermark_delay)
@@ -131,7 +131,7 @@ def realtime_metrics(orders: DataFrame, config: LakehouseConfig) -> DataFrame:
 def data_quality_check(
     orders: DataFrame, quarantined: DataFrame, duplicates: DataFrame, customers: DataFrame
 ) -> DataFrame:
-    """What silver holds, in one row, so that an expectation can look at the whole.
+    """Counts of what silver holds, in one row, so that an expectation can check them.
 
     In: silver orders, quarantined orders, duplicate orders, silver customers. Out: `silver_orders`,
     `quarantined_orders`, `duplicate_orders`, `customers` BIGINT, rows of each, >= 0;
@@ -159,7 +159,7 @@ def data_quality_check(
 
 
 def is_purchase() -> Column:
-    """Whether an order earns: its `status` is none of NON_REVENUE_STATUSES."""
+    """Whether an order earns revenue: its `status` is not in NON_REVENUE_STATUSES."""
     return ~F.col("status").isin(*NON_REVENUE_STATUSES)
 
 
@@ -175,12 +175,12 @@ def order_measures() -> list[Column]:
 
 
 def average_money(total: Column, count: Column) -> Column:
-    """`total / count` DECIMAL(18,2), half up; 0 where `count` is 0."""
+    """`total / count` DECIMAL(18,2), half up; 0 if `count` is 0."""
     return F.when(count > 0, F.round(total / count, 2)).otherwise(0).cast(MONEY)
 
 
 def share(part: Column, whole: Column) -> Column:
-    """`part / whole` DOUBLE; 0 where `whole` is 0."""
+    """`part / whole` DOUBLE; 0 if `whole` is 0."""
     return F.when(whole > 0, part.cast("double") / whole).otherwise(F.lit(0.0))
 
 
@@ -201,7 +201,7 @@ def _per_date(orders: DataFrame) -> DataFrame:
 def _buyer_days(orders: DataFrame) -> DataFrame:
     """Every `customer_id` and `order_date` with a purchase, once.
 
-    On its own, because these pairs are nearly as many as orders: only two columns of them are shuffled.
+    Computed separately, because there are nearly as many pairs as orders: only two columns are shuffled.
     """
     return orders.where(is_purchase()).select("customer_id", "order_date").distinct()
 
@@ -226,7 +226,7 @@ def _arrivals(buyer_days: DataFrame) -> DataFrame:
 
 
 def _every_date(days: DataFrame) -> DataFrame:
-    """Adds the dates without orders from the first to the last, with zeros; `metric_date` is the date."""
+    """Add the dates without orders between the first and the last, with zeros; `metric_date` is the date."""
     next_date = F.lead("order_date").over(Window.orderBy("order_date"))
     last_idle = F.coalesce(F.date_sub(next_date, 1), F.col("order_date"))
     spans = days.withColumn("last_idle", last_idle)

@@ -1,4 +1,4 @@
-"""Gold: what the business reads. Every dataset is a declaration over a pure function of `transforms`."""
+"""Gold: tables for the business. Every dataset is a declaration over a pure function of `transforms`."""
 
 from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession
@@ -76,7 +76,7 @@ def gold_product_performance() -> DataFrame:
 
 @dp.materialized_view(
     name=config.get_table_name("gold", "data_quality_check"),
-    comment="One row that says what silver and quarantine hold; the update fails where silver has no order",
+    comment="One row that counts what silver and quarantine hold; the update fails if silver has no orders",
     table_properties=config.get_gold_table_properties(),
 )
 @expect_rules(rules_for("gold_data_quality_check", config))

@@ -1,4 +1,4 @@
-"""What checks medallion's datasets as wholes, and that no line of orders and customers is lost."""
+"""Checks of medallion's datasets as a whole, and that no line of orders and customers is lost."""
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import CUSTOMER_PROFILES, ORDERS

@@ -1,4 +1,4 @@
-"""Silver: orders and customers, typed, checked and one row per key; what breaks a rule is in quarantine."""
+"""Silver: orders and customers, typed, checked, one row per key; lines that break rules are in quarantine."""
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import CUSTOMER_PROFILES, ORDERS

@@ -1,4 +1,4 @@
-"""Customer activity: the sessions that features are computed from, as they arrived and cleaned."""
+"""Customer activity: the sessions that features are computed from, raw and cleaned."""
 
 from ecommerce_lakehouse.config import get_config, log_pipeline_config
 from ecommerce_lakehouse.domain.entities import CUSTOMER_ACTIVITY

@@ -58,7 +58,7 @@ def feature_purchase_behaviour() -> DataFrame:
 
 @dp.materialized_view(
     name=config.get_table_name("feature", "churn_risk"),
-    comment="How long each customer has been silent and the risk of losing them, at every snapshot",
+    comment="How long each customer has been inactive and the risk of losing them, at every snapshot",
     schema=feature_schema("churn_risk"),
     table_properties=config.get_gold_table_properties(FEATURE_KEYS["churn_risk"]),
 )

@@ -1,4 +1,4 @@
-"""What was known of orders and sessions, and when: what the features of a snapshot are computed from."""
+"""What was known of orders and sessions, and when: the source of the features of a snapshot."""
 
 from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession
@@ -15,7 +15,7 @@ config = get_config()
 
 @dp.materialized_view(
     name=config.get_table_name("silver", "orders_as_known"),
-    comment="Every state of an order that features tell apart, with the time in which it was what is known",
+    comment="Every state of an order that features distinguish, with the time in which it was known",
     table_properties=config.get_silver_table_properties(["customer_id"]),
 )
 @expect_rules(rules_for("silver_orders_as_known", config))
@@ -25,7 +25,7 @@ def silver_orders_as_known() -> DataFrame:
 
 @dp.materialized_view(
     name=config.get_table_name("silver", "customer_activity_as_known"),
-    comment="Every state of a session, with the time in which it was what is known",
+    comment="Every state of a session, with the time in which it was known",
     table_properties=config.get_silver_table_properties(["customer_id"]),
 )
 @expect_rules(rules_for("silver_customer_activity_as_known", config))

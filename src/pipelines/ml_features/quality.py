@@ -1,4 +1,4 @@
-"""What checks the features and their source as wholes, and that no line of activity is lost."""
+"""Checks of the features and their source as a whole, and that no line of activity is lost."""
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import CUSTOMER_ACTIVITY

@@ -1,4 +1,4 @@
-"""Gold: what the business reads of the order batches."""
+"""Gold: figures of the order batches for the business."""
 
 from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession

@@ -1,4 +1,4 @@
-"""What checks the datasets of order batches as wholes, and that no line of them is lost."""
+"""Checks of the datasets of order batches as a whole, and that none of their lines is lost."""
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES

@@ -1,4 +1,4 @@
-"""Silver: order batches, typed, checked and one row per order; what breaks a rule is in quarantine."""
+"""Silver: order batches, typed, checked, one row per order; lines that break a rule are in quarantine."""
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES
