@@ -1,4 +1,4 @@
-"""What all tests share beside `lakerun.testing`: no settings from outside, and which tests run together."""
+"""Shared by all tests, beside `lakerun.testing`: no settings from outside, and which tests run together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shop's dashboards as the tests run them: their queries, and what the widgets ask of these."""
+"""The shop's dashboards as the tests run them: their queries, and those of the widgets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DashboardDataset:
 
 @dataclass(frozen=True)
 class WidgetQuery:
-    """What a widget asks of a dataset: expressions by the name under which it shows them."""
+    """A widget's query on a dataset: expressions by the names under which it shows them."""
 
     widget: str
     dataset: str

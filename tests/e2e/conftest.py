@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 from ecommerce_lakehouse.cli.main import command_line
 from lakerun.tables.storage import Storage
 
-# LAKEHOUSE_TEST_ORDERS=1000000 holds a large lakehouse to its manifests: a few minutes more.
+# LAKEHOUSE_TEST_ORDERS=1000000 compares a large lakehouse with its manifests, which takes minutes.
 ORDERS = int(os.environ.get("LAKEHOUSE_TEST_ORDERS", "700"))
 SIZES = {"orders": ORDERS, "customer_activity": ORDERS * 9 // 7, "customers": max(80, ORDERS // 10)}
-# What differs between two runs of the same data: when and where they ran.
+# Columns that differ between two runs of the same data: when and where they ran.
 WHEN_AND_WHERE = ("ingested_at", "environment", "source_file")
 TABLES = ("bronze", "silver", "quarantine", "gold", "feature")
 

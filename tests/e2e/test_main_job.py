@@ -1,4 +1,4 @@
-"""The main job as a user runs it, twice, held to the generator's manifests: what must become of each line."""
+"""The main job as a user runs it, twice, compared with the generator's manifests."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _logged(pipeline: str) -> dict[tuple[str, str], tuple[int, int]]:
     return totals
 
 
-def test_the_second_run_reads_only_what_is_new(runs: list[dict[str, Any]]) -> None:
+def test_the_second_run_reads_only_new_data(runs: list[dict[str, Any]]) -> None:
     last = _manifests()[-1]
     written = {name: item["rows_written"] for name, item in _datasets(runs[1]).items()}
     for entity, target in TARGETS.items():

@@ -1,4 +1,4 @@
-"""Dashboards, trends and the checking notebook on a lakehouse that really ran, held to other counts of it."""
+"""Dashboards, trends and the checking notebook on a lakehouse that really ran, compared with other counts."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def lakehouse(
         yield lakehouse
 
 
-def test_every_query_of_the_dashboards_fits_the_tables_that_the_pipelines_make(lakehouse: Lakehouse) -> None:
+def test_every_query_of_the_dashboards_fits_the_pipelines_tables(lakehouse: Lakehouse) -> None:
     schemas = {
         name.table: StructType.fromJson(
             json.loads(Table.named(lakehouse.storage, name).delta.schema().to_json())
@@ -201,7 +201,7 @@ def test_health_agrees_with_the_same_questions_in_sqlite(lakehouse: Lakehouse) -
     assert cost is None if arrived < 10**6 else cost == pytest.approx(ran / (arrived / 10**9))
 
 
-def test_quarantine_on_the_dashboard_is_what_the_tables_hold(lakehouse: Lakehouse) -> None:
+def test_quarantine_on_the_dashboard_agrees_with_the_tables(lakehouse: Lakehouse) -> None:
     lines = {row["table_name"]: row["quarantined_lines"] for row in lakehouse.shown("quarantine_lines")}
     assert lines == {name: lakehouse.one(f"SELECT count(*) FROM {name}") for name in lines}
     reasons = sum(row["quarantined_lines"] for row in lakehouse.shown("quarantine_reasons"))
@@ -232,7 +232,7 @@ def test_the_business_dashboard_agrees_with_silver(lakehouse: Lakehouse) -> None
     assert sum(day["revenue"] for day in lakehouse.shown("order_days")) == Decimal(batches) > 0
 
 
-def test_the_checking_notebook_passes_and_says_what_it_found(lakehouse: Lakehouse) -> None:
+def test_the_checking_notebook_passes_and_reports_its_figures(lakehouse: Lakehouse) -> None:
     result = lakehouse.run("pipeline_testing_job")
     assert [(task.state, task.error) for task in result.tasks] == [("SUCCESS", None)]
     outcome = lakehouse.outcomes["pipeline_testing"]
@@ -251,7 +251,7 @@ def test_the_checking_notebook_passes_and_says_what_it_found(lakehouse: Lakehous
     assert "Pipeline Environment: local" in outcome.logs
 
 
-def test_the_checking_notebook_fails_the_job_where_an_order_is_lost(
+def test_the_checking_notebook_fails_the_job_if_an_order_is_lost(
     lakehouse: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     damaged = Storage(tmp_path / "lakehouse")

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(databricks_cli() is None, reason=WITHOUT_CLI),
     pytest.mark.timeout(900),
 ]
-# The first gives the others something to read; the order of the rest is theirs to choose.
+# The first provides data for the others, whose order is free.
 FIRST = ("generate_sample_data", "e2e_pipeline_job", "order_analytics_job")
 SAMPLE = (*FIRST, "daily_health", "pipeline_testing_job")
 
@@ -77,7 +77,7 @@ def test_the_tests_for_a_real_workspace_pass_on_the_local_one(lab: CliLab) -> No
     assert re.search(r"\b[0-9]+ passed", done.stdout), done.stdout
 
 
-def test_what_has_run_is_destroyed_with_its_tables_and_files(lab: CliLab) -> None:
+def test_a_deployment_is_destroyed_with_its_tables_and_files(lab: CliLab) -> None:
     assert Storage(lab.home).tables()
     for target in TARGETS:
         lab.bundle("destroy", "--auto-approve", "-t", target)

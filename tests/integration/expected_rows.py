@@ -1,4 +1,4 @@
-"""A shop of three buyers, small enough to work every table out by hand: what arrives, what must come of it.
+"""A shop of three buyers, small enough to work out every table by hand: raw lines and expected rows.
 
 Values are written as text: money with its cents, days as `01-03`, times as `01-03 09:00`, of 2024, in UTC.
 2024-01-01 is a Monday, and so a snapshot of the features is due on the 8th and on the 15th.
@@ -49,14 +49,14 @@ def batched(number: int, item: str, price: float, items: int, status: str, time:
 TOY = order(2, "c2", "P2", 1, "2024-01-04T10:00:00Z", "delivered")
 TOYS = order(3, "c1", "P2", 3, "2024-01-06T20:00:00Z", "shipped")
 BOOKS = order(1, "c1", "P1", 2, "2024-01-03T09:00:00Z", "pending")
-# By folder: what arrives before the first update, and before the second.
+# By folder: the lines that arrive before the first update, and before the second.
 ARRIVALS: Mapping[str, tuple[list[Line | str], list[Line | str]]] = {
     "orders_raw": (
         [BOOKS, TOY, TOYS, order(9, "c2", "P1", 1, "2024-01-05 10:00:00 BST", "shipped")],
         [
             BOOKS | {"status": "cancelled", "updated_at": "2024-01-10T09:00:00Z"},
             TOY,
-            # Both made at one time: the one that is further in an order's life is the newer one.
+            # Made at the same time: the one that is further in an order's life is newer.
             TOYS | {"status": "delivered", "updated_at": "2024-01-09T08:00:00Z"},
             TOYS | {"status": "processing", "updated_at": "2024-01-09T08:00:00Z"},
             order(4, "c3", "P1", 1, "2024-01-15T00:00:00Z", "delivered"),
@@ -105,7 +105,7 @@ ARRIVALS: Mapping[str, tuple[list[Line | str], list[Line | str]]] = {
 SCORE = 0.4 * 2 / 6 + 0.3 * 15 / 35 + 0.2 * 1 / 3 + 0.1 * 900 / 2100
 TIED = [f"t{n}" for n in range(8)]
 BOUGHT_NOTHING = (0, "0.00", "0.00", None, None, 0)
-# By table: the columns that are held against these rows. A fraction is worked out where it stands.
+# By table: the columns that are compared with these rows.
 EXPECTED: Mapping[str, tuple[str, list[tuple[Any, ...]]]] = {
     # Medallion ------------------------------------------------------------------------------------------
     "bronze_orders": ("environment", [("local",)] * 10),

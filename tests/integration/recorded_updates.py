@@ -1,4 +1,4 @@
-"""Event logs of many updates, by the engine's own event log without Spark; and what SQL says of them."""
+"""Event logs of many updates, from the engine's own event log without Spark, and their figures in SQL."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Recorder:
         return self.storage.table_path(TableName("local", self.schema, f"event_log_{self.pipeline}"))
 
     def record(self, state: str | None = "COMPLETED", message: str = "") -> str:
-        """One update, whose id is returned; with None as state its process was killed in the middle."""
+        """Record one update and return its id; with None as state its process was killed in the middle."""
         self.updates += 1
         update_id = f"{self.pipeline}-{self.seed}-{self.updates:04d}"
         state_file = State(self.storage.pipeline_path(f"{self.schema}-{self.pipeline}") / "state.db")

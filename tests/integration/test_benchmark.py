@@ -1,4 +1,4 @@
-"""The benchmark's judgement: which rows count as the same, and what the numbers say."""
+"""The benchmark's verdicts: which rows count as equal, and how the numbers are judged."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ ROUND = [
 ]
 
 
-def test_every_aim_of_the_issue_is_judged() -> None:
+def test_every_aim_is_judged() -> None:
     judged = {(line.orders, line.step): line.met for line in lines(ROUND)}
     assert judged == {
         (10_000, "first run"): True,  # 1.5, the most that is allowed
@@ -138,7 +138,7 @@ def test_repeats_count_by_their_median() -> None:
     assert lines(repeated)[0].ratio == 31.0 / 20.0
 
 
-def test_growth_is_told_per_million_orders() -> None:
+def test_growth_is_shown_per_million_orders() -> None:
     engine = growth(ROUND, "engine")
     assert engine.per_million == {10_000: 3000.0, 1_000_000: 60.0}
     assert engine.marginal == pytest.approx(30 / 0.99)
@@ -169,7 +169,7 @@ def test_a_failed_run_shows_the_end_of_its_log(tmp_path: Path) -> None:
         measure(command, cwd=tmp_path, environment={}, log=tmp_path / "log")
 
 
-def test_the_default_sizes_are_those_of_the_issue(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_default_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         compare.main(["--help"])
     assert stop.value.code == 0

@@ -94,7 +94,7 @@ def test_a_table_has_the_rows_that_were_worked_out_by_hand(shop: Shop, table: st
     assert shop.rows(table, columns) == expected
 
 
-def test_no_table_is_left_out(shop: Shop) -> None:
+def test_every_table_is_compared(shop: Shop) -> None:
     declared = {item.name.rpartition(".")[2] for result in shop.results for item in result.datasets}
     tables = {name for name in declared if shop.storage.table_path(_named(shop, name)).exists()}
     checks = {name for name in tables if name.startswith("quality_checks_")}
@@ -103,7 +103,7 @@ def test_no_table_is_left_out(shop: Shop) -> None:
         assert {row[0] for row in shop.rows(name, "verdict")} <= {"passed", "warned"}
 
 
-def test_silver_and_its_history_keep_the_same_one_of_two_profiles_of_one_time(shop: Shop) -> None:
+def test_silver_and_its_history_keep_the_same_of_two_profiles_with_one_time(shop: Shop) -> None:
     columns = "customer_id, country, updated_at, loyalty_points"
     silver = shop.rows("silver_customers", columns)
     assert silver == shop.rows("silver_customers_history", columns, "__END_AT IS NULL")

@@ -1,4 +1,4 @@
-"""The repository's own pipelines on the inputs in `fixtures`, held against the outputs expected there."""
+"""The repository's own pipelines on the inputs in `fixtures`, compared with the expected outputs there."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_table_has_exactly_the_expected_rows(outcome: Outcome, table: str) -> 
 
 
 @pytest.mark.parametrize("entity", ENTITIES.values())
-def test_what_is_wrong_is_in_quarantine_with_every_reason(outcome: Outcome, entity: str) -> None:
+def test_every_bad_line_is_in_quarantine_with_every_reason(outcome: Outcome, entity: str) -> None:
     columns = ["source_file", "raw_text", "broken_rules"]
     found = [
         {
@@ -157,9 +157,9 @@ def test_no_dataset_fails_a_rule_of_its_own(outcome: Outcome) -> None:
     assert rows["bronze_orders", "line_not_empty"]["violations"] == int(outcome.name == "dirty")
 
 
-def test_the_summary_counts_what_is_odd(outcome: Outcome) -> None:
+def test_the_summary_counts_warnings(outcome: Outcome) -> None:
     dirty = outcome.name == "dirty"
-    # In the dirty set one record of each source has columns that nobody expects, and one line is empty.
+    # In the dirty set one record of each source has unexpected columns, and one line is empty.
     for result, entity in (
         (outcome.medallion, "orders"),
         (outcome.medallion, "customers"),
@@ -175,7 +175,7 @@ def test_the_summary_counts_what_is_odd(outcome: Outcome) -> None:
     assert failed(outcome.medallion, "bronze_orders") == {"line_not_empty": int(dirty)}
 
 
-def test_the_expected_files_are_what_the_inputs_say() -> None:
+def test_the_expected_files_match_the_inputs() -> None:
     script = FIXTURES / "derive_expected.py"
     checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
     assert (checked.returncode, checked.stderr) == (0, "")

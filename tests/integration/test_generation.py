@@ -60,7 +60,7 @@ def readable(line: bytes) -> dict[str, Any] | None:
 
 
 def kinds_of(entity: str, lines: list[bytes]) -> Counter[str | None]:
-    """Every line's issue, told from its bytes alone."""
+    """Every line's issue, derived only from its bytes."""
     seen: set[bytes] = set()
     kinds: Counter[str | None] = Counter()
     for line in lines:

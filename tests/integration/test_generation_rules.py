@@ -1,4 +1,4 @@
-"""What the manifest says must become of a line, held against the pipelines' own parser and rules."""
+"""The manifest's consequences of each issue, compared with the pipelines' own parser and rules."""
 
 from __future__ import annotations
 

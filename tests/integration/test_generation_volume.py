@@ -30,7 +30,7 @@ SIZES = {"orders": 90, "customer_activity": 90, "customers": 20}
 
 
 class Killed(BaseException):
-    """Stands for a signal that nothing can catch."""
+    """Simulates a signal that cannot be caught."""
 
 
 def local_config(root: Path) -> LakehouseConfig:
@@ -44,7 +44,7 @@ def contents(config: LakehouseConfig) -> dict[str, bytes]:
 
 
 def staged_batch(folder: BatchFolder) -> Manifest:
-    """A batch of two files a dataset, as Spark would have left it in the staging folder."""
+    """A batch with two files per dataset, as Spark would have left it in the staging folder."""
     datasets = {}
     for entity in SAMPLED:
         staged = folder.staged(0, entity)
@@ -105,7 +105,7 @@ def test_a_batch_killed_between_any_two_renames_is_finished_or_gone_after_the_ne
         assert read_manifests(folder.manifests) == [manifest]
 
 
-def test_a_half_moved_batch_whose_files_were_deleted_is_wiped(tmp_path: Path) -> None:
+def test_a_half_moved_batch_whose_files_were_deleted_is_removed(tmp_path: Path) -> None:
     folder = BatchFolder(local_config(tmp_path))
     folder.publish(staged_batch(folder))
     (folder.manifests / "batch_000000.json").rename(folder.manifests / "_pending_batch_000000.json")
@@ -114,7 +114,7 @@ def test_a_half_moved_batch_whose_files_were_deleted_is_wiped(tmp_path: Path) ->
     assert contents(folder.config) == {}
 
 
-def test_a_call_killed_while_spark_writes_leaves_nothing_that_the_next_one_doubles(
+def test_a_call_killed_while_spark_writes_leaves_nothing_that_is_written_twice(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     config = local_config(tmp_path)

@@ -106,7 +106,7 @@ def test_sql_cells_and_code_find_tables_by_their_names(jobs: Jobs) -> None:
     assert printed == [["n", "c"], ["4", ";"], ["seven"], ["7"], ["7", "4"], ["2"], ["1"]]
 
 
-def test_a_canceled_task_stops_its_query_and_leaves_that_of_another(jobs: Jobs) -> None:
+def test_a_canceled_task_stops_its_own_query_only(jobs: Jobs) -> None:
     forever = "SparkSession.active().range(10**13).selectExpr('sum(id % 7)').collect()"
     endless = jobs.file("endless.py", f"from pyspark.sql import SparkSession\n{forever}\n")
     short = "print(SparkSession.active().range(3000).repartition(4).count())"

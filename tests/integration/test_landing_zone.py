@@ -1,4 +1,4 @@
-"""Every file of a landing zone is read, on whatever level it lies."""
+"""Every file of a landing zone is read, at any level."""
 
 from __future__ import annotations
 

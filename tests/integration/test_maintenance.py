@@ -1,4 +1,4 @@
-"""Maintenance of real tables: layout, retention, a table that fails, and what a later update makes of it."""
+"""Maintenance of real tables: layout, retention, a table that fails, and later updates."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def maintain(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
 
 
 def orphan(table: Path, name: str, days: int) -> Path:
-    """A data file that no version refers to, last written some days ago."""
+    """A data file that no version uses, last written some days ago."""
     file = table / name
     file.write_bytes(b"left by a killed write")
     at = time.time() - days * DAY
@@ -88,7 +88,7 @@ def operations(lab: Lab, table: str, operation: str) -> list[dict[str, Any]]:
 
 
 def has_something_to_optimize(spark: Any, lab: Lab) -> bool:
-    """Whether the next maintenance would write `places` again, were it of two files."""
+    """Whether the next maintenance would rewrite `places` if it had two files."""
     table = StoredTable("places", f"delta.`{lab.path('places')}`", "MANAGED")
     detail: Any = {"numFiles": 2}
     return maintenance._has_something_to_optimize(spark, table, detail)
@@ -109,13 +109,13 @@ def test_maintenance_arranges_vacuums_and_logs_and_a_later_update_has_nothing_to
 
     code, output = maintain(capsys)
 
-    # One table's failure is told, and has not stopped the others.
+    # One table's failure is reported, and has not stopped the others.
     assert code == 1
     assert output.splitlines()[-1] == "1 of 6 tables failed: broken"
     assert {table: shop.rows(table) for table in TABLES} == before
     for table in TABLES:
         assert len(DeltaTable(str(shop.path(table))).file_uris()) == 1
-    # One layout for each table: as it declares.
+    # Each table has its declared layout.
     (z_order,) = operations(shop, "silver_orders", "OPTIMIZE")
     assert json.loads(z_order["zOrderBy"]) == ["day", "id"]
     (compact,) = operations(shop, "bronze_orders", "OPTIMIZE")
@@ -133,10 +133,10 @@ def test_maintenance_arranges_vacuums_and_logs_and_a_later_update_has_nothing_to
     assert logged["gold_days"][4] == 1
     assert logged["broken"][0] == "FAILED"
 
-    # Z-ordering and clustering write a table again: not before new data came.
+    # Z-ordering and clustering rewrite a table only when there is new data.
     assert not has_something_to_optimize(spark, shop)
 
-    # Nothing changed for the engine, streams and side tables included; then only new rows are taken.
+    # Nothing changed for the engine, streams and side tables included; then only new rows are read.
     (shop.path("broken") / "_delta_log" / f"{0:020}.json").unlink()
     (shop.path("broken") / "_delta_log").rmdir()
     assert {item.status for item in update(shop, []).datasets} == {"SKIPPED"}

@@ -1,4 +1,4 @@
-"""Metrics in a real PostgreSQL are those of the event log and of gold, once, whatever is repeated."""
+"""Metrics in a real PostgreSQL equal those of the event log and of gold, whatever is repeated."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def config(database: Database) -> LakehouseConfig:
 
 
 def row_versions(database: Database) -> dict[str, dict[str, str]]:
-    """Where each row is and which transaction put it there: one that is written again moves."""
+    """Where each row is and which transaction wrote it; a row that is written again moves."""
     return {table: dict(database.rows(f"SELECT ctid::text, xmin::text FROM {table}")) for table in TABLES}
 
 
@@ -173,7 +173,7 @@ def test_an_update_that_goes_on_after_its_export_is_completed_by_the_next(
     assert differences(storage, database, LOG) == []
 
 
-def test_what_somebody_deletes_from_the_database_comes_back(
+def test_rows_deleted_from_the_database_come_back(
     recorder: Recorder, storage: Storage, database: Database, config: LakehouseConfig
 ) -> None:
     recorder.record()
@@ -230,9 +230,7 @@ def test_migrations_run_in_order_and_once(database: Database, tmp_path: Path) ->
     ]
 
 
-def test_a_migration_that_breaks_leaves_nothing_of_itself_or_its_fellows(
-    database: Database, tmp_path: Path
-) -> None:
+def test_a_migration_that_fails_leaves_nothing_of_any_migration(database: Database, tmp_path: Path) -> None:
     folder = folder_with(tmp_path / "sql", m0001_good="CREATE TABLE a (x int)", m0002_bad="CREATE TABLE ;")
     with database.connect() as connection:
         with pytest.raises(psycopg.errors.SyntaxError):

@@ -1,4 +1,4 @@
-"""PostgreSQL down, killed, hanging or wrong: no job fails, nothing is lost or doubled, no secret is told."""
+"""PostgreSQL down, killed, hanging or wrong: no job fails, no row is lost or repeated, no secret is shown."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run_job(monkeypatch: pytest.MonkeyPatch, config: LakehouseConfig) -> float:
 
 
 def away(server: PostgresServer, seconds: float, *, kill: bool) -> threading.Thread:
-    """Ends the server now; the thread that is returned brings it back."""
+    """Kill the server now; the returned thread starts it again."""
     if kill:
         server.kill()
     else:
@@ -81,7 +81,7 @@ def away(server: PostgresServer, seconds: float, *, kill: bool) -> threading.Thr
 # Killed ----------------------------------------------------------------------------------------------------
 
 
-def test_a_server_killed_and_restarted_in_the_middle_of_an_export_has_whole_updates_alone(
+def test_a_server_killed_and_restarted_in_the_middle_of_an_export_has_only_whole_updates(
     recorder: Recorder,
     storage: Storage,
     database: Database,
@@ -111,7 +111,7 @@ def test_a_server_killed_and_restarted_in_the_middle_of_an_export_has_whole_upda
 
 
 @pytest.mark.parametrize("updates", [6, pytest.param(20, marks=pytest.mark.slow)])
-def test_though_the_server_is_killed_at_random_moments_the_database_ends_as_the_event_log(
+def test_a_server_killed_at_random_moments_still_ends_with_all_of_the_event_log(
     recorder: Recorder,
     storage: Storage,
     database: Database,
@@ -178,7 +178,7 @@ def test_a_server_that_is_down_costs_no_more_than_the_budget_and_the_next_export
     assert differences(storage, database, LOG) == []
 
 
-def test_the_command_line_exits_with_1_where_the_server_is_down(
+def test_the_command_line_exits_with_1_if_the_server_is_down(
     recorder: Recorder, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ecommerce_lakehouse.config.get_config", lambda env: local(
@@ -258,7 +258,7 @@ def test_a_statement_that_takes_too_long_is_tried_again(
         ("POSTGRES_DATABASE", "nowhere", 'database "nowhere" does not exist'),
     ],
 )
-def test_what_will_not_pass_by_itself_is_one_line_at_once(
+def test_a_permanent_error_is_one_line_at_once(
     recorder: Recorder,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
@@ -280,7 +280,7 @@ def test_what_will_not_pass_by_itself_is_one_line_at_once(
 def test_no_output_of_any_kind_holds_the_password(
     recorder: Recorder, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every way to say something, in a process of its own, with a server that works and one that does not."""
+    """Every kind of output, in a process of its own, with a server that works and one that does not."""
     recorder.record()
     code = (
         "import faulthandler, logging, traceback\n"
@@ -324,7 +324,7 @@ def test_a_url_in_place_of_the_host_is_refused_without_showing_it(
     assert "hunter2" not in str(problem)
 
 
-def test_an_unexpected_error_is_a_warning_that_says_where(
+def test_an_unexpected_error_is_a_warning_with_its_location(
     recorder: Recorder,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
@@ -388,7 +388,7 @@ def test_outside_a_laptop_the_server_is_verified_by_default() -> None:
 def test_on_databricks_the_password_comes_from_the_secret_scope_and_its_absence_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Databricks' own module is only there: this stands in for it, and for nothing else."""
+    """Databricks' own module exists only there; only that is replaced here."""
     monkeypatch.delenv("POSTGRES_PASSWORD", raising=False)
     secrets = {("ecommerce_lakehouse", "postgres_password"): "from the scope"}
 

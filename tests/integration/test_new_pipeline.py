@@ -62,7 +62,7 @@ ORDERS_SCHEMA = pa.schema(
     [("order_id", pa.string()), ("price", pa.decimal128(10, 2)), ("status", pa.string())]
 )
 
-# Runs the copy's code: every line of the input is a command, every line of the output what came of it.
+# Runs the copy's code: every input line is a command, every output line its result.
 DRIVER = """
 import json, sys
 from typer.testing import CliRunner
@@ -164,7 +164,7 @@ def test_its_events_are_among_those_of_all_pipelines(project: Project) -> None:
 
 def test_its_datasets_have_their_rows_in_the_health_check(project: Project) -> None:
     checks = {(check["name"], check["subject"]): check for check in project.json("health")["checks"]}
-    # One of two updates completed.
+    # One of the two updates completed.
     assert checks["success rate", ""]["figure"] == 50.0
     # Judged in each update: every return (3, then 4; one has no price), and one answer by two rules (one of
     # which fails in the second update).

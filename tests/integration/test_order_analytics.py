@@ -1,4 +1,4 @@
-"""The order analytics pipeline, held against what its batches hold, counted in plain Python."""
+"""The order analytics pipeline, compared with its batches, counted in plain Python."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Outcome:
         return rows
 
     def clean(self) -> list[dict[str, Any]]:
-        """Orders that arrived sound, each once, by plain Python."""
+        """Valid orders, each once, in plain Python."""
         orders = {}
         for batch in self.batches:
             for line in batch.path.read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""Reconciliation in a pipeline: an update that would lose, double or misplace a line fails and says so."""
+"""Reconciliation in a pipeline: an update that would lose, repeat or misplace a line fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ORDER = {
     "customer_id": "C-1",
     "order_timestamp": "2024-04-30T08:15:00",
 }
-# All but gold and the checks, which take their time.
+# Everything except gold and the checks, which take long.
 TABLES = (
     "bronze_order_batches",
     "silver_order_batches_parsed",
@@ -62,7 +62,7 @@ def update(home: Path) -> UpdateResult:
 
 
 def inverted(rows: DataFrame, rules: dict[str, str]) -> DataFrame:
-    """Notes the rules that hold, and says it asked the right ones."""
+    """Record the rules that hold, with the fingerprint of the right ones."""
     noted = quarantine.with_broken_rules(rows, {name: f"NOT ({rule})" for name, rule in rules.items()})
     return noted.withColumn(quarantine.JUDGED_BY, F.lit(quarantine.fingerprint(rules)))
 

@@ -1,4 +1,4 @@
-"""Refused orders, corrected by SQL on the command line, through the real pipeline and back."""
+"""Refused orders, corrected by SQL on the command line, go through the real pipeline again."""
 
 from __future__ import annotations
 

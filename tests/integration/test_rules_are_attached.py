@@ -1,4 +1,4 @@
-"""A rule of any severity on any dataset is enforced or refused: none is accepted and ignored."""
+"""A rule of any severity on any dataset is enforced or refused, never accepted and ignored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = get_config("local")
 DATASETS = datasets_with_rules(CONFIG)
 REASON = "Added by a test to see where it goes"
-# Only the lines of an entity have a quarantine to go to.
+# Only the lines of an entity have a quarantine.
 WITH_QUARANTINE = {"silver_orders", "silver_customers", "silver_customer_activity", "silver_order_batches"}
 
 

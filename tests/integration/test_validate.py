@@ -1,4 +1,4 @@
-"""`lakehouse validate`: all that is wrong in a project, at once, with file and line, before anything runs."""
+"""`lakehouse validate` lists every problem of a project, with file and line, before anything runs."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def wrong_column():
 def below_the_wrong_column():
     return spark.read.table("wrong_column")
 """
-# Read before `shop`, of whose table it is made; and by another name in the bundle's order.
+# Loaded before `shop`, whose table it reads; the bundle lists them in another order.
 REPORTS = """\
 from pyspark import pipelines as dp
 from pyspark.sql import SparkSession

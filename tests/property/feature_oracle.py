@@ -1,4 +1,4 @@
-"""Feature tables in plain Python: every snapshot looks at every event anew. The expectation of the tests.
+"""Feature tables in plain Python: every snapshot looks at every event again. The expectation of the tests.
 
 Rows are dictionaries by primary key without the key's columns; `as_of` is text in UTC.
 """

@@ -1,4 +1,4 @@
-"""Customer tables over any orders: everyone once, figures as by hand, whatever the order of arrival."""
+"""Customer tables over any orders: each customer once, figures as by hand, whatever the order of arrival."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_order_of_rows_and_an_empty_arrival_change_nothing(spark: SparkSessi
 
 
 def _by_hand(rows: list[dict[str, Any]], people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The definitions once more, over plain rows."""
+    """The definitions again, over plain rows."""
     now = max(row["order_date"] for row in rows)
     signups = {person["customer_id"]: person["signup_date"] for person in people}
     everyone = {row["customer_id"] for row in rows} | set(signups)

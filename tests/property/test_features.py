@@ -1,4 +1,4 @@
-"""Feature tables against a plain Python computation that looks at every event anew for every snapshot."""
+"""Feature tables against a plain Python computation that looks at every event again for every snapshot."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def order(
 
 
 def made(time: datetime) -> Event:
-    """What orders a record that was made at a time."""
+    """The sort key of a record that was made at a time."""
     return {"recorded_at": time, "record_hash": next(NUMBERS), "source_file": "a.json", "line_hash": 1}
 
 
 def update(record: Event, later: timedelta, **changed: Any) -> Event:
-    """A record of the same order or session that was made so much later."""
+    """A record of the same order or session that was made some time later."""
     newer = record | made(record["recorded_at"] + later) | changed
     return newer | ({"status_step": ORDER_STATUSES.index(newer["status"]) + 1} if "status" in newer else {})
 
@@ -126,7 +126,7 @@ def random_events(seed: int) -> tuple[list[Event], list[Event]]:
 
 
 def some_updates(rng: random.Random, record: Event) -> list[Event]:
-    """One or two newer records of an order, minutes to weeks later: its life goes on, or it is put right."""
+    """One or two newer records of an order, minutes to weeks later: its life goes on, or it is corrected."""
     changes: list[Event] = [
         {"status": "cancelled"}, {"status": "returned"}, {"status": "delivered"}, {"status": "pending"},
         {"quantity": 7, "total_order_value": Decimal("70.00")}, {"category": "garden"}, {"product_id": "p9"},
@@ -181,7 +181,7 @@ def frames(spark: SparkSession, events: tuple[list[Event], list[Event]]) -> dict
 
 @pytest.fixture(scope="module")
 def checked(frames: dict[str, DataFrame]) -> dict[str, Table]:
-    """Every feature row, with what each of its table's rules says of it."""
+    """Every feature row, with the result of each of its table's rules."""
     return {
         entity: collect(frame.withColumns(rule_columns(entity)), entity) for entity, frame in frames.items()
     }
@@ -291,7 +291,7 @@ def test_bob_is_worth_what_he_spent_and_may_spend(features: dict[str, Table]) ->
     assert row["predicted_value_365d"] == pytest.approx(370.302365, abs=1e-5)
 
 
-def test_bob_is_at_risk_the_longer_he_is_silent(features: dict[str, Table]) -> None:
+def test_bobs_risk_grows_while_he_is_inactive(features: dict[str, Table]) -> None:
     rows = {key[1][:10]: row for key, row in features["churn_risk"].items() if key[0] == "bob"}
     assert rows["2024-01-15"]["days_since_last_order"] == 2.875
     assert rows["2024-01-15"]["days_since_last_session"] is None
@@ -323,7 +323,7 @@ def test_an_order_is_a_purchase_until_the_snapshot_at_which_it_is_known_to_be_ca
     ]
 
 
-def test_tea_and_biscuits_go_together(spark: SparkSession) -> None:
+def test_tea_and_biscuits_are_bought_together(spark: SparkSession) -> None:
     bought = [
         ("ann", "tea", "2024-01-02"), ("ann", "biscuits", "2024-01-03"), ("bob", "tea", "2024-01-02"),
         ("cy", "nails", "2024-01-04"), ("dee", "nails", "2024-01-05"),

@@ -1,4 +1,4 @@
-"""Product tables over any orders: every product once, figures as by hand, whatever the order of arrival."""
+"""Product tables over any orders: each product once, figures as by hand, whatever the order of arrival."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress is read from events twice, by the runtime and by the export of metrics: both say the same."""
+"""The runtime and the metrics export read the same progress from events."""
 
 from __future__ import annotations
 

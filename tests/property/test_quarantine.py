@@ -33,7 +33,7 @@ TABLES = settings(
     ],
 )
 
-# What the source may deliver, as JSON text, and the value that it means: None where it means none.
+# Values that the source may deliver, as JSON text, with their meaning: None if they have none.
 TEXT = {'"A-1"': "A-1", '" A-2 "': "A-2", '""': None, '"  "': None, "null": None, "7": "7"}
 PRICE = {
     "19.99": Decimal("19.99"),
@@ -76,7 +76,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "order_timestamp": TIMESTAMP,
 }
 STATUSES = {"pending", "processing", "shipped", "delivered", "cancelled", "returned"}
-# The rules of orders once more, in Python: over the meant values, the line's encoding and its form.
+# The rules of orders again, in Python, over the meant values, the line's encoding and its form.
 ORDER_RULES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "valid_encoding": lambda row: row["damage"] != "encoding",
     "valid_json": lambda row: row["damage"] != "truncated",
@@ -95,7 +95,7 @@ ORDER_RULES: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 @st.composite
 def order_lines(draw: st.DrawFn) -> tuple[bytes, dict[str, Any]]:
-    """A line, sound in most fields, and what it means."""
+    """A line, valid in most fields, and its meaning."""
     texts = {}
     for name, pool in FIELDS.items():
         sound = draw(st.integers(0, 5)) > 0

@@ -1,4 +1,4 @@
-"""Reconciliation: a line that is lost, twice, in the wrong place or without its reasons is seen."""
+"""Reconciliation finds a line that is lost, repeated, in the wrong place or without its reasons."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ Tamper = Callable[[EntityTables], EntityTables]
 
 
 def inverted(rows: DataFrame) -> DataFrame:
-    """As `with_broken_rules` were it to note the rules that hold."""
+    """A `with_broken_rules` that records the rules that hold."""
     noted = [F.when(F.expr(constraint), F.lit(name)) for name, constraint in DROP.items()]
     return rows.withColumn("broken_rules", F.array_compact(F.array(*noted)))
 
 
 def places(tables: EntityTables, judged_lines: DataFrame) -> EntityTables:
-    """The tables after the lines are divided by the reasons that are noted at them."""
+    """The tables after the lines are divided by their recorded reasons."""
     valid = kept(judged_lines)
     return replace(
         tables,
@@ -62,40 +62,40 @@ def places(tables: EntityTables, judged_lines: DataFrame) -> EntityTables:
 
 
 def one(rows: DataFrame) -> DataFrame:
-    """One row of them, always the same."""
+    """One of the rows, always the same."""
     return rows.orderBy("source_file", "line_hash").limit(1)
 
 
 def rest(rows: DataFrame) -> DataFrame:
-    """All rows but that one."""
+    """All rows except that one."""
     first = one(rows).select("source_file", "line_hash")
     return rows.join(first, ["source_file", "line_hash"], "left_anti")
 
 
 def history_of(records: DataFrame, ended: str | None = None) -> DataFrame:
-    """The records as versions of auto CDC, by default those that hold now."""
+    """The records as versions of auto CDC, by default the current ones."""
     versions = records.drop("record_hash", "line_hash", "source_file", "ingested_at")
     return versions.withColumn("__END_AT", F.lit(ended).cast("timestamp"))
 
 
 def with_older(tables: EntityTables) -> DataFrame:
-    """The good rows, but of the order that came three times the oldest record."""
+    """The good rows, but with the oldest record of the order that came three times."""
     oldest = tables.duplicates.where("source_file = 'b'")
     return tables.good.where("order_id <> 'O-1'").union(oldest)
 
 
 def without_rule(rows: DataFrame, rule: str) -> DataFrame:
-    """The rows as if the rule had not been asked."""
+    """The rows as if the rule had not been evaluated."""
     return rows.withColumn("broken_rules", F.array_remove("broken_rules", rule))
 
 
 def next_ones_reasons() -> Column:
-    """The reasons of the line with the next more of them; the last one takes the first one's."""
+    """Each line with the reasons of the line that has the next more of them; the last takes the first's."""
     following = F.lead("broken_rules").over(Window.orderBy(F.size("broken_rules")))
     return F.coalesce(following, F.array(F.lit("valid_order_id")))
 
 
-# What is done to the tables, and every rule of reconciliation that it breaks.
+# Changes to the tables, and every rule of reconciliation that each breaks.
 TAMPERED: dict[str, tuple[Tamper, set[str]]] = {
     "as they are": (lambda it: it, set()),
     "a good row is lost": (
@@ -227,11 +227,11 @@ def test_an_entity_of_which_nothing_arrived_has_its_row(reconciled: dict[str, Ro
 
 
 @pytest.mark.parametrize("case", TAMPERED)
-def test_what_is_done_to_the_tables_is_seen(reconciled: dict[str, Row], case: str) -> None:
+def test_every_change_of_the_tables_is_found(reconciled: dict[str, Row], case: str) -> None:
     assert set(reconciled[case].broken_rules) == TAMPERED[case][1]
 
 
-def test_lines_of_a_rule_that_was_not_asked_are_counted(reconciled: dict[str, Row]) -> None:
+def test_lines_of_a_rule_that_was_not_evaluated_are_counted(reconciled: dict[str, Row]) -> None:
     # One line breaks valid_json; without the mark it still breaks the other two.
     assert reconciled["a rule is never asked"].misjudged == 1
     assert reconciled["the rules are inverted"].misjudged == 10

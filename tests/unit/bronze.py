@@ -1,4 +1,4 @@
-"""Raw lines as bronze has them, for the tests of what becomes of them."""
+"""Raw lines as bronze has them, for the tests of parsing and quarantine."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ GOOD = {
 
 
 def line(entity: str, **changes: Any) -> bytes:
-    """A good record of the entity as a line, with some fields changed."""
+    """A valid record of the entity as a line, with some fields changed."""
     return json.dumps(GOOD[entity] | changes).encode()
 
 

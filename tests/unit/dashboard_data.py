@@ -23,7 +23,7 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 @dataclass(frozen=True)
 class Update:
-    """An update at ten o'clock, so many days ago. Without a state it still runs."""
+    """An update at ten o'clock, some days ago. Without a state it is still running."""
 
     pipeline: str
     id: str
@@ -39,7 +39,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Flow:
-    """An event of a flow, so many seconds into its update. `rules` are (name, passed, failed)."""
+    """An event of a flow, some seconds into its update. `rules` are (name, passed, failed)."""
 
     update: str
     dataset: str
@@ -152,7 +152,7 @@ CENTS = Decimal("0.01")
 
 
 def _write_sales(storage: Storage) -> None:
-    """Sixteen days; the newest week is that of days 9 to 15, the one before that of days 2 to 8."""
+    """Sixteen days; the newest week is days 9 to 15, the one before is days 2 to 8."""
     days = [FIRST_DAY + timedelta(days=day) for day, *_ in DAILY]
     _write(
         storage,

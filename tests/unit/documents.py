@@ -1,4 +1,4 @@
-"""What the tests of the documents share: their texts, and what is quoted in them."""
+"""Shared by the tests of the documents: their texts, and the commands and names quoted in them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TABLES = {name: comment for name, comment, _ in TABLE_ROW.findall(TABLES_PAGE)}
 
 
 def whole(text: str) -> str:
-    """A page with the files that it takes in, as the site shows it."""
+    """A page with the files that it includes, as the site shows it."""
     return SNIPPET.sub(lambda match: _read(ROOT / match[1]), text)
 
 

@@ -68,7 +68,7 @@ def customer(customer_id: str, signup_day: int = 0) -> dict[str, Any]:
 
 
 def orders_table(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
-    """Silver orders, in one partition: a test of few rows spends its time on shuffles otherwise."""
+    """Silver orders, in one partition: otherwise a test of few rows spends its time on shuffles."""
     return spark.createDataFrame([Row(**row) for row in rows], ORDERS_SCHEMA).coalesce(1)
 
 
@@ -78,7 +78,7 @@ def customers_table(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFram
 
 
 def by(key: str, result: DataFrame) -> dict[Any, dict[str, Any]]:
-    """The collected rows by their key; fails where a key comes twice."""
+    """The collected rows by their key; fails if a key is repeated."""
     rows = [row.asDict(recursive=True) for row in result.collect()]
     found = {row[key]: row for row in rows}
     assert len(found) == len(rows), f"{key} is not unique"
@@ -86,13 +86,13 @@ def by(key: str, result: DataFrame) -> dict[Any, dict[str, Any]]:
 
 
 def judged(result: DataFrame, rules: RuleSet) -> DataFrame:
-    """Adds `broken_rules`: the names of the rules, of any severity, that do not hold in a row."""
+    """Add `broken_rules`: the names of the rules, of any severity, that a row breaks."""
     broken = [F.when(F.expr(f"({rule.constraint}) IS NOT TRUE"), F.lit(rule.name)) for rule in rules.rules]
     return result.withColumn("broken_rules", F.array_compact(F.array(*broken)))
 
 
 def purchases(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that earn."""
+    """The rows that earn revenue."""
     return [row for row in rows if row["status"] not in NON_REVENUE_STATUSES]
 
 

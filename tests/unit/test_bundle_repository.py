@@ -37,13 +37,13 @@ def test_dev_is_the_default_target() -> None:
 
 def test_every_reference_resolves_in_every_target(bundle: Bundle) -> None:
     declared = {(kind, key) for kind, resources in bundle.resources.items() for key in resources}
-    # One resource a file, which is named after it.
+    # One resource per file, named after it.
     files = (file.name.split(".") for file in (ROOT / "resources").glob("*.yml"))
     assert declared == {(f"{kind}s", key) for key, kind, _ in files}
     assert "${" not in str(bundle.resources)
 
 
-def test_a_target_names_the_places_that_its_settings_name(bundle: Bundle) -> None:
+def test_a_targets_catalog_and_schema_are_those_of_its_settings(bundle: Bundle) -> None:
     config = get_config(bundle.target)
     for pipeline in bundle.pipelines.values():
         assert pipeline.configuration == {
@@ -97,7 +97,7 @@ def test_order_batches_are_generated_ingested_and_exported_whatever_the_outcome(
     ]
 
 
-def test_the_schedule_runs_in_prod_alone(bundle: Bundle) -> None:
+def test_the_schedule_runs_only_in_prod(bundle: Bundle) -> None:
     schedule = bundle.jobs["e2e_pipeline_job"].schedule
     assert schedule is not None
     assert schedule["pause_status"] == ("UNPAUSED" if bundle.target == "prod" else "PAUSED")
@@ -174,7 +174,7 @@ def test_every_wheel_task_takes_what_its_job_passes_it(
 
 
 @pytest.mark.parametrize("path", BUNDLE_FILES, ids=lambda path: path.name)
-def test_no_workspace_host_is_written_down(path: Path) -> None:
+def test_no_file_names_a_workspace_host(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"^\s*(host|profile)\s*:", text, re.MULTILINE)
     assert re.findall(r"https?://\S*", text) == [SCHEMA_URL]

@@ -1,4 +1,4 @@
-"""databricks.yml and every resource file against the bundle's JSON schema, and what the files refer to."""
+"""databricks.yml and every resource file against the bundle's JSON schema, and their references."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "databricks.yml", *sorted((ROOT / "resources").glob("*.yml"))]
 EXAMPLE = ROOT / "lakerun" / "examples" / "weather" / "databricks.yml"
 VERSION = "1.12.1"
-# The schema as Databricks publishes it, with the texts that an editor shows.
+# The schema that Databricks publishes, with descriptions for an editor.
 SCHEMA_URL = f"https://raw.githubusercontent.com/databricks/cli/v{VERSION}/bundle/schema/jsonschema.json"
 PATH_KEYS = {"notebook_path", "python_file", "file_path", "path", "include", "root_path"}
 
@@ -45,7 +45,7 @@ def validator() -> Any:
 
 
 def problems(validator: Any, document: Any) -> list[str]:
-    """The deepest causes of what is wrong, each with its place."""
+    """The innermost causes of the errors, each with its location."""
     found = []
     for error in validator.iter_errors(document):
         while error.context:
@@ -59,7 +59,7 @@ def read(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("path", [*FILES, EXAMPLE], ids=lambda path: path.name)
-def test_an_editor_is_told_the_schema_of_the_tested_version(path: Path) -> None:
+def test_a_file_names_the_schema_of_the_tested_version_for_editors(path: Path) -> None:
     first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first == f"# yaml-language-server: $schema={SCHEMA_URL}"
 
@@ -103,7 +103,7 @@ def test_the_stored_schema_is_the_clis_own() -> None:
 
 
 def strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a document with the key that holds it."""
+    """Every text of a document with its key."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from strings(item, str(name))
@@ -115,7 +115,7 @@ def strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_variable_and_resource_that_is_referred_to_exists(path: Path) -> None:
+def test_every_referenced_variable_and_resource_exists(path: Path) -> None:
     variables = read(ROOT / "databricks.yml")["variables"]
     resources = load_bundle(ROOT).resources
     for _, text in strings(read(path)):
@@ -133,7 +133,7 @@ def test_every_variable_is_used() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_file_that_is_referred_to_exists(path: Path) -> None:
+def test_every_referenced_file_exists(path: Path) -> None:
     for key, text in strings(read(path)):
         relative = text.startswith(("./", "../"))
         if key in PATH_KEYS and relative:
@@ -158,7 +158,7 @@ def test_every_wheel_task_names_a_script_of_the_package_and_has_its_environment(
 
 
 @pytest.mark.parametrize("target", ["dev", "staging", "prod"])
-def test_every_job_and_alert_on_a_schedule_rests_outside_prod_and_tells_of_failures(target: str) -> None:
+def test_every_scheduled_job_and_alert_is_paused_outside_prod_and_notifies_of_failures(target: str) -> None:
     bundle = load_bundle(ROOT, target)
     expected = "UNPAUSED" if target == "prod" else "PAUSED"
     address = bundle.variables["notification_email"]

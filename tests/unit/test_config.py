@@ -1,4 +1,4 @@
-"""Settings per environment: which one applies, what it holds, and what a wrong one gets."""
+"""Settings per environment: which one applies, its values, and the errors of wrong ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _neither_variable_nor_databricks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def dev_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the development settings that a test may spoil."""
+    """A copy of the development settings that a test may change."""
     copy = tmp_path / "dev_config.json"
     original = settings_file("dev").read_text(encoding="utf-8")
     copy.write_text(original, encoding="utf-8")
@@ -189,7 +189,7 @@ def test_an_unknown_environment_is_one_line_with_the_valid_ones(
     )
 
 
-def test_every_bad_value_of_a_file_is_in_one_line_with_what_is_valid(dev_settings: Path) -> None:
+def test_every_bad_value_of_a_file_is_in_one_line_with_the_valid_ones(dev_settings: Path) -> None:
     change(
         dev_settings,
         max_quantity=0,
@@ -225,7 +225,7 @@ def test_every_bad_value_of_a_file_is_in_one_line_with_what_is_valid(dev_setting
         ("churn_medium_risk_days", "churn_high_risk_days"),
     ],
 )
-def test_a_lower_threshold_has_to_lie_below_the_higher(dev_settings: Path, low: str, high: str) -> None:
+def test_a_lower_threshold_has_to_be_below_the_higher(dev_settings: Path, low: str, high: str) -> None:
     change(dev_settings, **{low: 7, high: 7})
     with pytest.raises(ConfigError, match=rf"^dev_config\.json: settings: .*{low} must be below {high}$"):
         get_config("dev")
@@ -251,7 +251,7 @@ def test_a_file_that_cannot_be_read_is_one_line(dev_settings: Path, text: str | 
 
 
 @pytest.mark.parametrize("value", ["two words", "1st", "a;drop", "semi`tick", "../up"])
-def test_a_name_that_is_no_identifier_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_not_an_identifier_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEMA_NAME", value)
     with pytest.raises(ConfigError) as raised:
         get_config("dev")
@@ -333,7 +333,7 @@ def test_on_databricks_auto_loader_reads_the_volume_with_both_limits(monkeypatch
     }
 
 
-def test_a_pipelines_start_prints_what_decides_its_figures(
+def test_a_pipelines_start_prints_the_settings_that_decide_its_figures(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = log_pipeline_config(get_config("prod"))

@@ -17,17 +17,17 @@ from ecommerce_lakehouse.config.validate import problems_of
 
 
 def write_settings(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
-    """Let every environment's settings be this text."""
+    """Replace every environment's settings by this text."""
     (folder / "dev_config.json").write_text(text, encoding="utf-8")
     monkeypatch.setattr(validate, "settings_file", lambda _: folder / "dev_config.json")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_settings_that_the_package_brings_are_sound(environment: str) -> None:
+def test_the_packages_own_settings_are_valid(environment: str) -> None:
     assert problems_of(environment) == []
 
 
-def test_every_problem_is_told_with_its_field_and_file(
+def test_every_problem_is_listed_with_its_field_and_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     values = json.loads(settings_file("dev").read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def test_every_problem_is_told_with_its_field_and_file(
     ("text", "message"),
     [("{", "is not JSON: Expecting property name"), ("[1]", "must hold one JSON object")],
 )
-def test_a_file_that_is_no_object_is_one_problem(
+def test_a_file_that_is_not_an_object_is_one_problem(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, message: str
 ) -> None:
     write_settings(monkeypatch, tmp_path, text)
@@ -59,7 +59,7 @@ def test_a_file_that_is_no_object_is_one_problem(
     assert str(problem).startswith(f"dev_config.json: file: {message}")
 
 
-def test_a_bad_override_is_told_by_the_variables_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_override_is_listed_by_the_variables_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEMA_NAME", "no schema")
     (problem,) = problems_of("staging")
     assert (problem.source, problem.field) == ("SCHEMA_NAME", "schema")

@@ -195,7 +195,7 @@ def test_every_segment_of_a_worked_example(spark: SparkSession) -> None:
     assert found["gone"]["returned_orders"] == 1
 
 
-def test_a_threshold_is_reached_at_its_very_value(spark: SparkSession) -> None:
+def test_a_threshold_is_reached_at_its_exact_value(spark: SparkSession) -> None:
     worth = {"a": "99.99", "b": "99.98", "c": "50.00", "d": "49.99"}
     bought = {"e": 3, "f": 2, "g": 1}
     away = {"h": 29, "i": 30, "j": 59, "k": 60}
@@ -228,7 +228,7 @@ def test_each_pair_of_scores_has_exactly_one_segment() -> None:
             assert len(names) == 1, (recency, frequency, names)
 
 
-def test_the_worth_of_a_customer_in_a_worked_example(spark: SparkSession) -> None:
+def test_the_value_of_a_customer_in_a_worked_example(spark: SparkSession) -> None:
     found = by(
         "customer_id",
         customer_lifetime_value(orders_table(spark, ROWS), customers_table(spark, PEOPLE), CONFIG),

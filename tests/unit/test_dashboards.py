@@ -60,7 +60,7 @@ ENDED = [u for u in RECENT if u.state in ("COMPLETED", "FAILED")]
 RECENT_FLOWS = [flow for flow in FLOWS if flow.update in {u.id for u in RECENT}]
 
 
-def test_the_updates_of_thirty_days_without_those_that_only_validated(storage: Storage) -> None:
+def test_the_updates_of_thirty_days_without_validations(storage: Storage) -> None:
     found = {row["update_id"]: row for row in monitoring(storage, "updates")}
     assert set(found) == {"m1", "m2", "m3", "m5", "m6", "f1", "b1", "b2"}
     for update in RECENT:

@@ -1,4 +1,4 @@
-"""The documents tell the truth: their commands, names, paths and links exist, their examples work."""
+"""The documents are right: their commands, names, paths and links exist, and their examples work."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bundle() -> Bundle:
 
 
 def parsed(command: str) -> tuple[str, dict[str, Any]]:
-    """The subcommand and its options, as the real command line reads them; it raises for what is wrong."""
+    """The subcommand and its options, as the real command line parses them; it raises for a mistake."""
     _, *arguments = words(command)
     group: Any = typer.main.get_command(command_line())
     if not arguments or arguments[0].startswith("-"):
@@ -153,7 +153,7 @@ def test_the_documents_name_the_environment_variables() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_environment_variable_is_one_that_something_reads(document: str) -> None:
+def test_every_environment_variable_is_read_somewhere(document: str) -> None:
     source, tests = (
         "".join(
             path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")
@@ -199,7 +199,7 @@ def broken_links(document: str, text: str) -> list[str]:
         target = (ROOT / document).parent / path if path else ROOT / document
         if link.startswith("https://"):
             continue
-        # The site is built from docs: it cannot link to what lies outside.
+        # The site is built from docs and cannot link to files outside.
         inside = not document.startswith("docs/") or target.resolve().is_relative_to(ROOT / "docs")
         if not (target.exists() and inside) or (
             anchor and anchor not in anchors(target.read_text(encoding="utf-8"))
@@ -213,7 +213,7 @@ def test_every_link_leads_to_a_page_and_a_heading(document: str) -> None:
     assert broken_links(document, (ROOT / document).read_text(encoding="utf-8")) == []
 
 
-def test_a_page_that_the_site_takes_in_has_no_link_that_breaks_there() -> None:
+def test_a_page_that_the_site_includes_has_no_link_that_breaks_there() -> None:
     for document, text in DOCUMENTS.items():
         if SNIPPET.search(text):
             assert broken_links(document, whole(text)) == []
@@ -251,8 +251,8 @@ def test_every_module_of_the_reference_exists() -> None:
 
 
 @pytest.mark.parametrize("module", REFERENCE)
-def test_no_docstring_of_the_reference_has_what_a_browser_takes_for_html(module: str) -> None:
-    """Angle brackets belong into backticks or an indented block."""
+def test_no_docstring_of_the_reference_looks_like_html(module: str) -> None:
+    """Angle brackets must be in backticks or an indented block."""
     origin = Path(importlib.util.find_spec(module).origin)  # type: ignore[union-attr, arg-type]
     for path in origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

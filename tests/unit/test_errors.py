@@ -52,7 +52,7 @@ def test_every_exception_has_the_root_and_a_known_exit_code() -> None:
     assert {item: item.exit_code for item in found if issubclass(item, ShopError)} == EXIT_CODES
 
 
-def test_an_error_has_what_a_command_line_asks_for() -> None:
+def test_an_error_has_the_attributes_that_a_command_line_reads() -> None:
     error = RuleError("it is wrong", "look there", location="rules.py:7")
     assert str(error) == "rules.py:7: it is wrong"
     assert (error.message, error.code, error.exit_code) == ("it is wrong", "INVALID_RULE", 1)

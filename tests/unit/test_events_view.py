@@ -1,4 +1,4 @@
-"""The relation over the event logs of all pipelines: a view on Databricks, answered by name on a laptop."""
+"""The relation over the event logs of all pipelines: a view on Databricks, resolved by name on a laptop."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_on_databricks_a_view_is_kept_while_there_is_no_event_log() -> None:
     assert len(spark.asked) == 1  # nothing is created
 
 
-def test_on_a_laptop_the_task_says_which_event_logs_are_read(home: Any, capsys: Any) -> None:
+def test_on_a_laptop_the_task_prints_the_event_logs(home: Any, capsys: Any) -> None:
     events_view.main(ARGUMENTS)
     assert capsys.readouterr().out == "no event log in local.data_eng yet\n"
     health_data.fortnight(Storage(home))

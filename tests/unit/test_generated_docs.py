@@ -1,4 +1,4 @@
-"""What the documents take from the code is as the code has it now."""
+"""The generated parts of the documents match the code."""
 
 from __future__ import annotations
 

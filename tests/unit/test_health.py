@@ -1,4 +1,4 @@
-"""The health check: figures against hand-computed ones, verdicts, trends, and what the command answers."""
+"""The health check: figures against hand-computed ones, verdicts, trends, and the commands' output."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_dataset_is_as_old_as_its_last_time_up_to_date(storage: Storage) -> No
     assert found["freshness", "feature_value"].trend == "new"
 
 
-def test_a_dataset_that_was_never_up_to_date_fails_and_a_removed_one_is_not_asked_for(
+def test_a_dataset_that_was_never_up_to_date_fails_and_a_removed_one_is_not_checked(
     storage: Storage,
 ) -> None:
     found = checked(storage)
@@ -228,7 +228,7 @@ def test_without_an_event_log_the_error_says_what_to_run() -> None:
         check_health(lambda sql: [], None, get_config("local"))
 
 
-def test_on_databricks_the_cost_is_the_list_price_and_missing_rights_are_said(storage: Storage) -> None:
+def test_on_databricks_the_cost_is_the_list_price_and_missing_rights_are_noted(storage: Storage) -> None:
     config = get_config("local")
     plain = run_on(storage)
 
@@ -267,7 +267,7 @@ def recent(home: Path, failed: bool = False) -> None:
     log.write(Storage(home))
 
 
-def test_lakehouse_health_shows_every_figure_and_is_content(home: Path) -> None:
+def test_lakehouse_health_shows_every_figure_and_exits_with_0(home: Path) -> None:
     recent(home)
     result = CliRunner().invoke(command_line(), ["health"])
     assert (result.exit_code, result.stderr) == (0, "")
@@ -385,14 +385,14 @@ def test_the_daily_job_succeeds_on_a_healthy_lakehouse(home: Path) -> None:
 
 
 def alert_rows(storage: Storage, key: str) -> list[tuple[Any, ...]]:
-    """What the query of a deployed alert answers, with the laptop's names."""
+    """The rows of a deployed alert's query, with the laptop's names."""
     bundle = load_bundle(ROOT, "dev", {"catalog": "local", "schema": "data_eng"})
     return rows_of(query(bundle.resources["alerts"][key]["query_text"], storage))
 
 
 @pytest.mark.parametrize("target", ["dev", "staging", "prod"])
 @pytest.mark.parametrize("key", ["failed_updates", "expectation_failures"])
-def test_an_alert_asks_what_its_sql_file_asks_of_every_pipelines_event_log(target: str, key: str) -> None:
+def test_an_alerts_query_is_its_sql_file_over_every_pipelines_event_log(target: str, key: str) -> None:
     bundle = load_bundle(ROOT, target)
     schema = bundle.resources["schemas"]["data_eng"]
     relation = f"{schema['catalog_name']}.{schema['name']}.pipeline_events"
@@ -409,7 +409,7 @@ def test_the_alert_on_expectations_has_the_health_checks_target(target: str) -> 
     assert evaluation["comparison_operator"] == "GREATER_THAN_OR_EQUAL"
 
 
-def test_the_alerts_see_failures_of_the_last_two_days_alone(home: Path) -> None:
+def test_the_alerts_see_only_failures_of_the_last_two_days(home: Path) -> None:
     storage, now = Storage(home), datetime.now(UTC)
     log = Log("medallion_dlt_pipeline")
     log.update("old", now - timedelta(days=3), 60, "FAILED")

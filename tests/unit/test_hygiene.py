@@ -1,4 +1,4 @@
-"""What must not be in the repository, whoever edits it."""
+"""Things that must not be in the repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # Symbols, dingbats, emoticons, pictographs, flags, and the selector that turns a character into one.
 PICTOGRAPH = re.compile("[\u2600-\u27bf\u2b50-\u2b55\ufe0f\U0001f000-\U0001faff]")
-# Put together here, so that this file does not hold what it looks for.
+# Assembled here, so that this file does not contain what it looks for.
 MACHINE_PATH = re.compile(r"(?<![\w.*$}])/" + r"(work|root|tmp/x)/")
 TOKEN = re.compile("dapi" + "[0-9a-f]{16}")
 WORKSPACE = re.compile(r"\b(cloud|gcp)\.databricks\.com|azuredatabricks\.net|^\s*(host|profile)\s*:")
@@ -21,7 +21,7 @@ LINES_AT_MOST = 500
 
 
 def files(*patterns: str) -> list[Path]:
-    """Files that are tracked or about to be, by git's patterns; all of them without one."""
+    """Files that are tracked or about to be, by git's patterns; without a pattern all of them."""
     # A checkout may belong to another user, as in a container.
     git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard", "--", *patterns]
     listed = subprocess.run(git, cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -30,7 +30,7 @@ def files(*patterns: str) -> list[Path]:
 
 
 def lines_with(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
-    """`file:line` of every match. Bytes that are not UTF-8 cannot match, nor can a file that is no text."""
+    """`file:line` of every match. Bytes that are not UTF-8 cannot match, nor can a file that is not text."""
     texts = {path: content for path in paths if b"\0" not in (content := path.read_bytes())}
     return [
         f"{path.relative_to(ROOT)}:{number}"
@@ -50,7 +50,7 @@ def test_no_file_has_a_pictograph() -> None:
     assert lines_with(PICTOGRAPH, files()) == []
 
 
-def test_no_file_names_a_place_on_one_machine() -> None:
+def test_no_file_names_a_path_of_one_machine() -> None:
     assert lines_with(MACHINE_PATH, files()) == []
 
 
@@ -58,12 +58,12 @@ def test_no_file_holds_an_access_token() -> None:
     assert lines_with(TOKEN, files()) == []
 
 
-def test_packages_come_from_pypi_alone() -> None:
+def test_packages_come_only_from_pypi() -> None:
     lock = (ROOT / "uv.lock").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://([^/\"]+)", lock)) == {"pypi.org", "files.pythonhosted.org"}
 
 
-def test_no_workspace_is_written_down() -> None:
+def test_no_file_names_a_workspace() -> None:
     bundle = files("databricks.yml", "resources")
     assert ROOT / "databricks.yml" in bundle
     assert lines_with(WORKSPACE, bundle) == []
@@ -100,7 +100,7 @@ def test_the_checks_can_be_run() -> None:
         (UNFINISHED, "# TODO"),
     ],
 )
-def test_what_is_looked_for_would_be_found(
+def test_each_of_these_would_be_found(
     pattern: re.Pattern[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(globals(), "ROOT", tmp_path)

@@ -216,7 +216,7 @@ def test_a_time_is_a_date_and_an_hour_that_exist(spark: SparkSession) -> None:
     }
 
 
-def test_a_zone_by_its_name_has_no_one_meaning() -> None:
+def test_the_name_of_a_zone_is_ambiguous() -> None:
     """Java's short ids, which differ from what people mean by them, and every city, in Spark's spellings."""
     short = "ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT EST HST IET IST JST MIT MST NET NST PLT PNT"
     names = {*short.split(), "PRT", "PST", "SST", "VST", "UT", "EDT", "UTC+2", "GMT+01:00", "Z+1", "am"}
@@ -229,7 +229,7 @@ def test_a_zone_by_its_name_has_no_one_meaning() -> None:
         assert re.search(ONE_MOMENT, f"2024-06-01 10:00:00{zone}"), zone
 
 
-def test_what_is_given_twice_or_does_not_fit_is_named(spark: SparkSession) -> None:
+def test_keys_given_twice_and_values_that_do_not_fit_are_named(spark: SparkSession) -> None:
     lines = {
         "once": b'{"price": 1, "quantity": 2}',
         "twice": b'{"price": 1, "status": "lost", "price": 1, "a": 1, "a": null, "price": 3}',
@@ -329,7 +329,7 @@ def test_a_bracket_does_not_hide_what_follows_an_object(spark: SparkSession) -> 
     assert parsed(spark, ORDERS, lines, "is_json") == dict.fromkeys(lines, False)
 
 
-def test_bytes_that_are_not_utf8_are_told_and_kept(spark: SparkSession) -> None:
+def test_bytes_that_are_not_utf8_are_flagged_and_kept(spark: SparkSession) -> None:
     lines = {
         "utf8": '{"order_id": "1", "product_name": "Gl\u00fchbirne \U0001f4a1"}'.encode(),
         "latin1": '{"order_id": "1", "product_name": "Gl\u00fchbirne"}'.encode("latin-1"),
@@ -344,7 +344,7 @@ def test_bytes_that_are_not_utf8_are_told_and_kept(spark: SparkSession) -> None:
     }
 
 
-def test_columns_that_nobody_expected_are_named_in_order(spark: SparkSession) -> None:
+def test_unexpected_columns_are_named_in_order(spark: SparkSession) -> None:
     lines = {
         "none": line("orders"),
         "some": line("orders", zeta=1, alpha=None, Order_ID="O-9", nested={"order_id": 1}),

@@ -16,7 +16,7 @@ from ecommerce_lakehouse.observability.lakehouse import StoredTable, UnityCatalo
 
 @pytest.fixture
 def deployed() -> LakehouseConfig:
-    """Settings as they are on Databricks, where a catalog answers."""
+    """Settings as they are on Databricks, where there is a catalog."""
     return get_config("prod").model_copy(update={"on_databricks": True, "tables_root": None})
 
 
@@ -34,7 +34,7 @@ class Catalog:
         raise AnalysisException(self.refusal, errorClass=self.refusal, messageParameters={})
 
 
-def test_the_catalog_tells_the_tables_of_the_schema_and_their_types(deployed: LakehouseConfig) -> None:
+def test_the_catalog_has_the_tables_of_the_schema_and_their_types(deployed: LakehouseConfig) -> None:
     spark: Any = Catalog(("maintenance_log", "MANAGED"), ("silver_orders", "STREAMING_TABLE"))
     assert UnityCatalog(deployed, spark).tables() == [
         StoredTable("maintenance_log", "`prod`.`data_eng`.`maintenance_log`", "MANAGED"),

@@ -1,4 +1,4 @@
-"""What the events of one update amount to, worked out by hand."""
+"""The metrics of one update's events, worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generator of order batches: what it promises about files, times and intentional issues."""
+"""The generator of order batches: its files, times and intentional issues."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
 class Watch:
-    """A clock that only sleeping moves."""
+    """A clock that moves only by sleeping."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -61,7 +61,7 @@ def test_the_same_seed_number_and_time_give_the_same_batch() -> None:
         assert not {order["order_id"] for order in first} & {order["order_id"] for order in other}
 
 
-def test_few_customers_order_often_and_many_seldom() -> None:
+def test_few_customers_order_often_and_many_rarely() -> None:
     orders = OrderGenerator(customers=100).orders(2000, 0, NOON)
     counts = [sum(order["customer_id"] == f"C{n:06d}" for order in orders) for n in range(1, 101)]
     assert sum(counts) == 2000
@@ -133,7 +133,7 @@ def test_a_wrong_argument_is_one_line(
     assert line.endswith(message)
 
 
-def test_as_a_job_an_empty_parameter_is_as_if_not_given(
+def test_as_a_job_an_empty_parameter_counts_as_not_given(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["--environment=local", "--batch-size=7", "--issue-rate=", "--seed="])

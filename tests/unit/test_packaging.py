@@ -1,4 +1,4 @@
-"""Each house's wheel and sdist hold its own files and no other's, and building one spares the other's."""
+"""Each package's wheel and sdist hold only its own files, and building one keeps the other's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRONT_END = ("static/style.css", "static/page.js", "static/icon.svg", "templates
 
 @dataclass(frozen=True)
 class Distribution:
-    """What one build has made: the wheel's files and, without its first folder, the sdist's."""
+    """The result of one build: the wheel's files and, without its first folder, the sdist's."""
 
     wheel: Path
     in_wheel: set[str]
@@ -73,7 +73,7 @@ def test_the_shop_holds_nothing_of_the_runtime(project: Path) -> None:
     assert not any("lakerun" in name for name in shop.in_wheel | shop.in_sdist)
 
 
-def test_a_wheel_that_is_made_of_the_sdist_has_the_version_of_the_checkout(project: Path) -> None:
+def test_a_wheel_built_from_the_sdist_has_the_version_of_the_checkout(project: Path) -> None:
     assert distribution(project / "dist").wheel.name.split("-")[1] == version(ROOT)
 
 

@@ -76,7 +76,7 @@ def found(report: PipelineReport) -> dict[tuple[str, str], PipelineCheck]:
     return {(check.name, check.subject): check for check in report.checks}
 
 
-def test_sound_tables_pass_every_check(home: Path) -> None:
+def test_correct_tables_pass_every_check(home: Path) -> None:
     report = report_of(home, sound())
     assert report.failed == ()
     checks = found(report)
@@ -141,7 +141,7 @@ def test_sound_tables_pass_every_check(home: Path) -> None:
         ),
     ],
 )
-def test_a_table_that_does_not_hold_fails_its_check_alone(
+def test_a_wrong_table_fails_only_its_check(
     home: Path, break_it: Callable[[Tables], object], check: tuple[str, str], figure: str
 ) -> None:
     tables = sound()

@@ -1,4 +1,4 @@
-"""Rules of whole datasets and tolerances: what breaks them, and when a warning becomes a failure."""
+"""Rules of whole datasets, and tolerances: what breaks them, and when a warning becomes a failure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ RULES: list[tuple[AnyRule, tuple[int, int | None, str]]] = [
 
 @pytest.fixture(scope="module")
 def answers(spark: SparkSession) -> dict[tuple[str, str], Row]:
-    """Every rule's row, asked of the orders and of none, in one job."""
+    """Every rule's row, for the orders and for no rows, in one job."""
     times = "timestamp_seconds(second) AS happened_at, timestamp_seconds(second + 90) AS ingested_at"
     orders = spark.sql(f"SELECT *, {times} FROM ({ORDERS})").coalesce(1)
     tables = {
@@ -91,13 +91,13 @@ def test_a_rule_of_a_dataset_counts_what_breaks_it(
     assert (row["rows"], row.severity, row.owner) == (10, rule.severity, "a team")
 
 
-def test_freshness_says_how_old_the_newest_event_was(answers: dict[tuple[str, str], Row]) -> None:
+def test_freshness_gives_the_age_of_the_newest_event(answers: dict[tuple[str, str], Row]) -> None:
     assert answers["orders", "fresh"].lag_seconds == 90
     assert answers["none", "fresh"].lag_seconds is None
     assert answers["orders", "key"].lag_seconds is None
 
 
-def test_a_dataset_without_rows_breaks_only_what_asks_for_rows(
+def test_an_empty_dataset_breaks_only_the_rules_that_require_rows(
     answers: dict[tuple[str, str], Row],
 ) -> None:
     broken = {rule for (dataset, rule), row in answers.items() if dataset == "none" and row.violations}

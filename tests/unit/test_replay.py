@@ -1,4 +1,4 @@
-"""Corrections of quarantined rows: noted once, delivered once, whatever is killed."""
+"""Corrections of quarantined rows: recorded once, delivered once, whatever is killed."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_two_replays_at_once_deliver_no_row_twice(
     refused: list[str] = []
 
     def slow(file: Path, text: str) -> None:
-        """Between what is read and what is claimed, somebody else comes."""
+        """Another replay runs between reading and claiming."""
         for attempt in (
             lambda: Corrections(config, "orders").replay(by="ben", now=NOON + timedelta(minutes=1)),
             lambda: Corrections(config, "orders").fix({row(1): fixed(9)}, by="ben"),
@@ -168,7 +168,7 @@ def test_a_query_offers_the_fields_as_they_were_delivered() -> None:
         correcting_query("q", ORDERS, {"cost": "1"})
 
 
-def test_set_values_take_their_place_and_the_rest_of_a_line_stays() -> None:
+def test_set_values_replace_fields_and_the_rest_of_a_line_stays() -> None:
     given = {
         "raw_text": '{"order_id": "o1", "price": "1,5", "new": [1]}',
         "source_file": "a",

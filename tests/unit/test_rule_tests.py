@@ -62,7 +62,7 @@ def test_every_kind_of_useless_rule_is_found(spark: SparkSession) -> None:
     assert "CAST_INVALID_INPUT" in found["error_at_run_time"]
 
 
-def test_every_rule_of_the_registry_is_broken_by_the_rows_meant_to(spark: SparkSession, home: object) -> None:
+def test_every_rule_of_the_registry_is_broken_by_its_own_rows(spark: SparkSession, home: object) -> None:
     result = CliRunner().invoke(command_line(), ["quality", "test", "--json"])
     assert result.exit_code == 0, result.output
     tested = json.loads(result.stdout)
@@ -87,7 +87,7 @@ def test_a_useless_rule_fails_the_command(
     assert "test_rule_tests.py:" in result.stdout
 
 
-def test_the_list_says_what_is_asked_and_of_whom() -> None:
+def test_the_list_shows_requirements_and_owners() -> None:
     result = CliRunner().invoke(command_line(), ["quality", "list", "silver_customers", "--json"])
     rows = {row["rule"]: row for row in json.loads(result.stdout)}
     age = rows["valid_age"]

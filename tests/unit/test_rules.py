@@ -65,7 +65,7 @@ def test_the_rules_that_the_business_named_are_there() -> None:
     assert "critical_data_quality" in rules_for("gold_data_quality_check", CONFIG).fail
 
 
-def test_rules_are_offered_by_their_consequence() -> None:
+def test_rules_are_returned_by_severity() -> None:
     rules = rules_for("silver_orders", CONFIG)
     offered = {**rules.warn, **rules.drop, **rules.fail}
     assert offered == {rule.name: rule.constraint for rule in rules.rules}
@@ -131,7 +131,7 @@ def test_a_constraint_that_reads_the_clock_or_chance_is_refused(constraint: str)
         "known(a) OR renow(b)",
     ],
 )
-def test_a_constraint_over_its_row_alone_is_taken(constraint: str) -> None:
+def test_a_constraint_over_its_row_is_accepted(constraint: str) -> None:
     assert nondeterminism(constraint) == []
 
 
@@ -139,7 +139,7 @@ def test_the_registry_has_no_problem() -> None:
     assert registry_problems(CONFIG) == []
 
 
-def test_what_cannot_be_used_is_told_with_file_and_line() -> None:
+def test_a_rule_that_cannot_be_used_is_listed_with_file_and_line() -> None:
     fine = Rule("fine", "a > 0", "warn", "A reason of some length")
     wrong = RuleSet(
         (
@@ -303,7 +303,7 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
 }
 
 
-def test_every_rule_of_silver_is_broken_by_what_it_is_for_and_by_nothing_else(spark: SparkSession) -> None:
+def test_every_rule_of_silver_is_broken_only_by_the_changes_meant_to_break_it(spark: SparkSession) -> None:
     expected: dict[str, set[str]] = {}
     tables: list[DataFrame] = []
     for name, cases in BROKEN.items():

@@ -41,7 +41,7 @@ WEEK = [
 ]
 
 
-def test_a_day_counts_purchases_and_tells_what_was_lost(spark: SparkSession) -> None:
+def test_a_day_counts_purchases_and_lost_value(spark: SparkSession) -> None:
     expected = spark.createDataFrame(
         [
             # 30.00 + 0.05 + 20.00 by ann and cid; 50.05 / 3 = 16.6833
@@ -115,7 +115,7 @@ def test_an_order_counts_once_in_its_window_and_its_newest_record_counts(spark: 
     }
 
 
-def test_the_check_row_says_what_silver_and_quarantine_hold(spark: SparkSession) -> None:
+def test_the_check_row_counts_silver_and_quarantine(spark: SparkSession) -> None:
     orders = orders_table(spark, WEEK)
     people = customers_table(spark, [customer("ann"), customer("bob")])
     check = data_quality_check(orders, orders.limit(3), orders.limit(1), people)
@@ -132,7 +132,7 @@ def test_the_check_row_says_what_silver_and_quarantine_hold(spark: SparkSession)
     }
 
 
-def test_a_silver_without_orders_breaks_the_critical_rule(spark: SparkSession) -> None:
+def test_silver_without_orders_breaks_the_critical_rule(spark: SparkSession) -> None:
     nothing, nobody = orders_table(spark, []), customers_table(spark, [])
     (row,) = checked(
         "gold_data_quality_check", data_quality_check(nothing, nothing, nothing, nobody)

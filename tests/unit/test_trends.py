@@ -1,4 +1,4 @@
-"""Charts' figures by day, against ones worked out by hand from a fortnight of two pipelines."""
+"""Figures by day for charts, against figures worked out by hand from a fortnight of two pipelines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fortnight(tmp_path_factory: pytest.TempPathFactory) -> Trends:
     return found_in(storage, days=14, now=NOW)
 
 
-def test_every_day_of_the_period_is_there_the_last_one_today(fortnight: Trends) -> None:
+def test_every_day_of_the_period_is_listed_up_to_today(fortnight: Trends) -> None:
     assert [day.day for day in fortnight.days] == [date(2024, 3, n) for n in range(2, 16)]
     quiet = fortnight.days[0]
     assert quiet == Day(date(2024, 3, 2))

@@ -1,4 +1,4 @@
-"""No file of the runtime names this shop, and the checks of the repository see both houses."""
+"""No file of the runtime names this shop, and the repository's checks see both packages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_change_in_either_house_is_checked_before_a_commit(hook: str) -> None:
 
 
 def test_the_tools_see_both_houses() -> None:
-    """What is wrong in a new file of either house is found by ruff, by mypy and by the import rules."""
+    """Ruff, mypy and the import rules check a new file of either package."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     houses = {"ecommerce_lakehouse", "lakerun"}
     assert houses <= set(settings["mypy"]["packages"])

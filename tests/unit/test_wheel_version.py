@@ -1,4 +1,4 @@
-"""The wheel's name changes with the package's code and with nothing else: a deployment depends on it."""
+"""The wheel's name changes only with the package's code; deployments depend on that."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_version_does_not_follow_the_runtime(package: Path, tmp_path: Path) 
         ('packages = ["src', 'artifacts = ["*.csv"]\npackages = ["src', True),
     ],
 )
-def test_the_version_follows_what_shapes_the_wheel(
+def test_the_version_follows_the_settings_of_the_wheel(
     package: Path, tmp_path: Path, before: str, after: str, follows: bool
 ) -> None:
     settings = tmp_path / "pyproject.toml"

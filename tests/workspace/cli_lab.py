@@ -64,7 +64,7 @@ class CliLab:
         return len(re.findall(r" (?:GET|PUT|POST|PATCH|DELETE) /", self.log.read_text(encoding="utf-8")))
 
     def bundle(self, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """`databricks bundle ...` in the project; its time is noted."""
+        """`databricks bundle ...` in the project; its time is recorded."""
         begin = time.monotonic()
         done = self._run([str(databricks_cli()), "bundle", *args], self.project, code)
         self.seconds.append((" ".join(args), time.monotonic() - begin))
@@ -103,7 +103,7 @@ class CliLab:
 
 
 def copy_project(to: Path) -> None:
-    """This checkout's files, with what is not committed yet and without what git ignores."""
+    """This checkout's files, with uncommitted ones and without those that git ignores."""
     git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard"]
     listed = subprocess.run(git, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):

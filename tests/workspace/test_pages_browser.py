@@ -77,7 +77,7 @@ CONTRAST = """() => {
   }
   return found;
 }"""
-# What a reader of the page by ear or keyboard would miss.
+# Things that a user of a screen reader or a keyboard would miss.
 UNNAMED = """() => {
   const name = (e) => e.getAttribute("aria-label") || e.textContent.trim() || e.title
     || (e.labels && e.labels.length && e.labels[0].textContent);
@@ -153,7 +153,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 class Visit:
-    """A signed-in page that notes whatever must not happen in it."""
+    """A signed-in page that records everything that must not happen in it."""
 
     def __init__(self, site: Site, context: BrowserContext) -> None:
         self.page = context.new_page()
@@ -295,7 +295,7 @@ def test_a_run_is_followed_live_until_it_is_over(site: Site, visit: Visit) -> No
     assert asked == []
 
 
-def test_a_task_that_fails_before_the_eyes_of_the_reader_shows_why(site: Site, visit: Visit) -> None:
+def test_a_task_that_fails_while_it_is_watched_shows_why(site: Site, visit: Visit) -> None:
     put_live(site, "SUCCESS", "BLOCKED")
     page = visit.goto(f"/jobs/{JOB}/runs/500")
     expect(page.locator("#task-report")).not_to_have_attribute("open", "")
@@ -403,7 +403,7 @@ def test_every_part_has_a_name_and_headings_are_in_order(visit: Visit, page: str
     assert shown.locator("html").get_attribute("lang") == "en"
 
 
-def test_a_state_is_told_by_a_word_and_a_shape_too(visit: Visit) -> None:
+def test_a_state_is_shown_by_a_word_and_a_shape_too(visit: Visit) -> None:
     page = visit.goto(RUN_PAGE)
     shapes = page.evaluate(
         "[...document.querySelectorAll('#task-list .state')].map((e) => "
@@ -455,7 +455,7 @@ def test_thirty_datasets_stay_legible(visit: Visit) -> None:
     assert page.locator("#datasets tbody tr").count() == 30
 
 
-def test_no_motion_for_who_asks_for_none(visit: Visit) -> None:
+def test_reduced_motion_is_respected(visit: Visit) -> None:
     put_run(visit.site, "RUNNING", [task("load", "RUNNING", 601)], run_id=600)
     style = "getComputedStyle(document.querySelector('.box.tone-busy rect')).animationName"
     visit.page.emulate_media(reduced_motion="no-preference")

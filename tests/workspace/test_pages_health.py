@@ -229,7 +229,7 @@ def test_datasets_are_listed_the_oldest_first(site: Site) -> None:
         ("/monitoring?schema=%3Cscript%3E", 404, "&lt;script&gt;"),
     ],
 )
-def test_an_address_that_is_wrong_is_said(site: Site, address: str, status: int, said: str) -> None:
+def test_a_wrong_address_is_an_error(site: Site, address: str, status: int, said: str) -> None:
     with site.reader() as reader:
         answer = reader.get(address)
     assert answer.status_code == status

@@ -74,7 +74,7 @@ def test_a_target_goes_through_its_whole_life(lab: CliLab, target: str) -> None:
 
 
 def load_resources(lab: CliLab, target: str) -> dict[str, dict[str, object]]:
-    """What the bundle defines, by type and key."""
+    """The bundle's resources, by type and key."""
     resources: dict[str, dict[str, object]] = json.loads(
         lab.bundle("validate", "-t", target, "-o", "json").stdout
     )["resources"]
@@ -82,7 +82,7 @@ def load_resources(lab: CliLab, target: str) -> dict[str, dict[str, object]]:
 
 
 def check_deployed(lab: CliLab, target: str) -> None:
-    """What the bundle promises of a deployment, asked of the workspace by the SDK."""
+    """Checks a deployment against the bundle, through the SDK."""
     client = sdk(lab)
     prefix = "[dev developer] " if target == "dev" else ""
     jobs = {str(job.settings and job.settings.name): job for job in client.jobs.list(expand_tasks=True)}
@@ -126,7 +126,7 @@ def test_every_command_but_the_build_takes_less_than_three_seconds(lab: CliLab) 
     for command, seconds in lab.seconds:
         allowed = 3 + (build_seconds if command.split()[0] in ("plan", "deploy") else 0)
         print(f"{seconds:5.2f} s (of {allowed:.2f})  databricks bundle {command}")
-    # Room for a busy machine; the printed times are what a quiet one is held to.
+    # Room for a busy machine; on a quiet one, look at the printed times.
     assert min(s for command, s in lab.seconds if command.startswith("validate")) < 3
 
 

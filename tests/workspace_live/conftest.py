@@ -46,7 +46,7 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.config import Config
 
-    # A host that does not answer is an error soon, instead of the five minutes of retries.
+    # A host that does not answer is an error soon, instead of after five minutes of retries.
     client = WorkspaceClient(config=Config(http_timeout_seconds=60, retry_timeout_seconds=60))
     found = {}
     for name in PIPELINES:
