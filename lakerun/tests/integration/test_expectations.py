@@ -50,6 +50,12 @@ def test_counts_are_exact_over_several_batches_and_null_breaks_a_rule(lab: Lab) 
         ("orders", "price_below_limit"): (5, 0),
         ("revenue", "some_revenue"): (1, 0),
     }
+    assert [event.message for event in lab.events if event.level == "WARN"] == [
+        "Flow 'orders' is RUNNING. Expectations failed: known_status for 1 of 3 records, "
+        "positive_price for 2 of 3 records.",
+        "Flow 'orders' is RUNNING. Expectations failed: known_status for 1 of 2 records, "
+        "has_id for 1 of 2 records.",
+    ]
 
 
 def test_after_a_failed_expectation_the_next_run_gets_the_rows_again(lab: Lab) -> None:

@@ -370,8 +370,8 @@ class GraphRun:
                     "dropped_records": report.rows_dropped,
                     "expectations": expectations,
                 }
-            if level == "INFO" and any(item["failed_records"] for item in expectations):
-                level = "WARN"
+            if level == "INFO" and (failures := _failures(report)):
+                level, message = "WARN", f"Expectations failed: {failures}."
         text = f"Flow '{flow.name}' is {status}."
         self._log.emit(
             "flow_progress",
@@ -392,6 +392,16 @@ class GraphRun:
         if time.monotonic() - self._published > PUBLISH_EVERY_SECONDS:
             self._log.publish()
             self._published = time.monotonic()
+
+
+def _failures(report: BatchReport) -> str:
+    """`valid_price for 12 of 708 records, ...`; empty if no expectation failed."""
+    return ", ".join(
+        f"{result.name} for {result.failed:,} of {result.passed + result.failed:,} records"
+        for item in report.expectations
+        for result in item.results
+        if result.failed
+    )
 
 
 class _StoppedError(Exception):
