@@ -4,6 +4,7 @@ docs/tables.md          every table that the pipelines declare
 docs/configuration.md   the table of environments, between its two markers
 docs/command_line.md    the table of commands, between its two markers
 docs/sql.md             the functions that need no Spark, between its two markers
+docs/supported.md       the settings and arguments, between its two markers
 docs/decisions/index.md the decisions, by number
 
 A test compares each file with what this module would write.
@@ -40,6 +41,7 @@ def generated(spark: SparkSession) -> dict[Path, str]:
         DOCS / "configuration.md": _with_part(DOCS / "configuration.md", "environments", environments()),
         DOCS / "command_line.md": _with_part(DOCS / "command_line.md", "commands", commands()),
         DOCS / "sql.md": _with_part(DOCS / "sql.md", "functions", sql_functions()),
+        DOCS / "supported.md": _with_part(DOCS / "supported.md", "supported", supported()),
         DECISIONS / "index.md": _with_part(DECISIONS / "index.md", "decisions", decisions()),
     }
 
@@ -120,6 +122,23 @@ def sql_functions() -> str:
     }
     rows = [(kind, ", ".join(f"`{name}`" for name in sorted(names))) for kind, names in kinds.items()]
     return _table(("Functions", "Names"), rows)
+
+
+def supported() -> str:
+    """What becomes of each setting and argument: a table for each kind of mapping and each function."""
+    from lakerun.bundles.settings import SETTINGS
+    from lakerun.pipelines.arguments import ARGUMENTS
+
+    parts = []
+    for title, kinds in (("Settings", SETTINGS), ("Arguments in `pyspark.pipelines`", ARGUMENTS)):
+        parts.append(f"## {title}\n")
+        for kind, names in kinds.items():
+            rows = [
+                (f"`{name}`", support.effect, support.reason)
+                for name, support in sorted(names.items(), key=lambda one: (one[1].effect, one[0]))
+            ]
+            parts.append(f"### `{kind}`\n\n{_table(('Name', 'Effect', 'Reason'), rows)}")
+    return "\n".join(parts)
 
 
 def decisions() -> str:

@@ -208,7 +208,7 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
     ),
     "pipelines.Notifications": supported(
         carried_out={
-            "alerts": "The events to notify of: `on-update-success`, `on-update-failure`.",
+            "alerts": "The ends of an update, and failures of its flows, to notify of.",
             "email_recipients": "The recipients.",
         }
     ),

@@ -22,10 +22,14 @@ def notify_of_run(
     result = run["state"].get("result_state")
     if options.get("no_alert_for_canceled_runs") and result == "CANCELED":
         return
-    if options.get("no_alert_for_skipped_runs") and run["state"]["life_cycle_state"] == "SKIPPED":
+    is_skipped = run["state"]["life_cycle_state"] == "SKIPPED"
+    if options.get("no_alert_for_skipped_runs") and is_skipped:
         return
     for channel in ("email", "webhook"):
-        for to in (settings.get(f"{channel}_notifications") or {}).get(event) or []:
+        wanted = settings.get(f"{channel}_notifications") or {}
+        if wanted.get("no_alert_for_skipped_runs") and is_skipped:
+            continue
+        for to in wanted.get(event) or []:
             body: Document = {
                 "channel": channel,
                 "to": to["id"] if isinstance(to, Mapping) else to,
@@ -41,10 +45,14 @@ def notify_of_run(
 
 def notify_of_update(store: Store, update: Mapping[str, Any]) -> None:
     """Record the notifications about the end of a pipeline's update."""
-    alerts = {"COMPLETED": "on-update-success", "FAILED": "on-update-failure"}
-    event = alerts.get(update["state"])
+    # Nothing tries a failed update again, so that every failure is final.
+    alerts = {"COMPLETED": ["on-update-success"], "FAILED": ["on-update-failure", "on-update-fatal-failure"]}
+    events = alerts.get(update["state"], [])
+    datasets = (update.get("result") or {}).get("datasets", ())
+    if any(dataset["status"] == "FAILED" for dataset in datasets):
+        events = [*events, "on-flow-failure"]
     for wanted in update["config"].get("notifications") or []:
-        if event in (wanted.get("alerts") or []):
+        for event in [event for event in events if event in (wanted.get("alerts") or [])]:
             for to in wanted.get("email_recipients") or []:
                 body: Document = {
                     "channel": "email",
