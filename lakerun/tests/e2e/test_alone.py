@@ -103,6 +103,7 @@ def test_the_environment_has_only_the_wheel_and_its_dependencies(machine: Machin
     assert plugins == []
 
 
+@pytest.mark.slow  # three JVMs; .ci/run runs it on the newest Python
 def test_the_bundle_runs_on_the_command_line(machine: Machine) -> None:
     listed = json.loads(machine.lakerun("list", "--json"))
     assert "daily_weather" in json.dumps(listed)

@@ -24,6 +24,8 @@ TABLES = {
     "versions": 'id, n, "__START_AT", "__END_AT"',
     "totals": "id, total",
 }
+# Every window between two commits; the others are `-m slow`.
+SAMPLE = ("between_commit_and_checkpoint", "between_checkpoint_and_report", "in_a_merge_before_its_report")
 
 
 def source(folder: str) -> str:
@@ -90,13 +92,20 @@ def kill(moment: str, home: Path) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Lab]]]:
-    """The killed runs, two at a time, as each mostly waits for the start of a JVM."""
+def killed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Lab]]]:
+    """The killed runs of the chosen tests, two at a time, as each mostly waits for the start of a JVM."""
+    chosen = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    moments = [params["moment"] for params in chosen if params.get("moment") in MOMENTS]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        yield {moment: pool.submit(kill, moment, tmp_path_factory.mktemp(moment)) for moment in MOMENTS}
+        yield {moment: pool.submit(kill, moment, tmp_path_factory.mktemp(moment)) for moment in moments}
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment",
+    [moment if moment in SAMPLE else pytest.param(moment, marks=pytest.mark.slow) for moment in MOMENTS],
+)
 def test_the_repeated_command_has_the_result_of_an_undisturbed_run(
     killed: dict[str, Future[Lab]], undisturbed: Lab, moment: str
 ) -> None:
