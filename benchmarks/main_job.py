@@ -1,4 +1,4 @@
-"""How long the main job takes, start-up included: in an empty data folder, and once more incrementally."""
+"""Measures the main job, start-up included: in an empty data folder, and again incrementally."""
 
 from __future__ import annotations
 

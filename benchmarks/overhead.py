@@ -1,8 +1,8 @@
-"""What it costs to know where every line is: the pipeline with and without quarantine and reconciliation.
+"""The cost of accounting for every line: the pipeline with and without quarantine and reconciliation.
 
-Per size: a first run of the pipeline, and one of it without quarantine, duplicates, checks of whole datasets
-and reconciliation, each in a fresh process on the same files. In both the lines are parsed and the rules
-asked, as silver and gold need that. The whole is to take less than 30 % longer.
+Per size: a first run of the whole pipeline, and one without quarantine, duplicates, checks of whole datasets
+and reconciliation, each in a fresh process on the same files. Both parse the lines and evaluate the rules,
+because silver and gold need that. The whole pipeline should take less than 30 % longer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KINDS = ("bare", "engine")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print; 0 where the aim is met at every size, 1 where it is missed, 2 where a run failed."""
+    """Measure and print; 0 if the aim is met at every size, 1 if it is missed, 2 if a run failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
     parser.add_argument("--orders", type=_at_least(100), nargs="+", default=[10_000, 1_000_000], metavar="N")
     parser.add_argument("--repeat", type=_at_least(1), default=1, metavar="N", help="default 1")
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: seconds by the clock, and of the processors."""
+    """One run: wall seconds and processor seconds."""
 
     seconds: float
     cpu_seconds: float
@@ -59,7 +59,7 @@ Runs = dict[str, list[Run]]
 
 
 def overhead(runs: Runs) -> float:
-    """How much longer the whole takes than the bare one, as a share of that; medians by the clock."""
+    """How much longer the whole pipeline takes than the bare one, as a share; medians of wall seconds."""
     return _median(runs["engine"], "seconds") / _median(runs["bare"], "seconds") - 1
 
 

@@ -80,7 +80,7 @@ def versions(valid: DataFrame, entity: Entity) -> DataFrame:
     records = valid.select(*fields, sequence(entity).alias("__START_AT")).dropDuplicates(
         [entity.key, "__START_AT"]
     )
-    # A record that says what the one before it said makes no version.
+    # A record that equals the one before it is not a new version.
     content = F.struct(*fields)
     changed = ~content.eqNullSafe(F.lag(content).over(in_order))
     kept_versions = records.withColumn("_changed", changed).where("_changed").drop("_changed")
@@ -171,7 +171,7 @@ class _Lake:
         ]
 
     def realtime_by_stream(self) -> None:
-        """Windows that the watermark closes, each written once; what arrives later is not counted."""
+        """Windows that the watermark closes, each written once; later records are not counted."""
         parsed = self.spark.readStream.format("delta").load(self._path("silver_orders_parsed"))
         metrics = sales.realtime_metrics(kept(parsed), self.config)
         table = "gold_realtime_metrics"
@@ -188,7 +188,7 @@ class _Lake:
         )
 
     def realtime_by_batch(self) -> None:
-        """All windows that would be closed by now, computed anew."""
+        """All windows that would be closed by now, recomputed."""
         orders = self._valid(ORDERS)
         newest = orders.agg(F.max("order_timestamp").alias("newest"))
         closed = F.col("window_end") <= F.col("newest") - F.expr(f"interval {self.config.watermark_delay}")
@@ -206,7 +206,7 @@ class _Lake:
         self._overwrite_gold("data_quality_check", check)
 
     def quality(self) -> None:
-        """The rules of whole datasets, and where the lines are."""
+        """The rules of whole datasets, and the reconciliation of the lines."""
         properties = self.config.get_gold_table_properties()
         checks = quality_checks(pipeline_rules(PIPELINE, self.config), self._read)
         self._write(f"quality_checks_{PIPELINE}", checks, "overwrite", properties)

@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
 SAMPLE_SECONDS = 0.2
-# What would give the processes other settings than those that the benchmark means.
+# Variables that would change the measured processes' settings.
 FOREIGN_VARIABLES = ("PIPELINE_ENV", "CATALOG_NAME", "SCHEMA_NAME", "VOLUME_NAME")
 
 
 class CommandFailedError(Exception):
-    """A measured command did not end well; the message says how and shows the end of its log."""
+    """A measured command failed; the message says how and shows the end of its log."""
 
 
 @dataclass(frozen=True)

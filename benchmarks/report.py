@@ -1,4 +1,4 @@
-"""What the measurements say: the table, the aims, and how cost grows. Pure functions of the numbers."""
+"""Reports the measurements: the table, the aims, and the growth of cost. Pure functions of the numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table: medians over the repeats; `met` is None where the issue names no aim."""
+    """One line of the table: medians over the repeats; `met` is None without an aim."""
 
     orders: int
     step: Step

@@ -1,4 +1,4 @@
-"""Whether two data folders hold the same rows, whatever their order: `fingerprints`, `differences`."""
+"""Compares the rows of two data folders, whatever their order: `fingerprints`, `differences`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fingerprints(home: Path) -> dict[str, Fingerprint]:
 
 
 def differences(plain: Mapping[str, Fingerprint], engine: Mapping[str, Fingerprint]) -> list[str]:
-    """A line for every table that the two do not agree on; empty where they are the same."""
+    """A line for every table in which the two differ; empty if they are equal."""
     found = []
     for table in sorted({*plain, *engine}):
         if table not in plain or table not in engine:

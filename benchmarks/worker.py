@@ -27,7 +27,7 @@ from lakerun.tables.storage import Storage
 
 PROJECT = Path(__file__).resolve().parents[1]
 PIPELINE = "medallion_dlt_pipeline"
-# The tables that show where every line is, and the check that reads them.
+# The tables that show where every line went, and the check that reads them.
 QUALITY_TABLES = re.compile(r"^(quarantine|quality)_|_duplicates$|^gold_data_quality_check$")
 ENVIRONMENT = "local"
 # A later batch of the generator is a day: of a hundred days it is 1 %.
@@ -81,7 +81,7 @@ def _engine(storage: Storage, selection: Selection) -> None:
     spec = _pipeline()
     with storage.exclusive("benchmark"):
         result = run_update(spec, storage=storage, selection=selection)
-    for dataset in result.datasets:  # where the time went, for whoever reads the log
+    for dataset in result.datasets:  # the log shows where the time went
         print(f"{dataset.seconds:8.2f} s  {dataset.status:10} {dataset.rows_written:>10,}  {dataset.name}")
     if result.state != "COMPLETED":
         sys.exit(f"The update ended as {result.state}: {result.error}")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import ecommerce_lakehouse
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
-from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.errors import ShopError, first_line
 from ecommerce_lakehouse.generation import GenerationError
 from ecommerce_lakehouse.observability.health_checks import HealthError
 from ecommerce_lakehouse.observability.lakehouse import SecretError
@@ -76,3 +76,11 @@ def test_the_command_line_shows_an_error_of_the_shop_in_its_own_words(
     assert result.stderr.startswith(f"Error: shop.py:3: {problem}")
     assert result.stderr.count("shop.py:3: ") == 3
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("\n  no table \n line 3", "no table"), ("", "ValueError"), (" \n", "ValueError"), ("x" * 9, "xxxx")],
+)
+def test_the_first_line_of_an_error_is_never_empty(text: str, line: str) -> None:
+    assert first_line(ValueError(text), at_most=4 if text.startswith("x") else 1000) == line

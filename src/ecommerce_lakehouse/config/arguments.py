@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ecommerce_lakehouse.config.resolve import ENVIRONMENTS, get_config
 from ecommerce_lakehouse.config.settings import ConfigError, LakehouseConfig
-from ecommerce_lakehouse.errors import USAGE, ShopError
+from ecommerce_lakehouse.errors import USAGE, ShopError, first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -57,9 +57,8 @@ def spark_session(job: str) -> SparkSession:
     try:
         return SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
     except PySparkRuntimeError as error:
-        reason = str(error).splitlines()[0]
         raise ShopError(
-            f"Spark did not start: {reason} Try 'lakehouse run {job}', which brings Java."
+            f"Spark did not start: {first_line(error)} Try 'lakehouse run {job}', which brings Java."
         ) from None
 
 

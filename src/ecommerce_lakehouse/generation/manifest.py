@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ecommerce_lakehouse.errors import USAGE, ShopError
+from ecommerce_lakehouse.errors import USAGE, ShopError, first_line
 
 
 class GenerationError(ShopError):
@@ -85,9 +85,8 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
         raise GenerationError(
-            f"The manifest {path} cannot be read: {reason}. Remove the generated data."
+            f"The manifest {path} cannot be read: {first_line(error)}. Remove the generated data."
         ) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import ENTITIES
-from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.errors import ShopError, first_line
 from ecommerce_lakehouse.observability.health_sql import health_sql
 from ecommerce_lakehouse.observability.source_files import SourceFile, files_in
 
@@ -110,7 +110,7 @@ def check_health(
 
 
 def amount(value: float | None, unit: str) -> str:
-    """A figure with its unit as people write it: `0.83 %`, `2 h 05 min`, `1.20 USD/GB`; empty for None."""
+    """A figure with its unit, for people: `0.83 %`, `2 h 5 min`, `1.20 USD/GB`; empty for None."""
     if value is None:
         return ""
     if unit == "s":
@@ -120,7 +120,7 @@ def amount(value: float | None, unit: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """The two largest units, without a second one that is zero."""
+    """The two largest units; the second is left out if it is zero."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -144,7 +144,7 @@ def _success_rate(updates: Mapping[str, Row], config: LakehouseConfig) -> Check:
 
 
 def _expectation_failures(rows: Sequence[Row], config: LakehouseConfig) -> list[Check]:
-    """One check a dataset: its failures per hundred records, whatever the number of its expectations."""
+    """One check per dataset: its failures per hundred records, whatever the number of its expectations."""
     shares: dict[str, dict[str, float | None]] = {}
     for row in rows:
         share = _percent(row["failed_records"], row["judged_records"])
@@ -182,9 +182,9 @@ def _end_to_end(
     config: LakehouseConfig,
     period: Period,
 ) -> list[Check]:
-    """One check a source: the longest time from a file's arrival until an update that read it completed.
+    """One check per source: the longest time from a file's arrival until an update that read it completed.
 
-    A file that no completed update has read yet counts with the time that it has waited. A source is read by
+    A file that no completed update has read counts with its waiting time so far. The readers of a source are
     the pipelines that define its bronze table.
     """
     start, middle, now = period
@@ -226,7 +226,7 @@ def _cost(
         try:
             spent = {row["period"]: _number(row["usd"]) for row in ask("cost")}
         except Exception as error:  # system tables need grants of their own; the check goes on without them
-            spent, note = {}, f"system.billing cannot be read: {_first_line(error)}"
+            spent, note = {}, f"system.billing cannot be read: {first_line(error)}"
     else:
         unit, target = "s/GB", config.health.run_seconds_per_gb
         spent = {name: _number(row["run_seconds"]) for name, row in updates.items()}
@@ -290,8 +290,3 @@ def _number(value: Any) -> float | None:
 
 def _short(dataset: str) -> str:
     return dataset.replace("`", "").split(".")[-1]
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -25,6 +25,7 @@ from ecommerce_lakehouse.config.arguments import (
     spark_session,
     usage_errors,
 )
+from ecommerce_lakehouse.errors import first_line
 from ecommerce_lakehouse.observability.health_sql import EVENTS
 from ecommerce_lakehouse.observability.lakehouse import StoredTable, lakehouse_of
 from ecommerce_lakehouse.observability.text_table import text_table
@@ -132,9 +133,9 @@ def _maintain(spark: SparkSession, config: LakehouseConfig, table: StoredTable) 
         if condition.startswith(REFUSALS):
             outcome = replace(outcome, reason=f"Databricks refuses it: {condition}")
         else:
-            outcome = replace(outcome, status="FAILED", reason=_first_line(error))
+            outcome = replace(outcome, status="FAILED", reason=first_line(error))
     except Exception as error:  # no failure of one table may stop the others
-        outcome = replace(outcome, status="FAILED", reason=_first_line(error))
+        outcome = replace(outcome, status="FAILED", reason=first_line(error))
     return replace(outcome, seconds=round(time.monotonic() - start, 3))
 
 
@@ -228,11 +229,6 @@ def _change(before: int | None, after: int | None) -> str:
     if before is None or after is None:
         return ""
     return f"{before:,}" if before == after else f"{before:,} -> {after:,}"
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:1000] if lines else type(error).__name__
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""`post_json`: a POST to an address from outside, which cannot be led to this machine or its network.
+"""A POST to a configured address that cannot be diverted to this machine or its network: `post_json`.
 
 A name in a public DNS may point to 127.0.0.1 or to a cloud's metadata service, and a public server may
-redirect there. So no redirect is followed, and the socket goes to the very address that was checked. Whoever
-writes an address as numbers means it, so it is used as it is.
+redirect there. So no redirect is followed, and the socket connects to exactly the address that was checked. A
+numeric address is intended, so it is used as it is.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ecommerce_lakehouse.errors import ShopError
 
 
 class AddressRefusedError(ShopError):
-    """The address is not one to send to; the message does not hold it, as it often holds a token."""
+    """Nothing may be sent to the address; the message omits it, because it often holds a token."""
 
 
 def post_json(url: str, body: bytes, headers: dict[str, str], timeout_seconds: float) -> None:
     """POST `body`; an answer other than 2xx raises HTTPError, which the caller closes.
 
-    AddressRefusedError for a name in this network. A proxy of the environment (`https_proxy`, `no_proxy`) is
-    used; behind one, the proxy resolves the name.
+    Raises AddressRefusedError for a name in this network. The environment's proxy (`https_proxy`, `no_proxy`)
+    is used; then the proxy resolves the name.
     """
     if not url.startswith(("https://", "http://")):
         raise AddressRefusedError("its address is not an http or https URL")
@@ -52,7 +52,7 @@ class _Encrypted(urllib.request.HTTPSHandler):
 def _guarded(
     kind: type[http.client.HTTPConnection], request: urllib.request.Request
 ) -> Callable[..., http.client.HTTPConnection]:
-    """Makes connections that go to public addresses only, unless they go to a proxy."""
+    """Returns a maker of connections that go only to public addresses, unless they go to a proxy."""
 
     def connection(*args: Any, **options: Any) -> http.client.HTTPConnection:
         made = kind(*args, **options)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class SourceFile:
-    """Size in bytes; `arrived` is when it was last written, in UTC."""
+    """A raw file: `size` in bytes; `arrived`, when it was last written, in UTC."""
 
     size: int
     arrived: datetime
 
 
 def files_in(folder: str) -> list[SourceFile]:
-    """Every file on every level of `folder`; none where there is no such folder."""
+    """Every file at any level of `folder`; none if it does not exist."""
     found = []
     for file in Path(folder).rglob("*"):
         status = file.stat()

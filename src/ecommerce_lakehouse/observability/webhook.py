@@ -54,10 +54,10 @@ def notify_webhook(
     """POST one JSON message for each check that has started to fail, and for each that has recovered.
 
     A message has `text` (which chat services show), `status` (firing, resolved), `environment`, `key` (the
-    check, and its dataset), `since`, and the check's own fields. What was sent is noted beside the volume's
-    data, in `alerts/<environment>.json`: a process killed after a message arrived sends it again, with the
-    same `Idempotency-Key`. The next check sends what did not arrive. Never raises for a webhook that is down,
-    slow or wrong.
+    check, and its dataset), `since`, and the check's own fields. `alerts/<environment>.json` in the volume
+    records sent messages: a process killed after a message arrived sends it again, with the same
+    `Idempotency-Key`. The next check sends the messages that did not arrive. Never raises for a webhook that
+    is down, slow or wrong.
     """
     file = Path(config.volume_path) / "alerts" / f"{health.environment}.json"
     before = _read(file)

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.files import exclusive, write_whole
 from ecommerce_lakehouse.domain.entities import ENTITIES, Entity
-from ecommerce_lakehouse.errors import FAILED, USAGE, ShopError
+from ecommerce_lakehouse.errors import FAILED, USAGE, ShopError, first_line
 
 Model = TypeVar("Model", bound=BaseModel)
 REPLAYABLE = {entity.target: entity for entity in ENTITIES.values()}
@@ -83,7 +83,7 @@ class Correction(BaseModel):
 
 
 class Replay(BaseModel):
-    """One replay: the corrections that it claims, in the order of their lines, and who asked for it."""
+    """One replay: the corrections that it claims, in the order of their lines, and who started it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -274,4 +274,4 @@ def _read(model: type[Model], file: Path) -> Model:
     try:
         return model.model_validate_json(file.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
-        raise ReplayFailedError(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None
+        raise ReplayFailedError(f"{file} cannot be read: {first_line(error)}.") from None

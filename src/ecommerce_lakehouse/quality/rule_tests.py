@@ -8,6 +8,7 @@ from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 
+from ecommerce_lakehouse.errors import first_line
 from ecommerce_lakehouse.quality.checks import quality_checks
 from ecommerce_lakehouse.quality.rule import (
     Check,
@@ -113,7 +114,7 @@ def _verdicts(spark: SparkSession, trials: list[_Trial]) -> dict[Key, str]:
         rows = reduce(DataFrame.union, [trial.rows(spark) for trial in trials]).coalesce(1).collect()
     except Exception as error:
         if len(trials) == 1 and len(trials[0].rules) == 1:
-            return {(trials[0].dataset, trials[0].rules[0].name): _first_line(error)}
+            return {(trials[0].dataset, trials[0].rules[0].name): first_line(error, at_most=300)}
         half = len(trials) // 2
         parts = [trials[:half], trials[half:]] if half else [[each] for each in trials[0].split()]
         found: dict[Key, str] = {}
@@ -206,8 +207,3 @@ def _tables(spark: SparkSession, check: Check) -> dict[str, tuple[DataFrame, Dat
         return {GOOD: (spark.range(check.at_least), none), BAD: (spark.range(check.at_least - 1), none)}
     assert check.at_most is not None
     return {GOOD: (spark.range(check.at_most), none), BAD: (spark.range(check.at_most + 1), none)}
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__

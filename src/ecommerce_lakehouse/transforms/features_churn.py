@@ -42,7 +42,7 @@ def churn_risk(
       the form is the normalised difference, which is symmetric and bounded;
     - `churn_risk_score` DOUBLE in (0, 1]: 0.7 x min(days_since_last_activity / `high_risk_days`, 1) + 0.3 x
       (1 - activity_trend) / 2. Source: this project. Recency has the greatest weight, because recency and
-      frequency are what a purchase history tells about whether a customer is still active (Schmittlein,
+      frequency say what a purchase history reveals about whether a customer is active (Schmittlein,
       Morrison and Colombo, "Counting Your Customers", Management Science 33, 1987);
     - `churn_risk_band`: `high` if days_since_last_activity >= `high_risk_days`, `medium` if it is >=
       `medium_risk_days`, else `low`.

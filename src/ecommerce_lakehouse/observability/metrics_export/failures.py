@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.errors import ShopError, first_line
 
 # libpq gives no code for an error while connecting, so the server's text has to do. Other errors are tried
 # again until the budget is used up.
@@ -40,8 +40,7 @@ def is_temporary(error: psycopg.Error) -> bool:
 
 def reason(error: Exception) -> str:
     """A database error in one line, without libpq's prefixes."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
+    text = first_line(error)
     for prefix in ("connection failed: ", "consuming input failed: ", "sending query failed: "):
         text = text.removeprefix(prefix)
     return text.rstrip(".")
