@@ -19,6 +19,7 @@ from ecommerce_lakehouse.observability.health_checks import HealthError
 from ecommerce_lakehouse.observability.lakehouse import SecretError
 from ecommerce_lakehouse.observability.metrics_export.failures import ExportError
 from ecommerce_lakehouse.observability.pipeline_checks import PipelineCheckError
+from ecommerce_lakehouse.observability.public_http import AddressRefusedError
 from ecommerce_lakehouse.quality import rules
 from ecommerce_lakehouse.quality.replay import ReplayError, ReplayFailedError
 from ecommerce_lakehouse.quality.rule import Rule, RuleError, RuleSet
@@ -34,6 +35,7 @@ EXIT_CODES = {
     SecretError: 1,
     PipelineCheckError: 1,
     ExportError: 1,
+    AddressRefusedError: 1,
 }
 
 

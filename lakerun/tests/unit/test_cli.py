@@ -214,7 +214,7 @@ def test_clean_deletes_everything_after_confirmation(full: Storage) -> None:
     assert "There is nothing to delete" in lakerun("clean", "--yes").stdout
 
 
-def test_clean_without_an_answer_deletes_nothing(full: Storage) -> None:
+def test_clean_without_confirmation_deletes_nothing(full: Storage) -> None:
     assert lakerun("clean", input="").exit_code == 1
     assert full.tables_root.exists()
 
