@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ecommerce_lakehouse.domain.entities import (
 )
 from ecommerce_lakehouse.generation import GenerationError, Manifest, generate_sample_data, plan
 from ecommerce_lakehouse.generation.issues import KINDS
-from ecommerce_lakehouse.generation.manifest import Parameters
+from ecommerce_lakehouse.generation.manifest import ORDER_UPDATES, Parameters
 from ecommerce_lakehouse.generation.plan import BatchPlan
 from ecommerce_lakehouse.generation.records import lines_of
 
@@ -44,7 +44,7 @@ class Volume:
     manifests: list[Manifest]
 
     def lines(self, entity: str, batch: int = 0) -> list[bytes]:
-        folder = Path(self.config.source_path(entity))
+        folder = Path(self.config.source_path("orders" if entity == ORDER_UPDATES else entity))
         parts = [(folder / name).read_bytes() for name in self.manifests[batch].datasets[entity].files]
         return b"".join(parts).removesuffix(b"\n").split(b"\n")
 
@@ -215,6 +215,43 @@ def test_a_later_batch_is_a_days_share_with_new_customers_and_newer_profiles(dir
         assert {record[k] == known[k] for k in ("email", "signup_date", "gender", "country")} == {True}
 
 
+def test_some_orders_live_on_are_corrected_come_again_in_other_words_or_late(dirty: Volume) -> None:
+    first: dict[str, dict[str, Any]] = {}
+    late, corrected, arrived = 0, 0, set()
+    for batch, manifest in enumerate(dirty.manifests):
+        first |= {record["order_id"]: record for record in dirty.records("orders", batch)}
+        days = {(manifest.starts_at + timedelta(days=day)).date() for day in range(90 if batch == 0 else 1)}
+        expected = manifest.datasets[ORDER_UPDATES].expected
+        told: dict[str, list[dict[str, Any]]] = {}
+        for record in dirty.records(ORDER_UPDATES, batch):
+            told.setdefault(record["order_id"], []).append(record)
+        new = [records for key, records in told.items() if key not in first]
+        assert [len(records) for records in new] == [1] * expected.silver
+        assert all(record["updated_at"] is None for (record,) in new)
+        assert (expected.updates, expected.duplicates) == (3 * len(new), 0)
+        late += len(new)
+        for key in told.keys() & first.keys():
+            known, records = first[key], told[key]
+            placed = datetime.fromisoformat(known["order_timestamp"]).date()
+            assert {datetime.fromisoformat(record["updated_at"]).date() for record in records} == {
+                placed + timedelta(days=1)
+            }
+            assert placed + timedelta(days=1) in days
+            arrived.add(records[0]["updated_at"] < records[-1]["updated_at"])
+            processed, *same_time = sorted(records, key=lambda record: record["updated_at"])
+            decided, repeated = sorted(same_time, key=lambda r: -ORDER_STATUSES.index(r["status"]))
+            assert (known["status"], processed["status"], repeated["status"]) == (
+                "pending", "processing", "pending",
+            )  # fmt: skip
+            assert decided["status"] != "pending"
+            assert decided["updated_at"] == repeated["updated_at"] > processed["updated_at"]
+            changed = {name for name in known if decided[name] != known[name]}
+            assert changed - {"quantity"} == {"status"}
+            corrected += "quantity" in changed
+    assert arrived == {True, False}
+    assert (late, corrected) == (pytest.approx(8550 / 50, abs=4), pytest.approx(8550 / 200, abs=4))
+
+
 def test_prices_are_exponential_and_vary_a_little_per_product(clean: Volume) -> None:
     orders = clean.records("orders")
     prices = sorted(record["price"] for record in orders)
@@ -290,7 +327,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_time_zone_and_any_split(
     assert again.manifests[0].datasets["orders"].files == tuple(
         f"orders_b000000_p0000{part}.json" for part in range(3)
     )
-    for entity in SAMPLED:
+    for entity in (*SAMPLED, ORDER_UPDATES):
         assert again.lines(entity) == dirty.lines(entity)
 
 

@@ -125,10 +125,12 @@ def test_a_call_killed_while_spark_writes_leaves_nothing_that_is_written_twice(
     (manifest,) = generate_sample_data(spark, config, **SIZES)
     found = contents(config)
     files = [f"{entity}_raw/{entity}_b000000_p00000.json" for entity in SAMPLED]
+    files.append("orders_raw/order_updates_b000000_p00000.json")
     assert set(found) == {*files, "manifests/batch_000000.json"}
-    lines = {entity: found[file].count(b"\n") for entity, file in zip(SAMPLED, files, strict=True)}
+    names = (*SAMPLED, "order_updates")
+    lines = {entity: found[file].count(b"\n") for entity, file in zip(names, files, strict=True)}
     assert lines == {entity: dataset.rows for entity, dataset in manifest.datasets.items()}
-    assert lines == {"orders": 90, "customer_profiles": 20, "customer_activity": 90}
+    assert lines == {"orders": 90, "customer_profiles": 20, "customer_activity": 90, "order_updates": 8}
 
 
 def test_a_second_generator_on_one_volume_says_so_and_stops(spark: SparkSession, tmp_path: Path) -> None:

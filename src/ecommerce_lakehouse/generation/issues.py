@@ -150,6 +150,10 @@ class IssueSpread:
         """SQL: the number of the n-th clean line, n from 0; the inverse of counting clean lines."""
         return f"(({ordinal}) * {self.lines}L div {self.clean}L)" if self.clean else f"({ordinal})"
 
+    def clean_ordinal(self, line: str) -> str:
+        """SQL: how many clean lines come before a line: for a clean one its ordinal."""
+        return f"({line} - {self._bad_before(line)})"
+
     def clean_before(self, line: int) -> int:
         """How many clean lines come before a line."""
         return line - line * self.bad // self.lines

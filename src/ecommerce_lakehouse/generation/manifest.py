@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecommerce_lakehouse.errors import USAGE, ShopError, first_line
 
+ORDER_UPDATES = "order_updates"
+
 
 class GenerationError(ShopError):
     """The batch cannot be generated; the message is one line that says what to do."""
@@ -65,6 +67,7 @@ class DatasetManifest(_Frozen):
 class Manifest(_Frozen):
     """One batch of raw data. Event times lie in [`starts_at`, `ends_at`), except for intentional issues.
 
+    `datasets` is by entity; `order_updates` are further lines of orders, which were placed on earlier days.
     In the first batch some profiles are older than `starts_at`: their customers signed up before it.
     """
 

@@ -11,6 +11,7 @@ from ecommerce_lakehouse.generation.manifest import Parameters
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)  # a Monday, which the seasonality relies on
 LINES_PER_FILE = 50_000
 CUSTOMERS_PER_UPDATE = 100  # each day one in a hundred of the first batch's customers changes
+REVISED_EVERY = 50  # one clean order in fifty is revised on the day after
 JOINING_PERIODS = 10  # after this many times `days`, as many new customers have joined
 
 
@@ -59,6 +60,17 @@ class BatchPlan:
     @property
     def orders(self) -> DatasetPlan:
         return self._events(self.parameters.orders)
+
+    @property
+    def revised(self) -> BatchPlan:
+        """The batch whose orders this one revises: the one before, and of the first batch itself."""
+        return BatchPlan(self.parameters, max(self.batch - 1, 0))
+
+    @property
+    def revised_days(self) -> tuple[int, int]:
+        """First and last of the days on which the orders were placed that this batch revises."""
+        last = self.end_day - 2
+        return (0 if self.batch == 0 else last, last)
 
     @property
     def customer_activity(self) -> DatasetPlan:

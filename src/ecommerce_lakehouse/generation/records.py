@@ -1,4 +1,15 @@
-"""The three datasets as JSON lines, intentional issues included: `lines_of`."""
+"""The datasets as JSON lines, intentional issues included: `lines_of`.
+
+`order_updates` are more lines of orders. Of each of some orders, which were delivered as pending, there are
+four, made on the day after:
+
+- that it is being processed;
+- what became of it, which for one in four also corrects the quantity;
+- the same again from another system, made at the same time, which is not as far in the order's life;
+- an order of the same customer that arrives a day late.
+
+Of every second order these arrive in the opposite order.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.domain.entities import GENDERS, LOYALTY_TIERS
+from ecommerce_lakehouse.domain.entities import GENDERS, LOYALTY_TIERS, SAMPLED
 from ecommerce_lakehouse.generation.catalogue import MIN_PRICE, POPULARITY_SHIFT, catalogue
 from ecommerce_lakehouse.generation.columns import (
     LINE,
@@ -27,7 +38,8 @@ from ecommerce_lakehouse.generation.customers import (
     updated_customer,
 )
 from ecommerce_lakehouse.generation.issues import DUPLICATE, UNEXPECTED_COLUMN
-from ecommerce_lakehouse.generation.plan import BatchPlan, DatasetPlan
+from ecommerce_lakehouse.generation.manifest import ORDER_UPDATES
+from ecommerce_lakehouse.generation.plan import LINES_PER_FILE, REVISED_EVERY, BatchPlan, DatasetPlan
 from ecommerce_lakehouse.generation.seasonality import DAY_SECONDS, add_event_seconds
 
 STATUS_WEIGHTS = {
@@ -50,12 +62,19 @@ _FAR_FUTURE = "'2999-01-01T00:00:00Z'"
 _BYTE = "cast(X'E9' AS STRING)"  # e acute in Latin-1, which is not UTF-8
 
 
+DATASETS = (*SAMPLED, ORDER_UPDATES)
+LATE_NUMBERS = 500_000_000  # beyond those of other orders
+PROCESSED, DECIDED, LATE, REPEATED = range(4)
+
+
 def lines_of(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan, entity: str) -> DataFrame:
-    """The lines of one dataset of a batch.
+    """The lines of one of `DATASETS` in a batch.
 
     Out: `value` STRING, the line, whose bytes need not be UTF-8; `_issue` STRING, its intentional issue or
-    NULL; `_update` BOOLEAN, whether it is a newer record of a customer whom an earlier batch delivered.
+    NULL; `_update` BOOLEAN, whether it is a newer record of a customer or an order that was delivered before.
     """
+    if entity == ORDER_UPDATES:
+        return _order_updates(spark, config, plan)
     builders: Mapping[str, Callable[[Columns, LakehouseConfig, BatchPlan], None]] = {
         "orders": _orders,
         "customer_activity": _sessions,
@@ -87,6 +106,47 @@ def dataset_plan(plan: BatchPlan, entity: str) -> DatasetPlan:
 
 
 def _orders(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:
+    _add_order(columns, config, plan)
+    revised = f"{plan.orders.spread.clean_ordinal('_source')} % {REVISED_EVERY} = 0"
+    fields = _order_fields("_quantity", f"IF({revised}, 'pending', _status)")
+    _add_line(columns, fields, '"coupon_code":"WELCOME10"', plan.parameters.seed)
+
+
+def _order_updates(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan) -> DataFrame:
+    placed, parameters = plan.revised, plan.parameters
+    spread, (first_day, last_day) = placed.orders.spread, plan.revised_days
+    # Of a long batch only the last day is looked at: its orders are among the last two days' share of lines.
+    orders = -(-spread.clean // REVISED_EVERY)
+    skipped = orders * max(0, parameters.days - 2) // parameters.days if plan.batch == 1 else 0
+    lines = 4 * (orders - skipped)
+    columns = Columns(spark, ORDER_UPDATES, lines, max(1, -(-lines // LINES_PER_FILE)), parameters.seed)
+    columns.add("_turn", "bigint", f"{LINE} div 4 + {skipped}L")
+    columns.add("_part", "bigint", f"IF(_turn % 2 = 0, {LINE} % 4, 3 - {LINE} % 4)")
+    columns.add("_issue", "string", "cast(NULL AS STRING)", output=True)
+    columns.add("_update", "boolean", f"_part <> {LATE}", output=True)
+    columns.add("_source", "bigint", spread.clean_line(f"_turn * {REVISED_EVERY}L"))
+    late = f"IF(_part = {LATE}, {LATE_NUMBERS}L, 0L)"
+    columns.add("_number", "bigint", f"_source + {placed.orders.first_number}L + {late}")
+    _add_order(columns, config, placed)
+    columns.add("_placed", "bigint", "_day", output=True)
+    half = DAY_SECONDS // 2
+    moment = f"cast({uniform(parameters.seed, '_number', 'updated')} * {half} AS BIGINT)"
+    starts = f"(_day + 1) * {DAY_SECONDS}L + IF(_part = {PROCESSED}, 0, {half})"
+    columns.add("_updated", "bigint", f"{starts} + {moment}")
+    corrects = f"_part IN ({DECIDED}, {REPEATED}) AND _turn % 4 = 3"
+    columns.add("_corrected", "int", f"least(_quantity + IF({corrects}, 1, 0), {config.max_quantity})")
+    told = {LATE: "_status", REPEATED: "'pending'", PROCESSED: "'processing'"}
+    cases = " ".join(f"WHEN {part} THEN {status}" for part, status in told.items())
+    decided = "IF(_status = 'pending', 'processing', _status)"
+    columns.add("_told", "string", f"CASE _part {cases} ELSE {decided} END")
+    fields = _order_fields("_corrected", "_told")
+    fields["updated_at"] = f"IF(_part = {LATE}, 'null', {_quoted(event_time('_updated'))})"
+    _add_line(columns, fields, '"coupon_code":"WELCOME10"', parameters.seed)
+    return columns.build().where(f"_placed BETWEEN {first_day} AND {last_day}").drop("_placed")
+
+
+def _add_order(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:
+    """Adds what an order is about, by its `_number` and the line of the plan in `_source`."""
     seed = plan.parameters.seed
     add_event_seconds(columns, plan, plan.orders.lines, "_number")
     columns.add("_day", "bigint", f"_seconds div {DAY_SECONDS}")
@@ -105,23 +165,23 @@ def _orders(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:
     columns.add_choice("_drawn_quantity", QUANTITY_WEIGHTS, "_number")
     columns.add("_quantity", "int", f"least(_drawn_quantity, {config.max_quantity})")
     columns.add_choice("_status", STATUS_WEIGHTS, "_number")
-    name = lookup([product.name for product in products], "_product")
-    _add_line(
-        columns,
-        {
-            "order_id": _faulty(_quoted(f"concat('O', {padded('(_number + 1)', 8)})"), null_key="'null'"),
-            "customer_id": _quoted(customer_id("_customer")),
-            "product_id": _quoted(lookup([product.product_id for product in products], "_product")),
-            "product_name": _quoted(_faulty(name, non_utf8=f"concat({name}, ' D', {_BYTE}, 'luxe')")),
-            "category": _quoted(lookup([product.category for product in products], "_product")),
-            "price": _faulty("cast(_price AS STRING)", bad_format=_quoted("replace(_price, '.', ',')")),
-            "quantity": _faulty("cast(_quantity AS STRING)", out_of_range="cast(-_quantity AS STRING)"),
-            "status": _quoted(_faulty("_status", unknown_status="'teleported'")),
-            "order_timestamp": _quoted(_faulty(event_time("_seconds"), future_date=_FAR_FUTURE)),
-        },
-        '"coupon_code":"WELCOME10"',
-        seed,
-    )
+    for name in ("name", "product_id", "category"):
+        listed = [getattr(product, name) for product in products]
+        columns.add(f"_{name}", "string", lookup(listed, "_product"))
+
+
+def _order_fields(quantity: str, status: str) -> dict[str, str]:
+    return {
+        "order_id": _faulty(_quoted(f"concat('O', {padded('(_number + 1)', 8)})"), null_key="'null'"),
+        "customer_id": _quoted(customer_id("_customer")),
+        "product_id": _quoted("_product_id"),
+        "product_name": _quoted(_faulty("_name", non_utf8=f"concat(_name, ' D', {_BYTE}, 'luxe')")),
+        "category": _quoted("_category"),
+        "price": _faulty("cast(_price AS STRING)", bad_format=_quoted("replace(_price, '.', ',')")),
+        "quantity": _faulty(f"cast({quantity} AS STRING)", out_of_range=f"cast(-{quantity} AS STRING)"),
+        "status": _quoted(_faulty(status, unknown_status="'teleported'")),
+        "order_timestamp": _quoted(_faulty(event_time("_seconds"), future_date=_FAR_FUTURE)),
+    }
 
 
 def _sessions(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:

@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.domain.entities import SAMPLED
 from ecommerce_lakehouse.generation.issues import KINDS, UNEXPECTED_COLUMN, expected_outcome
 from ecommerce_lakehouse.generation.manifest import (
+    ORDER_UPDATES,
     DatasetManifest,
     GenerationError,
     Manifest,
@@ -21,7 +21,7 @@ from ecommerce_lakehouse.generation.manifest import (
     read_manifests,
 )
 from ecommerce_lakehouse.generation.plan import BatchPlan
-from ecommerce_lakehouse.generation.records import lines_of
+from ecommerce_lakehouse.generation.records import DATASETS, lines_of
 from ecommerce_lakehouse.generation.volume import BatchFolder
 
 DEFAULT_SEED = 42
@@ -44,8 +44,10 @@ def generate_sample_data(
 
     The first batch of a volume covers `config.rows_generated.days` days from 2024-01-01; each later one
     adds the next day, with a day's share of orders and sessions, a few new customers and newer profiles of
-    known ones. `orders`, `customer_activity` and `customers` are lines of the first batch; they, `issue_rate`
-    (0 to 1) and `seed` default to those of the volume's first batch, or without one to the settings and 42.
+    known ones. Some orders are revised on the day after they were placed, in further lines: updated,
+    corrected, repeated, or late. `orders`, `customer_activity` and `customers` are the other lines of the
+    first batch; they, `issue_rate` (0 to 1) and `seed` default to those of the volume's first batch, or
+    without one to the settings and 42.
 
     The files depend only on the parameters, the batch number and the settings `max_price` and `max_quantity`:
     two volumes with the same ones are equal byte for byte. A batch exists with its manifest or not at all; an
@@ -121,9 +123,9 @@ def _generate(
     datasets = {}
     # One dataset is planned while another is written; for small ones, both take equally long. Planning stays
     # in this thread, because dbldatagen's parser is not thread-safe.
-    with ThreadPoolExecutor(max_workers=len(SAMPLED)) as pool:
+    with ThreadPoolExecutor(max_workers=len(DATASETS)) as pool:
         writing = {}
-        for entity in SAMPLED:
+        for entity in DATASETS:
             lines = lines_of(spark, config, plan, entity)
             writing[entity] = pool.submit(_write, lines, folder, plan, entity)
         for entity, written in writing.items():
@@ -161,7 +163,9 @@ def _write(lines: DataFrame, folder: BatchFolder, plan: BatchPlan, entity: str) 
         rows=rows,
         files=folder.name_files(plan.batch, entity),
         issues=issues,
-        expected=expected_outcome(entity, rows, issues, int(count["updates"] or 0)),
+        expected=expected_outcome(
+            "orders" if entity == ORDER_UPDATES else entity, rows, issues, int(count["updates"] or 0)
+        ),
     )
 
 

@@ -18,7 +18,13 @@ from pathlib import Path
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.files import exclusive
-from ecommerce_lakehouse.generation.manifest import GenerationError, Manifest, manifest_name, read_manifest
+from ecommerce_lakehouse.generation.manifest import (
+    ORDER_UPDATES,
+    GenerationError,
+    Manifest,
+    manifest_name,
+    read_manifest,
+)
 
 PENDING = "_pending_"
 
@@ -89,9 +95,12 @@ class BatchFolder:
         self._pending(manifest.batch).replace(self.manifests / manifest_name(manifest.batch))
         shutil.rmtree(self.staging, ignore_errors=True)
 
+    def _arrivals(self, dataset: str) -> Path:
+        return Path(self.config.source_path("orders" if dataset == ORDER_UPDATES else dataset))
+
     def _moves(self, manifest: Manifest) -> list[tuple[Path, Path]]:
         return [
-            (self.staged(manifest.batch, entity) / name, Path(self.config.source_path(entity)) / name)
+            (self.staged(manifest.batch, entity) / name, self._arrivals(entity) / name)
             for entity, dataset in manifest.datasets.items()
             for name in dataset.files
         ]
