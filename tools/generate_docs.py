@@ -85,7 +85,7 @@ def environments() -> str:
             str(config.max_files_per_trigger),
             f"{config.target_file_size_mb} MB",
             f"{config.log_retention_days} days",
-            f"{config.rows_generated.orders:,}",
+            "none: delivered" if config.source_data == "delivered" else f"{config.rows_generated.orders:,}",
         )
         rows.append((name, *cells))
     return _table(head, rows)

@@ -24,11 +24,12 @@ def test_the_job_fills_the_volume_that_its_arguments_name(
     assert {manifest.parameters.seed for manifest in manifests} == {9}
     assert len((volume / "orders_raw" / "orders_b000000_p00000.json").read_bytes().splitlines()) == 100
     printed = capsys.readouterr().out.splitlines()
-    assert printed[:4] == [
+    assert printed[:5] == [
         "batch 0: orders, 100 lines",
         "batch 0: customer_profiles, 20 lines",
         "batch 0: customer_activity, 100 lines",
-        f"220 lines, 22 with an intentional issue, added to {volume}",
+        "batch 0: order_updates, 8 lines",
+        f"228 lines, 22 with an intentional issue, added to {volume}",
     ]
 
 

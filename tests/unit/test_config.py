@@ -99,6 +99,12 @@ def test_each_environment_generates_its_own_number_of_rows() -> None:
     assert all(each.days >= 1 for each in rows.values())
 
 
+def test_only_in_prod_is_data_delivered() -> None:
+    assert {name: get_config(name).source_data for name in ENVIRONMENTS} == {
+        "local": "generated", "dev": "generated", "staging": "generated", "prod": "delivered",
+    }  # fmt: skip
+
+
 def test_the_environments_are_those_with_a_settings_file() -> None:
     folder = Path(package.__file__).parent
     files = {file.name.removesuffix("_config.json") for file in folder.glob("*_config.json")}

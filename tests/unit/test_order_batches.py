@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES
-from ecommerce_lakehouse.generation.manifest import GenerationError
+from ecommerce_lakehouse.generation.job import main as generate_sample_data_job
+from ecommerce_lakehouse.generation.manifest import GenerationError, refuse_delivered
 from ecommerce_lakehouse.generation.order_batches import (
     ISSUES,
     OrderGenerator,
@@ -141,6 +143,18 @@ def test_as_a_job_an_empty_parameter_counts_as_not_given(
     assert file.is_relative_to(home / "volumes" / "local" / "data_eng" / "data" / "orders" / "landing")
     assert len(lines(file)) == 7
     assert capsys.readouterr().out == f"{file.name}: 7 orders\n"
+
+
+@pytest.mark.parametrize("job", [main, generate_sample_data_job])
+def test_where_data_is_delivered_a_generator_succeeds_and_writes_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str], job: Callable[[list[str]], None]
+) -> None:
+    job(["--environment=prod"])
+    message = "Data is delivered in the environment 'prod' (source_data); nothing was generated."
+    assert capsys.readouterr().out == f"{message}\n"
+    assert not (home / "volumes").exists()
+    with pytest.raises(GenerationError, match="nothing was generated"):
+        refuse_delivered(get_config("prod"))
 
 
 def test_a_batch_of_no_customers_is_refused() -> None:

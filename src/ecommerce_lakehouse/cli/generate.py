@@ -33,10 +33,12 @@ def orders(
 ) -> None:
     """Write batches of orders as JSON files into orders/landing; order_analytics_pipeline reads them."""
     from ecommerce_lakehouse.config import get_config
+    from ecommerce_lakehouse.generation.manifest import refuse_delivered
     from ecommerce_lakehouse.generation.order_batches import OrderGenerator, landing_folder, simulate
     from lakerun.cli.output import print_json
 
     config = get_config(env)
+    refuse_delivered(config)
     written = []
     generator = OrderGenerator(seed=seed, customers=config.rows_generated.customers, issue_rate=issue_rate)
     for batch in simulate(

@@ -92,6 +92,8 @@ class LakehouseConfig(_Frozen):
     # It divides the trailing window of 28 days.
     feature_snapshot_days: Literal[1, 2, 4, 7, 14, 28]
 
+    # Where data comes from: the generators write it, or others deliver it and the generators write nothing.
+    source_data: Literal["generated", "delivered"]
     rows_generated: RowsGenerated
     issue_rate: float = Field(ge=0, le=1)
 

@@ -12,7 +12,7 @@ from ecommerce_lakehouse.config.arguments import (
     spark_session,
     usage_errors,
 )
-from ecommerce_lakehouse.generation.manifest import Manifest
+from ecommerce_lakehouse.generation.manifest import Manifest, skipped
 from ecommerce_lakehouse.generation.sample import generate_sample_data
 
 EXAMPLES = """examples:
@@ -26,6 +26,7 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> None:
     """Add batches of synthetic data to the volume of an environment and print a line per dataset.
 
+    Where the environment's data is delivered, it says so and writes nothing; the tasks after it run.
     `argv` defaults to the process's arguments; an empty value counts as not given, because jobs pass one for
     a parameter that is not set. Raises SystemExit with code 2, after one line on standard error, for a wrong
     argument, setting or parameter. Uses the active Spark session, or starts one.
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     with usage_errors(parser):
         config = config_from(arguments)
+        if skipped(config):
+            return
         manifests = generate_sample_data(
             spark_session("generate_sample_data"),
             config,

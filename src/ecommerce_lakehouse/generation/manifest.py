@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.errors import USAGE, ShopError, first_line
 
 ORDER_UPDATES = "order_updates"
@@ -17,6 +18,25 @@ class GenerationError(ShopError):
 
     code = "NOT_GENERATED"
     exit_code = USAGE
+
+
+def refuse_delivered(config: LakehouseConfig) -> None:
+    """Raise GenerationError where data is delivered: generated data would be taken for it."""
+    if config.source_data == "delivered":
+        raise GenerationError(
+            f"Data is delivered in the environment '{config.environment}' (source_data); "
+            "nothing was generated."
+        )
+
+
+def skipped(config: LakehouseConfig) -> bool:
+    """Whether a job has nothing to generate, because data is delivered; says so if it is."""
+    try:
+        refuse_delivered(config)
+    except GenerationError as delivered:
+        print(delivered, flush=True)
+        return True
+    return False
 
 
 class _Frozen(BaseModel):

@@ -20,7 +20,7 @@ from ecommerce_lakehouse.config.arguments import add_config_arguments, config_fr
 from ecommerce_lakehouse.config.files import write_whole
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES, ORDER_STATUSES
 from ecommerce_lakehouse.generation.catalogue import MIN_PRICE, catalogue
-from ecommerce_lakehouse.generation.manifest import GenerationError
+from ecommerce_lakehouse.generation.manifest import GenerationError, skipped
 
 DEFAULT_BATCH_SIZE = 100
 DEFAULT_SEED = 42
@@ -190,6 +190,7 @@ def landing_folder(config: LakehouseConfig) -> Path:
 def main(argv: Sequence[str] | None = None) -> None:
     """Write batches into the volume of an environment and print a line for each.
 
+    Where the environment's data is delivered, it says so and writes nothing; the tasks after it run.
     `argv` defaults to the process's arguments; an empty value counts as not given. Raises SystemExit with
     code 2, after one line on standard error, for a wrong argument or setting.
     """
@@ -199,6 +200,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         with usage_errors(parser):
             config = config_from(arguments)
+            if skipped(config):
+                return
             generator = OrderGenerator(
                 seed=_number(int, given, "seed", DEFAULT_SEED),
                 customers=config.rows_generated.customers,

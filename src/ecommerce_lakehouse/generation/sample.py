@@ -19,6 +19,7 @@ from ecommerce_lakehouse.generation.manifest import (
     Manifest,
     Parameters,
     read_manifests,
+    refuse_delivered,
 )
 from ecommerce_lakehouse.generation.plan import BatchPlan
 from ecommerce_lakehouse.generation.records import DATASETS, lines_of
@@ -53,9 +54,11 @@ def generate_sample_data(
     two volumes with the same ones are equal byte for byte. A batch exists with its manifest or not at all; an
     interrupted call's batch is completed or removed first. `on_progress` gets a line per dataset.
 
-    Raises GenerationError, in one line, for a value out of range, parameters that differ from the volume's
-    first batch, a batch that would reach beyond `now` (default: the clock), or a concurrent call.
+    Raises GenerationError, in one line, for an environment whose data is delivered, a value out of range,
+    parameters that differ from the volume's first batch, a batch that would reach beyond `now` (default: the
+    clock), or a concurrent call.
     """
+    refuse_delivered(config)
     if batches < 1:
         raise GenerationError(f"batches must be at least 1, not {batches}.")
     given = {
