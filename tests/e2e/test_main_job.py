@@ -132,7 +132,7 @@ def _logged(pipeline: str) -> dict[tuple[str, str], tuple[int, int]]:
         quality = json.loads(row["details"])["flow_progress"].get("data_quality", {})
         for item in quality.get("expectations", []):
             dataset = item["dataset"].split(".")[-1]
-            if not dataset.startswith(("valid", "silver")) or dataset.endswith("duplicates"):
+            if not dataset.startswith(("valid", "silver")) or dataset.endswith(("duplicates", "known")):
                 continue
             passed, failed = totals.get((item["dataset"], item["name"]), (0, 0))
             totals[item["dataset"], item["name"]] = (
