@@ -60,11 +60,17 @@ def rows_of_tables(home: Path, catalog: str, schema: str) -> dict[str, Counter[s
             continue  # their generator takes the time of day
         reader = QueryBuilder().register("t", DeltaTable(str(Storage(home).table_path(table))))
         rows = pa.table(reader.execute("SELECT * FROM t").read_all()).to_pylist()
-        found[table.table] = Counter(
-            json.dumps({k: v for k, v in row.items() if k not in WHEN_AND_WHERE}, default=str, sort_keys=True)
-            for row in rows
-        )
+        found[table.table] = Counter(json.dumps(_what(row), default=str, sort_keys=True) for row in rows)
     return found
+
+
+def _what(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without when and where, also within a version's sequence."""
+    return {
+        name: _what(value) if isinstance(value, dict) else value
+        for name, value in row.items()
+        if name not in WHEN_AND_WHERE
+    }
 
 
 def _lakehouse(*arguments: str) -> dict[str, Any]:
