@@ -32,7 +32,7 @@ def test_a_task_that_ignores_its_cancellation_is_killed_with_its_worker(tmp_path
     compute = Compute(
         Storage(tmp_path),
         read_secret=lambda scope, key: "",
-        on_output=lambda task_run_id, text: canceled.set(),
+        on_output=lambda task_run_id, text: threading.Timer(0.5, canceled.set).start(),  # it sleeps by then
         grace_seconds=1,
     )
     deaf = "import time\nprint('asleep')\ntime.sleep(60)\n"

@@ -12,7 +12,7 @@ from lakerun.errors import BundleError, LakerunError
 
 @dataclass
 class Review:
-    """What was found in settings, in the order in which they are written."""
+    """The findings in settings, in the order of the settings."""
 
     refused: list[Finding] = field(default_factory=list)
     without_effect: list[Finding] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Review:
 def review(section: Section, kind: str, found: Review | None = None) -> Review:
     """Compares the settings of a pipeline, a job or a part of one with `SETTINGS[kind]`.
 
-    A setting that is not in the list has no effect: Databricks ignores it, too.
+    A setting that is not in the list has no effect, as Databricks ignores it too.
     """
     found = found or Review()
     for name, value in section.values.items():

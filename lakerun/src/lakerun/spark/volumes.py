@@ -1,7 +1,7 @@
-"""Spark finds `/Volumes/...` in the data folder: `mount_settings`, `volumes_in_spark`.
+"""Lets Spark find `/Volumes/...` in the data folder: `mount_settings`, `volumes_in_spark`.
 
-Hadoop's view of several file systems maps the folder below everything that Spark opens by itself: sources,
-Delta, checkpoints, the text of SQL. Spark's Python API is also told which paths cannot be used, in one line.
+Hadoop's view of several file systems maps the folder for everything that Spark opens itself: sources, Delta,
+checkpoints, paths in SQL. In Spark's Python API, paths that cannot be used are refused in one line.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ VOLUME_STATEMENT = re.compile(
 
 
 def mount_settings(storage: Storage) -> dict[str, str]:
-    """Settings with which a JVM that starts finds the volumes of `storage` below `/Volumes`."""
+    """Settings with which a new JVM finds the volumes of `storage` below `/Volumes`."""
     # Functions that Spark calls in Python processes of its own find them as well.
     python = {
         "spark.python.daemon.module": python_workers.__name__,
@@ -68,7 +68,7 @@ def mount_settings(storage: Storage) -> dict[str, str]:
 
 @contextmanager
 def volumes_in_spark(session: SparkSession | None, storage: Storage) -> Iterator[None]:
-    """Within, the session and Python find the volumes of `storage` below `/Volumes`."""
+    """In this context, the session and Python find the volumes of `storage` below `/Volumes`."""
     with ExitStack() as stack:
         stack.enter_context(mounted(storage))
         if session is not None:
@@ -78,7 +78,7 @@ def volumes_in_spark(session: SparkSession | None, storage: Storage) -> Iterator
 
 
 def spark_path(path: str) -> str:
-    """A path as Spark is to be given it. Raises VolumeError for one that cannot be used."""
+    """The path to pass to Spark. Raises VolumeError for one that cannot be used."""
     if not _PATH.match(path) or (paths := volume_paths()) is None:
         return path
     local = paths.local(_SCHEME.sub("/", path))
@@ -90,14 +90,14 @@ def spark_path(path: str) -> str:
 def streamed_path(path: str) -> str:
     """The same for a folder whose files a stream reads.
 
-    Its checkpoint notes every file by its place on this machine; those of earlier releases do, too.
+    Its checkpoint has every file by its path on this machine, also in earlier releases.
     """
     paths = volume_paths()
     return paths.local(_SCHEME.sub("/", path)) or path if paths is not None and _PATH.match(path) else path
 
 
 def with_volume_paths(statement: str) -> str:
-    """The statement with its paths as Spark is to be given them."""
+    """The statement with the paths to pass to Spark."""
     return _IN_STATEMENT.sub(
         lambda found: f"{found['before']}{found['quote']}{spark_path(found['path'])}{found['quote']}",
         statement,

@@ -1,4 +1,4 @@
-"""Where `/Volumes/...` and `/Workspace/...` are on this machine: `VolumePaths`.
+"""Maps `/Volumes/...` and `/Workspace/...` to folders on this machine: `VolumePaths`.
 
 On Databricks both are folders of the machine that runs the code. Here they are folders of the data folder.
 """
@@ -38,16 +38,16 @@ class NoVolumeError(VolumeError, FileNotFoundError):
 
 
 class VolumePaths:
-    """Paths as code for Databricks writes them, and where they are in a data folder."""
+    """Maps paths in code for Databricks to paths in a data folder, and back."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
     def local(self, path: str, *, making: bool = False) -> str | None:
-        """Where the path is on this machine; None for a path that is what it says.
+        """The path on this machine; None for a path that needs no mapping.
 
-        `making` says that the call makes the file or folder itself. Raises NoVolumeError where the path's
-        volume does not exist, VolumeError for a path that leads out of the data folder.
+        `making` says that the call creates the file or folder itself. Raises NoVolumeError if the path's
+        volume does not exist, VolumeError for a path outside of the data folder.
         """
         if not _MAYBE.search(path):
             return None
@@ -75,7 +75,7 @@ class VolumePaths:
         return None
 
     def shown(self, path: str) -> str:
-        """A path below the volumes' folder as code for Databricks knows it; any other as it is."""
+        """A path below the volumes' folder as `/Volumes/...`; any other path unchanged."""
         root = str(self.storage.volumes_root)
         return VOLUMES + path[len(root) :] if path == root or path.startswith(root + os.sep) else path
 
@@ -97,7 +97,7 @@ class VolumePaths:
 
     @cached_property
     def _disks(self) -> frozenset[str]:
-        """On macOS disks are in /Volumes too: those that hold what this process works with stay disks."""
+        """On macOS disks are in /Volumes too. Those that this process uses stay disks."""
         own = (self.storage.home, Path.cwd(), Path(sys.prefix), Path(sys.base_prefix), Path(__file__))
         return frozenset(
             place.parts[2] for place in own if place.parts[1:2] == ("Volumes",) and place.parts[2:]
@@ -105,7 +105,7 @@ class VolumePaths:
 
 
 def make_volumes(storage: Storage, declared: Iterable[Mapping[str, Any]]) -> None:
-    """Make the volumes that a bundle declares, as its deployment would."""
+    """Create the volumes that a bundle declares, as its deployment would."""
     for volume in declared:
         names = [str(volume.get(key) or "") for key in ("catalog_name", "schema_name", "name")]
         if all(names):
@@ -113,7 +113,7 @@ def make_volumes(storage: Storage, declared: Iterable[Mapping[str, Any]]) -> Non
 
 
 def how_to_make(names: list[str]) -> str:
-    """How to make the volume with these names, some of which may be missing."""
+    """The advice to create the volume with these names, some of which may be missing."""
     name = ".".join([*names, *("<catalog>", "<schema>", "<volume>")[len(names) :]][:LEVELS])
     return (
         f"Make it by spark.sql('CREATE VOLUME {name}'), or declare it under the bundle's resources.volumes."

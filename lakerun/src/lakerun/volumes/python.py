@@ -1,7 +1,7 @@
-"""Python's own file functions find `/Volumes/...` in the data folder: `mounted`.
+"""Lets Python's own file functions find `/Volumes/...` in the data folder: `mounted`.
 
 `open`, `os`, and through them pathlib, shutil, glob, zipfile and pandas are mapped, and so are the commands
-that code starts. A file that something opens in another way is refused: it would not be the lakehouse's.
+that code starts. A file that is opened in another way is refused, as it would not be the lakehouse's.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _IN_TEXT = re.compile(r"(?<![\w.~/:-])/+(?:Volumes|Workspace|dbfs)/[^\s'\"`;|&<>
 
 @contextmanager
 def mounted(storage: Storage) -> Iterator[None]:
-    """Within, this process finds the volumes of `storage` below `/Volumes`.
+    """In this context, the process finds the volumes of `storage` below `/Volumes`.
 
-    Every thread does, because Spark calls a task's functions in threads of its own.
+    All threads do, because Spark calls a task's functions in its own threads.
     """
     paths = VolumePaths(storage)
     _refuse_what_is_missed()
@@ -48,12 +48,12 @@ def mounted(storage: Storage) -> Iterator[None]:
 
 
 def volume_paths() -> VolumePaths | None:
-    """What is mounted now."""
+    """The paths of the mounted volumes, if any."""
     return _mounted[-1] if _mounted else None
 
 
 def on_disk(path: Any, *, making: bool = False) -> str | None:
-    """Where a path is on this machine, if it is one and not what it says."""
+    """A path on this machine, if the argument is a path that needs mapping."""
     paths = volume_paths()
     if paths is None or not isinstance(path, str | bytes | os.PathLike):
         return None
@@ -64,7 +64,7 @@ def on_disk(path: Any, *, making: bool = False) -> str | None:
 
 
 def command_on_disk(text: str) -> str:
-    """A command's text with the places of the paths in volumes that it names."""
+    """A command's text, with the paths in volumes replaced by those on this machine."""
 
     def place(found: re.Match[str]) -> str:
         local = on_disk(found[0])
@@ -83,7 +83,7 @@ _mounted: list[VolumePaths] = []
 
 @functools.cache
 def _mapped(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The function for paths in volumes too."""
+    """The function, which also accepts paths in volumes."""
     name, making = original.__name__, original.__name__ in MAKING
     count = 2 if name in TWO_PATHS else 1
 
@@ -150,7 +150,7 @@ def _is_path(part: Any) -> bool:
 
 
 class _Entries:
-    """What `os.scandir` gives, with the paths that the folder was asked by."""
+    """The result of `os.scandir`, with paths as in its argument."""
 
     def __init__(self, entries: Any, folder: Any) -> None:
         self._entries, self._folder = entries, folder
@@ -191,7 +191,7 @@ class _Entry:
 
 @functools.cache
 def _refuse_what_is_missed() -> None:
-    """Python tells a hook of every file that it opens or changes; the hook stays until the process ends."""
+    """Add a hook for every file that Python opens or changes; it stays until the process ends."""
 
     def check(event: str, args: tuple[Any, ...]) -> None:
         if event not in AUDITED or not _mounted:

@@ -1,4 +1,4 @@
-"""The parent of the Python processes in which Spark calls functions: they find `/Volumes` as tasks do."""
+"""The parent of the Python processes in which Spark calls functions. They find `/Volumes` like tasks."""
 
 from __future__ import annotations
 

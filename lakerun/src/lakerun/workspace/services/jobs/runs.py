@@ -132,7 +132,7 @@ class Runs:
         return {"run_id": live.run_id}
 
     def is_active(self, job_id: int) -> bool:
-        """Whether a run of the job goes on or waits."""
+        """Whether a run of the job is active or queued."""
         with self._lock:
             return any(live.job_id == job_id for live in self._live.values())
 

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 # After the machine was asleep or busy, a run still starts if it is at most this late, once for all missed.
 LATE_SECONDS = 60
-# After a failed run of a continuous job the next one waits, each time twice as long.
+# After a failed run of a continuous job the next run waits, each time twice as long.
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5, 600
 ENDED_WELL = "SUCCESS"
 
@@ -41,8 +41,8 @@ ENDED_WELL = "SUCCESS"
 class Scheduler:
     """Follows the jobs' `schedule`, `trigger` and `continuous`.
 
-    Runs that were due while the workspace was down are skipped. Files and commits of that time are not: what
-    a trigger has seen is stored, as documents of kind "watch".
+    Runs that were due while the workspace was down are skipped, but not files and commits of that time: the
+    state of triggers is stored in documents of kind "watch".
     """
 
     look_every = 5.0

@@ -1,4 +1,4 @@
-"""Decides when news in a folder or in tables starts a run: `Watch`, `files_in`, `versions_of`."""
+"""Decides when new files in a folder or changed tables start a run: `Watch`, `files_in`, `versions_of`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Watch:
     _changed: float = 0.0
 
     def is_due(self, there: State, now: float) -> bool:
-        """Whether a run has to start now, which is noted."""
+        """Whether a run has to start now; if so, this is noted."""
         if not self.has_news(self.seen, there):
             return False
         if there != self._last:
@@ -44,7 +44,7 @@ class Watch:
 
 
 def files_in(folder: Path) -> State:
-    """Every file below a folder, which may not be there yet."""
+    """Every file below a folder, which need not exist yet."""
     found = {}
     for file in sorted(folder.rglob("*")):
         try:
@@ -57,12 +57,12 @@ def files_in(folder: Path) -> State:
 
 
 def new_files(seen: State, there: State) -> bool:
-    """Whether there are files that were not there. One that is written again is not new."""
+    """Whether there are files that did not exist before. A file that is written again is not new."""
     return not there.keys() <= seen.keys()
 
 
 def versions_of(storage: Storage, names: tuple[str, ...]) -> State:
-    """The identity and the newest version of each table that is there."""
+    """The identity and the newest version of each table that exists."""
     found = {}
     for name in names:
         table = Table.named(storage, _table_name(name))
