@@ -21,6 +21,9 @@ from lakerun.tables.storage import Storage
 SecretProvider = Callable[[str, str], str | None]
 """The secret with a scope and a key; None if there is none."""
 
+NotebookRunner = Callable[[str, Mapping[str, str], float], "str | None"]
+"""Runs a notebook with arguments and a limit in seconds, and returns its exit value."""
+
 MAX_VALUE_BYTES = 48 * 1024  # of a task value, as Databricks limits it
 _missing: Any = object()
 
@@ -119,14 +122,15 @@ class _Jobs:
 
 @dataclass
 class _Notebook:
-    run_notebook: Callable[[str, Mapping[str, str]], str | None]
+    run_notebook: NotebookRunner
 
     def exit(self, value: Any = "") -> None:
         raise NotebookExit(str(value))
 
     def run(self, path: str, timeout_seconds: int = 0, arguments: Mapping[str, Any] | None = None) -> str:
-        """Run another notebook and return its exit value. The task's own time limit applies."""
-        return self.run_notebook(path, {k: str(v) for k, v in (arguments or {}).items()}) or ""
+        """Run another notebook and return its exit value; 0 means no limit of its own."""
+        given = {name: str(value) for name, value in (arguments or {}).items()}
+        return self.run_notebook(path, given, timeout_seconds) or ""
 
 
 @dataclass
@@ -195,7 +199,7 @@ class DbUtils:
         parameters: Mapping[str, str] | None = None,
         task_values: Mapping[str, Mapping[str, Any]] | None = None,
         secrets: SecretProvider = environment_secret,
-        run_notebook: Callable[[str, Mapping[str, str]], str | None] | None = None,
+        run_notebook: NotebookRunner | None = None,
     ) -> None:
         self.widgets = Widgets(dict(parameters or {}))
         self.jobs = _Jobs(TaskValues(task_values or {}))
@@ -227,5 +231,5 @@ def _module() -> types.ModuleType:
     return module
 
 
-def _no_notebooks(path: str, arguments: Mapping[str, str]) -> str | None:
+def _no_notebooks(path: str, arguments: Mapping[str, str], timeout_seconds: float) -> str | None:
     raise LakerunError("dbutils.notebook.run works only in notebooks.")

@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 import traceback
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
@@ -27,6 +28,7 @@ from lakerun.jobs.output import TaskOutput, captured
 from lakerun.jobs.task_names import TaskNames, runtime_module
 from lakerun.jobs.task_process import own_imports, working_folder
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
+from lakerun.jobs.time_limit import time_limit
 from lakerun.patches import importable
 from lakerun.pipelines.results import Event
 from lakerun.redaction import redacted
@@ -234,16 +236,34 @@ class _AttemptThread:
         return self._ended(result=result)
 
     def _run_notebook(self, file: Path, dbutils: DbUtils, depth: int) -> str | None:
-        def other(path: str, arguments: Mapping[str, str]) -> str | None:
+        def other(path: str, arguments: Mapping[str, str], timeout_seconds: float) -> str | None:
             inner = self._runner.dbutils(self._call)
             inner.widgets.given = arguments
             inner.jobs = dbutils.jobs
-            return self._run_notebook(notebook_file(path, file.parent), inner, depth + 1)
+            found = notebook_file(path, file.parent)
+            with self._limited(f"Notebook '{path}'", timeout_seconds):
+                return self._run_notebook(found, inner, depth + 1)
 
         dbutils.notebook.run_notebook = other
         names = TaskNames(dbutils, self._start_spark)
         with self._in_spark(names), importable(file.parent):
             return run_notebook(file, names, depth)
+
+    @contextmanager
+    def _limited(self, name: str, seconds: float) -> Iterator[None]:
+        """Within, code of this thread and its Spark jobs end after so many seconds; 0 means no limit."""
+        session = self._start_spark() if seconds else None
+        if session is None:
+            with time_limit(seconds, name, lambda: None):
+                yield
+            return
+        context, tag = session.sparkContext, f"{self._tag}-{uuid.uuid4().hex}"
+        context.addJobTag(tag)
+        try:
+            with time_limit(seconds, name, lambda: context.cancelJobsWithTag(tag)):
+                yield
+        finally:
+            context.removeJobTag(tag)
 
     def _pipeline(self) -> TaskOutcome:
         from lakerun.pipelines.update import Selection, run_update
