@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from lakerun.jobs.packages.wheels import Wheels
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.tables.storage import Storage
 from lakerun.workspace.services.compute.compute import Compute
-from lakerun.workspace.services.compute.wheels import Wheels
 
 BROKEN = "raise RuntimeError('this comes from the wheel')\n"
 SHADOWS = (
@@ -123,5 +123,5 @@ def _run(compute: Compute, folder: Path, code: str) -> TaskOutcome:
     file = folder / "task.py"
     file.write_text(code)
     wheel = str(_wheel(folder, dict.fromkeys(SHADOWS, BROKEN) | OWN))
-    call = TaskCall("1", "2", "task", 0, "spark_python", {"python_file": str(file)}, wheels=(wheel,))
+    call = TaskCall("1", "2", "task", 0, "spark_python", {"python_file": str(file)}, dependencies=(wheel,))
     return compute.execute(call, lambda event: None, threading.Event())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lakerun.bundles.dependencies import is_path, placed
 from lakerun.bundles.go_glob import BadPatternError, go_glob
 from lakerun.bundles.model import JobSpec, TaskSpec
 from lakerun.bundles.review import review
@@ -120,7 +121,7 @@ def _task(
         retry_on_timeout=section.flag("retry_on_timeout", False),
         timeout_seconds=section.number("timeout_seconds", 0),
         disabled=section.flag("disabled", False),
-        wheels=_wheels(section, environments),
+        dependencies=_dependencies(section, environments),
         spark_conf=_spark_conf(section, clusters),
         each=_task(payload.section("task"), environments, clusters) if kind == "for_each" else None,
     )
@@ -179,14 +180,14 @@ def _path(section: Section, key: str, path: str) -> str:
 
 
 def _environments(section: Section) -> dict[str, tuple[str, ...]]:
-    """The wheels of each environment of the job. Its other dependencies are installed with the project."""
+    """The dependencies of each environment of the job."""
     found: dict[str, tuple[str, ...]] = {}
     written = section.sections("environments")
     _check_unique("environment", written, "environment_key")
     for environment in written:
         spec = environment.section("spec")
-        wheels = [item for item in spec.texts("dependencies") if item.endswith(".whl")]
-        found[environment.text("environment_key")] = _files(spec, "dependencies", wheels)
+        lines = spec.texts("dependencies")
+        found[environment.text("environment_key")] = placed_dependencies(spec, "dependencies", lines)
     return found
 
 
@@ -207,28 +208,45 @@ def _spark_conf(section: Section, clusters: Mapping[str, Mapping[str, str]]) -> 
     return section.section("new_cluster").text_map("spark_conf")
 
 
-def _wheels(section: Section, environments: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    wheels: tuple[str, ...] = ()
+def _dependencies(section: Section, environments: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The dependencies of a task's environment, and its libraries of Python."""
+    lines: tuple[str, ...] = ()
     if section.values.get("environment_key") is not None:
         name = section.text("environment_key")
         if name not in environments:
             raise section.error("environment_key", str(UnknownNameError("environment", name, environments)))
-        wheels += environments[name]
+        lines += environments[name]
     for library in section.sections("libraries"):
         if library.values.get("whl") is not None:
-            wheels += _files(library, "whl", [library.text("whl")])
-    return wheels
+            lines += placed_dependencies(library, "whl", [library.text("whl")])
+        if library.values.get("requirements") is not None:
+            path = library.text("requirements")
+            lines += placed_dependencies(library, "requirements", [f"-r {path}"])
+        if library.values.get("pypi") is not None:
+            package = library.section("pypi")
+            index = package.text("repo", "")
+            lines += (package.text("package"), *([f"--extra-index-url {index}"] if index else []))
+    return lines
 
 
-def _files(section: Section, key: str, wheels: list[str]) -> tuple[str, ...]:
-    """Paths of wheels. In a bundle, a pattern gives the files that match: none before the first build."""
+def placed_dependencies(section: Section, key: str, lines: Iterable[str]) -> tuple[str, ...]:
+    """The lines under a key, their paths absolute where they are in a bundle.
+
+    There a wheel's pattern gives the files that match: none before the first build.
+    """
     mark = section.mark(key)
     if mark is None:
-        return tuple(wheels)
-    try:
-        return tuple(str(path) for wheel in wheels for path in go_glob(mark.folder, wheel))
-    except BadPatternError as error:
-        raise section.error(key, str(error)) from None
+        return tuple(lines)
+    found: list[str] = []
+    for line in lines:
+        if not (is_path(line) and line.endswith(".whl")):
+            found.append(placed(line, lambda path: os.path.normpath(mark.folder / path)))
+            continue
+        try:
+            found += map(str, go_glob(mark.folder, line))
+        except BadPatternError as error:
+            raise section.error(key, str(error)) from None
+    return tuple(found)
 
 
 def _check_graph(section: Section, job: JobSpec) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lakerun.bundles.artifacts import read_artifacts
 from lakerun.bundles.dashboard_specs import dashboard_specs
 from lakerun.bundles.go_glob import BadPatternError, go_glob, has_pattern
 from lakerun.bundles.model import Bundle, JobSpec, PipelineSpec, TaskSpec
 from lakerun.bundles.name import ROOT_FILES, name_in, root_file
 from lakerun.bundles.references import Resolver
+from lakerun.bundles.sections import Section
 from lakerun.bundles.specs import job_specs, pipeline_specs
 from lakerun.bundles.yaml_tree import Mark, YamlList, YamlMap, kind_of, merge, plain, read_yaml
 from lakerun.errors import BundleError, UnknownNameError
@@ -69,6 +71,9 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
         pipelines=pipelines,
         jobs=job_specs(resources, presets, pipelines),
         dashboards=dashboard_specs(resources),
+        artifacts=read_artifacts(
+            Section(resolver.resolve(_mapping(tree, "artifacts"), "artifacts", tree.mark), "artifacts"), root
+        ),
         resources=plain(resources),
     )
 

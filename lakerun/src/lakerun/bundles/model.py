@@ -29,7 +29,8 @@ class Finding(_Frozen):
 
 
 class PipelineSpec(_Frozen):
-    """One pipeline. `source_files` are the files that its libraries name, sorted.
+    """One pipeline. `source_files` are the files that its libraries name, sorted. `dependencies` are the
+    lines of its environment, as of a requirements file.
 
     The pipeline's code reads `configuration` from the Spark conf. `spark_conf` are the settings of its
     cluster: those that Spark reads only at its start are left out. `event_log` is the table in which the
@@ -46,6 +47,7 @@ class PipelineSpec(_Frozen):
     event_log: TableName | None
     serverless: bool
     development: bool
+    dependencies: tuple[str, ...] = ()
     spark_conf: dict[str, str] = {}
     refused: tuple[Finding, ...] = ()
     without_effect: tuple[Finding, ...] = ()
@@ -57,8 +59,9 @@ class TaskSpec(_Frozen):
     `payload` holds the type's own settings, with `{{...}}` references as written; `pipeline_id` and
     `job_id` in it are text: keys of the bundle, or ids in a workspace. `outcomes` are the results, "true" or
     "false", that the task requires of the condition tasks in `depends_on`. `max_retries` of -1 means no
-    limit; a timeout of 0 means none. `wheels` are the wheel files of the task's environment and libraries.
-    `spark_conf` are the settings of its cluster. `each` is the task that a for_each task repeats.
+    limit; a timeout of 0 means none. `dependencies` are the lines of the task's environment and libraries, as
+    of a requirements file, every path absolute. `spark_conf` are the settings of its cluster. `each` is the
+    task that a for_each task repeats.
     """
 
     key: str
@@ -72,7 +75,7 @@ class TaskSpec(_Frozen):
     retry_on_timeout: bool = False
     timeout_seconds: int = 0
     disabled: bool = False
-    wheels: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
     spark_conf: dict[str, str] = {}
     each: TaskSpec | None = None
 
@@ -109,6 +112,14 @@ class DashboardSpec(_Frozen):
     schema_is_given: bool = False
 
 
+class Artifact(_Frozen):
+    """A wheel that the command `build`, run in `folder`, makes."""
+
+    key: str
+    folder: Path
+    build: str
+
+
 class Bundle(_Frozen):
     """A bundle resolved for one target. `resources` holds every resource, by type and key, resolved."""
 
@@ -119,6 +130,7 @@ class Bundle(_Frozen):
     pipelines: dict[str, PipelineSpec]
     jobs: dict[str, JobSpec]
     dashboards: dict[str, DashboardSpec] = {}
+    artifacts: tuple[Artifact, ...] = ()
     resources: dict[str, dict[str, dict[str, Any]]]
 
     def find(self, name: str) -> PipelineSpec | JobSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from lakerun.bundles.dependencies import placed
 from lakerun.bundles.model import PipelineSpec
 from lakerun.bundles.review import review
 from lakerun.bundles.sections import Section
@@ -37,6 +38,7 @@ def read_pipeline(section: Section, key: str, place: Place, *, development: bool
         serverless=section.flag("serverless", False),
         development=development or section.flag("development", False),
         spark_conf=_spark_conf(section),
+        dependencies=_dependencies(section.section("environment"), place),
     )
     return spec.model_copy(update=review(section, "resources.Pipeline").as_fields())
 
@@ -48,6 +50,11 @@ def _spark_conf(section: Section) -> dict[str, str]:
         if cluster.text("label", "default") != "maintenance":
             found |= cluster.text_map("spark_conf")
     return found
+
+
+def _dependencies(environment: Section, place: Place) -> tuple[str, ...]:
+    lines = environment.texts("dependencies")
+    return tuple(placed(line, lambda path: str(place(environment, "dependencies", path))) for line in lines)
 
 
 def _event_log(section: Section, catalog: str, schema: str) -> TableName | None:

@@ -200,7 +200,7 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
     "pipelines.NotebookLibrary": supported(carried_out={"path": "The notebook."}),
     "pipelines.PathPattern": supported(carried_out={"include": "The folder, followed by `/**`."}),
     "pipelines.PipelinesEnvironment": supported(
-        carried_out={"dependencies": "Wheels, and packages that are already installed here."},
+        carried_out={"dependencies": "Wheels, folders and packages; what is missing is installed."},
         no_effect={"environment_version": "Python and its packages are those of this machine."},
     ),
     "pipelines.EventLogSpec": supported(
@@ -235,7 +235,7 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
         }
     ),
     "compute.Environment": supported(
-        carried_out={"dependencies": "Wheels, and packages that are already installed here."},
+        carried_out={"dependencies": "Wheels, folders and packages; what is missing is installed."},
         no_effect={
             "client": "Python and its packages are those of this machine.",
             "environment_version": "Python and its packages are those of this machine.",
@@ -333,10 +333,10 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
         }
     ),
     "compute.Library": supported(
-        carried_out={"whl": "A wheel."},
-        no_effect={
-            "pypi": "Only installed packages can be imported; a missing one fails the import.",
-            "requirements": "Only installed packages can be imported; a missing one fails the import.",
+        carried_out={
+            "whl": "A wheel.",
+            "pypi": "A package, installed if it is missing.",
+            "requirements": "A file of packages, installed if they are missing.",
         },
         refused={"cran": "R cannot run here.", "egg": "Build a wheel.", "jar": _JAVA, "maven": _JAVA},
     ),

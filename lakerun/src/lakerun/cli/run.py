@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,7 +104,8 @@ def command(
         log = storage.log_path("run")
         log.write_text("", encoding="utf-8")
         make_volumes(storage, bundle.resources.get("volumes", {}).values())
-        result = _run(bundle, spec, parameters, only or [], selection, storage, log, as_json)
+        load = partial(load_project, env, target)
+        result = _run(load, spec.key, parameters, only or [], selection, storage, log, as_json)
     raise typer.Exit(_finish(result, log, as_json))
 
 
@@ -135,8 +137,8 @@ def _check_tasks(spec: JobSpec | PipelineSpec, only: list[str]) -> None:
 
 
 def _run(
-    bundle: Bundle,
-    spec: JobSpec | PipelineSpec,
+    load: Callable[[], Bundle],
+    key: str,
     parameters: dict[str, str],
     only: list[str],
     selection: dict[str, Any],
@@ -144,6 +146,7 @@ def _run(
     log: Path,
     silent: bool,
 ) -> UpdateResult | JobResult:
+    from lakerun.bundles.artifacts import build_wheels
     from lakerun.bundles.load import JobSpec
     from lakerun.cli.output import console
     from lakerun.cli.progress import progress_on
@@ -153,6 +156,11 @@ def _run(
 
     out = console()  # made before the output is redirected
     with output_to(log), progress_on(out, silent) as progress:
+        bundle = load()
+        uses_wheels = ".whl" in str(bundle.resources.get("jobs"))
+        if uses_wheels and build_wheels(bundle.artifacts, log, progress.say):
+            bundle = load()  # its patterns find the wheels now
+        spec = bundle.find(key)
         updates_tables = not isinstance(spec, JobSpec) or any(task.kind == "pipeline" for task in spec.tasks)
         session = _Session(log, progress, typical=updates_tables and not selection["validate_only"])
         if not isinstance(spec, JobSpec):
@@ -161,7 +169,7 @@ def _run(
             spec,
             parameters,
             resources=bundle,
-            task_runner=LocalTaskRunner(storage, session),
+            task_runner=LocalTaskRunner(storage, session, say=progress.say),
             on_task=progress.on_task,
             on_event=progress.on_event,
             only=only,
@@ -194,10 +202,14 @@ def _update(
     progress: Progress,
     selection: dict[str, Any],
 ) -> UpdateResult:
+    from lakerun.jobs.packages.installed import Packages
+    from lakerun.jobs.task_process import own_imports
     from lakerun.pipelines.update import Selection, run_update
+    from lakerun.spark.java import cache_root
 
-    session()
-    return run_update(spec, storage=storage, selection=Selection(**selection), on_event=progress.on_event)
+    with own_imports(Packages(cache_root() / "wheels").prepare(spec.dependencies, progress.say)):
+        session()
+        return run_update(spec, storage=storage, selection=Selection(**selection), on_event=progress.on_event)
 
 
 def _finish(result: UpdateResult | JobResult, log: Path, as_json: bool) -> int:

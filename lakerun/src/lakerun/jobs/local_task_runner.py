@@ -25,6 +25,7 @@ from lakerun.jobs.dbutils import (
 )
 from lakerun.jobs.notebooks import notebook_file, run_notebook
 from lakerun.jobs.output import TaskOutput, captured
+from lakerun.jobs.packages.installed import Packages, PackageSet
 from lakerun.jobs.task_names import TaskNames, runtime_module
 from lakerun.jobs.task_process import own_imports, working_folder
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
@@ -33,6 +34,7 @@ from lakerun.patches import importable
 from lakerun.pipelines.results import Event
 from lakerun.redaction import redacted
 from lakerun.spark.active_session import activate, session_on_demand
+from lakerun.spark.java import cache_root
 from lakerun.spark.session import session_with
 from lakerun.spark.task_tables import lakehouse_tables
 from lakerun.spark.volumes import volumes_in_spark
@@ -69,7 +71,8 @@ class LocalTaskRunner:
     variables, `sys.path` and imported modules are the process's; what a task adds to the last two is gone
     when it ends. A task is stopped by canceling its Spark jobs and raising TaskCanceled in its code; code
     that notices neither, as in a long sleep, is abandoned after `stop_seconds`. Updates stop by themselves.
-    `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first uses it.
+    `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first uses it. `say` gets a line
+    when packages are installed.
     """
 
     def __init__(
@@ -80,12 +83,15 @@ class LocalTaskRunner:
         secrets: SecretProvider = environment_secret,
         stop_seconds: float = STOP_SECONDS,
         on_output: OutputListener = lambda call, line: None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._storage = storage
         self._get_session = get_session
         self._secrets = secrets
         self._stop_seconds = stop_seconds
         self.on_output = on_output
+        self._say = say
+        self._packages = Packages(cache_root() / "wheels")
         self.started = False
         self._starting = threading.Lock()
 
@@ -113,6 +119,10 @@ class LocalTaskRunner:
             task_values=call.task_values,
             secrets=self._secrets,
         )
+
+    def packages(self, call: TaskCall) -> PackageSet:
+        """The packages of the task's environment, installed if need be."""
+        return self._packages.prepare(call.dependencies, self._say)
 
     @property
     def storage(self) -> Storage:
@@ -177,7 +187,7 @@ class _AttemptThread:
         with suppress(TaskCanceled):
             try:
                 token = current_dbutils.set(self._dbutils)
-                with captured(self._output), own_imports(), mounted(self._runner.storage), self._leave:
+                with captured(self._output), mounted(self._runner.storage), self._leave:
                     try:
                         self._outcome = self._run()
                     finally:
@@ -187,15 +197,16 @@ class _AttemptThread:
 
     def _run(self) -> TaskOutcome:
         try:
-            match self._call.kind:
-                case "python_wheel":
-                    return self._python_wheel()
-                case "spark_python":
-                    return self._spark_python()
-                case "notebook":
-                    return self._notebook()
-                case "pipeline":
-                    return self._pipeline()
+            with own_imports(self._runner.packages(self._call)):
+                match self._call.kind:
+                    case "python_wheel":
+                        return self._python_wheel()
+                    case "spark_python":
+                        return self._spark_python()
+                    case "notebook":
+                        return self._notebook()
+                    case "pipeline":
+                        return self._pipeline()
             raise LakerunError(f"A {self._call.kind}_task is not supported here.")
         except SystemExit as exit_:
             return self._ended(error=_exit_error(exit_, self._output.last_line))
@@ -209,7 +220,6 @@ class _AttemptThread:
 
     def _python_wheel(self) -> TaskOutcome:
         payload = self._call.payload
-        add_wheels(self._call.wheels)
         function = entry_point(payload["package_name"], payload["entry_point"])
         with self._in_spark(TaskNames(self._dbutils, self._start_spark)):
             function()
@@ -220,7 +230,6 @@ class _AttemptThread:
         file = Path(path)
         if not file.is_file():
             raise LakerunError(f"spark_python_task.python_file: there is no file '{path}'.")
-        add_wheels(self._call.wheels)
         code = compile(file.read_text(encoding="utf-8"), str(file), "exec", dont_inherit=True)
         names = TaskNames(self._dbutils, self._start_spark)
         names["__file__"] = str(file)
@@ -229,7 +238,6 @@ class _AttemptThread:
         return self._ended()
 
     def _notebook(self) -> TaskOutcome:
-        add_wheels(self._call.wheels)
         file = notebook_file(self._call.payload["notebook_path"])
         with working_folder(file.parent):
             result = self._run_notebook(file, self._dbutils, 0)
@@ -324,16 +332,6 @@ class _AttemptThread:
             task_values=dict(self._dbutils.jobs.taskValues.own),
             **redacted(values),
         )
-
-
-def add_wheels(wheels: tuple[str, ...]) -> None:
-    """Make wheels importable, after installed packages; LakerunError for one that does not exist."""
-    for wheel in wheels:
-        if not Path(wheel).is_file():
-            raise LakerunError(f"Wheel '{wheel}' does not exist.")
-        if wheel not in sys.path:
-            sys.path.append(wheel)
-            importlib.invalidate_caches()
 
 
 def entry_point(package: str, name: str) -> Callable[[], object]:

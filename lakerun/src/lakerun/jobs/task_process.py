@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import sys
 import threading
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from lakerun.jobs.packages.installed import PackageSet
+
+WAIT_SECONDS = 0.1
 CLONE_FS = 0x200  # of Linux's sched.h
 
 
@@ -47,23 +51,35 @@ def _own_folder(folder: Path) -> bool:
 
 
 @contextmanager
-def own_imports() -> Iterator[None]:
-    """When the last of the tasks that run in parallel ends, remove their modules and import paths.
+def own_imports(packages: PackageSet) -> Iterator[None]:
+    """Within, code imports these packages. Waits while tasks with other packages run in this process.
 
-    The next task then imports its files as they are. Modules on the process's own import path stay, as they
-    are installed and do not change while it runs.
+    When the last of the tasks that run in parallel ends, their modules and import paths are removed. The next
+    task then imports its files as they are. Modules on the process's own import path stay, as they are
+    installed and do not change while it runs.
     """
-    with _lock:
+    with _changed:
+        while packages.key and any(other and other != packages.key for other in _inside):
+            _changed.wait(WAIT_SECONDS)
         if not _inside:
             _at_first.append(_Imports(tuple(sys.path), frozenset(sys.modules), Path.cwd()))
-        _inside.append(threading.get_ident())
+        if packages.key not in _inside:
+            _search(packages)
+        _inside.append(packages.key)
     try:
         yield
     finally:
-        with _lock:
-            _inside.remove(threading.get_ident())
+        with _changed:
+            _inside.remove(packages.key)
             if not _inside:
                 _restore(_at_first.pop())
+            _changed.notify_all()
+
+
+def _search(packages: PackageSet) -> None:
+    sys.path[:0] = map(str, packages.installed)
+    sys.path += map(str, (*packages.wheels, *packages.sources))  # the project's own code comes first
+    importlib.invalidate_caches()
 
 
 @dataclass(frozen=True)
@@ -75,8 +91,8 @@ class _Imports:
     folder: Path
 
 
-_lock = threading.Lock()
-_inside: list[int] = []
+_changed = threading.Condition()
+_inside: list[str] = []  # the keys of the packages of running tasks
 _at_first: list[_Imports] = []
 
 

@@ -201,7 +201,7 @@ class TaskRun:
             payload=payload,
             parameters=self.parameters,
             task_values=dict(self._task_values),
-            wheels=task.wheels,
+            dependencies=pipeline.dependencies if pipeline else task.dependencies,
             spark_conf=task.spark_conf,
             pipeline=pipeline,
         )

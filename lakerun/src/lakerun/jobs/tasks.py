@@ -21,8 +21,9 @@ class TaskCall:
 
     `kind` is python_wheel, spark_python, notebook or pipeline; the other kinds need no task runner.
     `parameters` are the run's job parameters, which a notebook reads as widgets. `task_values` are the values
-    that earlier tasks of the run have set: {task key: {key: value}}. `wheels` are the wheel files of the
-    task's environment, `spark_conf` the Spark settings of its cluster. A pipeline task has its `pipeline`.
+    that earlier tasks of the run have set: {task key: {key: value}}. `dependencies` are the lines of the
+    task's environment, as of a requirements file, `spark_conf` the Spark settings of its cluster. A pipeline
+    task has its `pipeline`.
     """
 
     run_id: str
@@ -33,7 +34,7 @@ class TaskCall:
     payload: Mapping[str, Any]
     parameters: Mapping[str, str] = field(default_factory=dict)
     task_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    wheels: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
     spark_conf: Mapping[str, str] = field(default_factory=dict)
     pipeline: PipelineSpec | None = None
 

@@ -48,13 +48,17 @@ def main() -> None:
 
 
 def _search_first(folders: list[str]) -> None:
-    """Import from the wheels before installed packages, here and in Python processes that tasks start.
+    """Import from these folders before installed packages, and from those after a dash last.
 
-    The folders have no module that the runtime needs, as `Wheels` does not unpack those.
+    Python processes that tasks start import from them too. The first ones have no module that the runtime
+    needs: `Packages` leaves those out.
     """
-    sys.path[:0] = folders
+    dash = folders.index("-") if "-" in folders else len(folders)
+    first, last = folders[:dash], folders[dash + 1 :]
+    sys.path[:0] = first
+    sys.path += last
     others = [found] if (found := os.environ.get("PYTHONPATH")) else []
-    os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *others])
+    os.environ["PYTHONPATH"] = os.pathsep.join([*first, *others, *last])
 
 
 class _Worker:

@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from lakerun.errors import LakerunError
+from lakerun.jobs.packages.installed import Packages, PackageSet
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import Event
 from lakerun.tables.storage import Storage
-from lakerun.workspace.services.compute.wheels import Wheels, WheelSet
 from lakerun.workspace.services.compute.worker_process import OnOutput, ReadSecret, WorkerProcess
 
 WORKERS = 2  # each may have a Java process, which takes a quarter of the machine's memory
@@ -27,7 +27,7 @@ class _Slot:
 
 
 class Compute:
-    """The workspace's compute, a `TaskRunner`: tasks with the same wheels share a worker and its session.
+    """The workspace's compute, a `TaskRunner`: tasks with the same packages share a worker and its session.
 
     A new worker replaces idle ones whose wheels are superseded, and the longest idle beyond `WORKERS`.
     `on_output` is called with the output of running tasks; `read_secret` answers `dbutils.secrets.get`.
@@ -51,7 +51,7 @@ class Compute:
         self._environment = dict(environment or {})
         self._hidden = frozenset(hidden_variables)
         self._grace_seconds = grace_seconds
-        self._wheels = Wheels(storage.home / "workspace" / "wheels")
+        self._packages = Packages(storage.home / "workspace" / "wheels")
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
         self._holders = 0
@@ -61,14 +61,16 @@ class Compute:
     def execute(
         self, call: TaskCall, on_event: Callable[[Event], None], canceled: threading.Event
     ) -> TaskOutcome:
-        """Run one attempt of a task in the worker of its wheels."""
+        """Run one attempt of a task in the worker of its packages."""
         try:
-            wheels = self._wheels.unpack(call.wheels)
+            packages = self._packages.prepare(
+                call.dependencies, lambda line: self._on_output(call.task_run_id, f"{line}\n")
+            )
         except LakerunError as error:
             return TaskOutcome(error=str(error))
-        with self._leased(wheels) as worker:
-            unpacked = replace(call, wheels=())  # on the worker's import path
-            return worker.execute(unpacked, on_event, canceled, self._grace_seconds)
+        with self._leased(packages) as worker:
+            prepared = replace(call, dependencies=())  # on the worker's import path
+            return worker.execute(prepared, on_event, canceled, self._grace_seconds)
 
     def workers(self) -> list[dict[str, object]]:
         """The live workers: pid, packages of the wheels, number of running tasks, start time in ms."""
@@ -76,7 +78,7 @@ class Compute:
             return [
                 {
                     "pid": slot.worker.pid,
-                    "packages": sorted(slot.worker.wheels.packages),
+                    "packages": sorted(slot.worker.packages.packages),
                     "tasks": slot.busy,
                     "start_time": int(slot.worker.started * 1000),
                 }
@@ -111,14 +113,14 @@ class Compute:
             slot.worker.stop()
 
     @contextmanager
-    def _leased(self, wheels: WheelSet) -> Iterator[WorkerProcess]:
+    def _leased(self, packages: PackageSet) -> Iterator[WorkerProcess]:
         with self._lock:
             if self._closed:
                 raise LakerunError("The workspace is stopping.")
-            slot = self._slots.get(wheels.key)
+            slot = self._slots.get(packages.key)
             if slot is None or not slot.worker.alive:
-                self._make_room(wheels)
-                slot = self._slots[wheels.key] = _Slot(self._start(wheels))
+                self._make_room(packages)
+                slot = self._slots[packages.key] = _Slot(self._start(packages))
             slot.busy += 1
         try:
             yield slot.worker
@@ -127,9 +129,9 @@ class Compute:
                 slot.busy -= 1
                 slot.used = time.monotonic()
 
-    def _start(self, wheels: WheelSet) -> WorkerProcess:
+    def _start(self, packages: PackageSet) -> WorkerProcess:
         return WorkerProcess(
-            wheels,
+            packages,
             home=self._storage.home,
             log=self._storage.log_path("worker"),
             environment=self._environment,
@@ -138,12 +140,12 @@ class Compute:
             read_secret=self._read_secret,
         )
 
-    def _make_room(self, wheels: WheelSet) -> None:
+    def _make_room(self, packages: PackageSet) -> None:
         """Stop idle workers: those whose wheels are superseded, and the longest idle beyond the limit."""
         self._slots = {key: slot for key, slot in self._slots.items() if slot.worker.alive}
         idle = sorted((s for s in self._slots.values() if s.busy == 0), key=lambda slot: slot.used)
         for slot in idle:
-            superseded = bool(slot.worker.wheels.packages & wheels.packages)
+            superseded = bool(slot.worker.packages.packages & packages.packages)
             if superseded or len(self._slots) >= WORKERS:
                 slot.worker.stop()
-                del self._slots[slot.worker.wheels.key]
+                del self._slots[slot.worker.packages.key]

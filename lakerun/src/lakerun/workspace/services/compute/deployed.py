@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lakerun.bundles.dependencies import is_path, placed
 from lakerun.bundles.model import PipelineSpec
 from lakerun.bundles.pipeline_specs import read_pipeline
 from lakerun.bundles.sections import Section
@@ -44,28 +43,19 @@ class Deployed:
                 return candidate
         raise LakerunError(f"'{name}' is not in the workspace: deploy the bundle again.")
 
-    def wheels(self, dependencies: Iterable[str], owner: str) -> tuple[str, ...]:
-        """The wheel files among an environment's dependencies; `owner` names the environment in errors.
+    def dependencies(self, lines: Iterable[str], owner: str) -> tuple[str, ...]:
+        """The lines of an environment's dependencies, their paths as files; `owner` is for errors.
 
-        Raises LakerunError for a missing wheel, and for a package that is not installed, as the workspace
-        does not install any.
+        Raises LakerunError for a wheel that is not there.
         """
-        found = []
-        for dependency in dependencies:
-            if dependency.endswith(".whl"):
-                path = self.path(dependency)
-                if not path.is_file():
-                    raise LakerunError(
-                        f"{owner} needs the wheel '{dependency}', which is not in the workspace: "
-                        "deploy the bundle again."
-                    )
-                found.append(str(path))
-            elif missing := _not_installed(dependency):
+        found = tuple(placed(line, lambda path: str(self.path(path))) for line in lines)
+        for line, given in zip(found, lines, strict=True):
+            if is_path(line) and line.endswith(".whl") and not Path(line).is_file():
                 raise LakerunError(
-                    f"{owner} needs the package '{missing}', which is not installed here: "
-                    f"install {missing} in lakerun's environment and restart the workspace."
+                    f"{owner} needs the wheel '{given}', which is not in the workspace: "
+                    "deploy the bundle again."
                 )
-        return tuple(found)
+        return found
 
     def pipeline(self, pipeline_id: str, spec: Mapping[str, Any]) -> PipelineSpec:
         """The pipeline that the deployed settings describe."""
@@ -77,20 +67,3 @@ class Deployed:
         if not read.source_files:
             raise LakerunError(f"Pipeline {name} has no libraries.")
         return read
-
-    def pipeline_wheels(self, name: str, spec: Mapping[str, Any]) -> tuple[str, ...]:
-        """The wheels of a pipeline's environment."""
-        environment = spec.get("environment") or {}
-        return self.wheels(environment.get("dependencies") or [], f"Pipeline {name}")
-
-
-def _not_installed(dependency: str) -> str | None:
-    """The package of a requirement such as `httpx>=0.28`, if it is missing; options and URLs are skipped."""
-    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", dependency.strip())
-    if found is None or "://" in dependency:
-        return None
-    try:
-        metadata.distribution(found[0])
-    except metadata.PackageNotFoundError:
-        return found[0]
-    return None

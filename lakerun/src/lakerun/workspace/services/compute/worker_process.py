@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from lakerun.jobs.packages.installed import PackageSet
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import Event
 from lakerun.workspace.protocol import CALL, EVENT, OUTCOME, PROTOCOL, Channel, Message
-from lakerun.workspace.services.compute.wheels import WheelSet
 
 OnOutput = Callable[[str, str], None]
 """Called with a task's output while it runs: task run id, text."""
@@ -33,7 +33,7 @@ class WorkerProcess:
 
     def __init__(
         self,
-        wheels: WheelSet,
+        packages: PackageSet,
         *,
         home: Path,
         log: Path,
@@ -42,7 +42,7 @@ class WorkerProcess:
         on_output: OnOutput,
         read_secret: ReadSecret,
     ) -> None:
-        self.wheels = wheels
+        self.packages = packages
         self.log = log
         self.started = time.time()
         self._on_output = on_output
@@ -50,7 +50,7 @@ class WorkerProcess:
         self._tasks: dict[str, queue.SimpleQueue[Message]] = {}
         self._lock = threading.Lock()
         self._ended: str | None = None
-        self._process = _start(wheels, home, log, environment, hidden_variables)
+        self._process = _start(packages, home, log, environment, hidden_variables)
         self._channel = Channel(_pipe(self._process.stdout), _pipe(self._process.stdin))
         threading.Thread(target=self._listen, name=f"worker-{self.pid}", daemon=True).start()
 
@@ -164,7 +164,7 @@ class WorkerProcess:
 
 
 def _start(
-    wheels: WheelSet,
+    packages: PackageSet,
     home: Path,
     log: Path,
     environment: Mapping[str, str],
@@ -180,7 +180,7 @@ def _start(
     with log.open("ab") as output:
         return subprocess.Popen(
             # -P: do not import from the working directory.
-            [sys.executable, "-P", "-m", "lakerun.workspace.worker", *map(str, wheels.folders)],
+            [sys.executable, "-P", "-m", "lakerun.workspace.worker", *_folders(packages)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
@@ -192,6 +192,11 @@ def _start(
             },
             start_new_session=True,
         )
+
+
+def _folders(packages: PackageSet) -> list[str]:
+    """Those that come first on the worker's import path, and after a dash those that come last."""
+    return [*map(str, (*packages.wheels, *packages.installed)), "-", *map(str, packages.sources)]
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -54,7 +54,7 @@ class DeployedTasks:
         if call.kind == "pipeline":
             return self.updates.run_task(call, on_event, canceled)
         try:
-            prepared = replace(call, payload=self._payload(call), wheels=self._wheels(call.task_key))
+            prepared = replace(call, payload=self._payload(call), dependencies=self._dependencies(call))
         except LakerunError as error:
             return TaskOutcome(error=str(error))
         return self.compute.execute(prepared, on_event, canceled)
@@ -67,16 +67,11 @@ class DeployedTasks:
             payload[name] = str(self.deployed.source(payload[name]))
         return payload
 
-    def _wheels(self, key: str) -> tuple[str, ...]:
-        task = self._task(key)
-        found: tuple[str, ...] = ()
-        if name := task.get("environment_key"):
-            environments = {e["environment_key"]: e for e in self.settings.get("environments") or []}
-            spec = environments.get(name, {}).get("spec") or {}
-            owner = f"Task {key}: environment '{name}' (environment_key)"
-            found += self.deployed.wheels(spec.get("dependencies") or [], owner)
-        libraries = [item["whl"] for item in task.get("libraries") or [] if "whl" in item]
-        return found + self.deployed.wheels(libraries, f"Task {key}")
+    def _dependencies(self, call: TaskCall) -> tuple[str, ...]:
+        owner = f"Task {call.task_key}"
+        if name := self._task(call.task_key).get("environment_key"):
+            owner += f": environment '{name}' (environment_key)"
+        return self.deployed.dependencies(call.dependencies, owner)
 
     def _task(self, key: str) -> Mapping[str, Any]:
         """A task's settings; an iteration's are part of its for-each task's."""

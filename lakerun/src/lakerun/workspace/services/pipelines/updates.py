@@ -283,6 +283,7 @@ class Updates:
         """Run the task with the pipeline's deployed files and wheels, and this update's id."""
         spec = pipeline["spec"]
         update = self._store.get("update", active.update_id) or {}
+        deployed = self._deployed.pipeline(pipeline["pipeline_id"], spec)
         prepared = TaskCall(
             run_id=call.run_id,
             task_run_id=call.task_run_id,
@@ -291,8 +292,8 @@ class Updates:
             kind="pipeline",
             payload={**call.payload, "update_id": active.update_id, "cause": update.get("cause")},
             parameters=call.parameters,
-            wheels=self._deployed.pipeline_wheels(pipeline["name"], spec),
-            pipeline=self._deployed.pipeline(pipeline["pipeline_id"], spec),
+            dependencies=deployed.dependencies,
+            pipeline=deployed,
         )
         self._set(active.update_id, state="WAITING_FOR_RESOURCES")
         with self._compute.data_folder(f"pipeline {pipeline['name']} in the local workspace"):

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from lakerun.errors import LakerunError
-from lakerun.workspace.services.compute.owned_names import owned_names
+from lakerun.jobs.packages.owned_names import owned_names
 
 logger = logging.getLogger(__name__)
 
