@@ -79,7 +79,7 @@ def test_settings_become_a_job() -> None:
     )
     assert (script.run_if, script.max_retries, script.min_retry_interval_millis) == ("ALL_DONE", -1, 500)
     assert (script.retry_on_timeout, script.timeout_seconds, script.disabled) == (True, 60, True)
-    assert script.dependencies == ("/Workspace/a.whl", "/Volumes/c/s/v/b.whl")
+    assert script.dependencies == ("/Workspace/a.whl", "numpy>=2", "/Volumes/c/s/v/b.whl", "numpy")
     assert script.payload == SCRIPT
     assert pipeline.payload == {"pipeline_id": "0f-1", "full_refresh": True}
     assert nested.payload == {"job_id": "123"}
@@ -229,7 +229,7 @@ resources:
     )
     script, notebook, shared = load_bundle(tmp_path).jobs["nightly"].tasks
     assert script.payload["python_file"] == str(tmp_path / "src" / "run.py")
-    assert script.dependencies == (str(tmp_path / "dist" / "a-1.whl"),)
+    assert script.dependencies == (str(tmp_path / "dist" / "a-1.whl"), "numpy")
     assert notebook.payload["notebook_path"] == str(tmp_path / "src" / "report")
     assert shared.payload["notebook_path"] == "/Workspace/Shared/report"
 

@@ -112,8 +112,7 @@ def test_each_patch_has_a_reason_and_an_attribute_of_its_own() -> None:
 
 # Not patches: they add something for the rest of the process, or restore the previous value.
 ADDITIONS = {
-    "jobs/local_task_runner.py: sys.path",  # a task's wheels
-    "jobs/task_process.py: sys.path",  # as it was before the tasks that have ended
+    "jobs/task_process.py: sys.path",  # a task's packages; as it was before the tasks that have ended
     "workspace/worker.py: sys.path",  # the deployed wheels
     "spark/active_session.py: SparkSession._activeSession",  # where PySpark itself keeps it
     "jobs/notebooks.py: linecache.cache",  # a cell's lines, for traces

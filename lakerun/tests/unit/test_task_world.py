@@ -34,6 +34,22 @@ def test_a_script_finds_dbutils_display_and_spark_as_a_notebook_does(lab: JobLab
     assert (lab.logs("loud"), starts) == ("True\n", ["spark"])
 
 
+@pytest.mark.parametrize("line", ["spark", "from databricks.sdk.runtime import spark", "sql"])
+def test_a_start_that_asks_for_the_active_session_starts_spark_once(lab: JobLab, line: str) -> None:
+    from pyspark.sql import SparkSession
+
+    starts: list[str] = []
+
+    def start() -> None:
+        starts.append("spark")
+        SparkSession.getActiveSession()  # as Spark's start does
+
+    lab.task_runner = LocalTaskRunner(lab.storage, start)
+    result = lab.run(lab.job(lab.notebook("go", line, timeout_seconds=10)))
+    assert starts == ["spark"]
+    assert result.tasks[0].state == ("FAILED" if line == "sql" else "SUCCESS")  # there is no session here
+
+
 def test_an_unknown_name_is_still_an_error(lab: JobLab) -> None:
     result = lab.run(lab.job(lab.script("go", "print(sparc)")))
     assert error_of(result, "go") == "NameError: name 'sparc' is not defined"

@@ -33,7 +33,7 @@ from lakerun.jobs.time_limit import time_limit
 from lakerun.patches import importable
 from lakerun.pipelines.results import Event
 from lakerun.redaction import redacted
-from lakerun.spark.active_session import activate, session_on_demand
+from lakerun.spark.active_session import activate, no_longer_on_demand, session_on_demand
 from lakerun.spark.java import cache_root
 from lakerun.spark.session import session_with
 from lakerun.spark.task_tables import lakehouse_tables
@@ -314,6 +314,7 @@ class _AttemptThread:
 
     def _start_spark(self) -> SparkSession | None:
         """From now on Spark's jobs have the task's tag, and table names resolve to the lakehouse's tables."""
+        no_longer_on_demand()
         if self._spark is None and (session := self._runner.session()) is not None:
             if self._call.spark_conf:
                 session = self._leave.enter_context(session_with({}, cluster=self._call.spark_conf))

@@ -51,6 +51,11 @@ def session_of_builder() -> Iterator[None]:
         yield
 
 
+def no_longer_on_demand() -> None:
+    """Call it where the session starts in another way: the start itself asks for the active session."""
+    _start.set(None)
+
+
 _active = threading.local()
 _start: ContextVar[Callable[[], object] | None] = ContextVar("start_session", default=None)
 

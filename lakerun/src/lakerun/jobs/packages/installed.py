@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from lakerun.errors import LakerunError
 from lakerun.jobs.packages.owned_names import owned_names
 from lakerun.jobs.packages.requirements import Requirements, read_requirements
@@ -25,6 +23,8 @@ from lakerun.spark.java import cache_root
 
 logger = logging.getLogger(__name__)
 SECONDS = 900
+# Packages of the index and of addresses; what comes from a folder is used in place.
+ADDED = re.compile(r"^ \+ (\S+==\S+|\S+ @ (?!file:)\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _key(asked: Requirements, missing: Sequence[str]) -> str:
 
 
 def _pinned() -> list[str]:
-    """The runtime and what it needs, in their installed versions."""
+    """The runtime and all that it needs, in their installed versions."""
     return sorted(f"{name}=={metadata.version(name)}" for name in owned_names().distributions)
 
 
@@ -101,21 +101,17 @@ def _install(asked: Requirements, missing: Sequence[str], folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     target = partial / "target"
     target.mkdir(parents=True)
-    wanted, pins, resolved = (partial / name for name in ("wanted.txt", "pins.txt", "resolved.txt"))
+    wanted, pins, rest = (partial / name for name in ("wanted.txt", "pins.txt", "rest.txt"))
     projects = [f"-e {project}" for project in asked.projects]
     wanted.write_text("\n".join([*missing, *projects]) + "\n", encoding="utf-8")
-    pins.write_text("\n".join(pin for pin in _pinned() if _is_published(pin)) + "\n", encoding="utf-8")
-    python, silent = ["--python", sys.executable], ["--quiet", "--no-progress", *asked.options]
-    plain = ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
-    files = [str(wanted), "--constraint", str(pins), "--output-file", str(resolved)]
+    pins.write_text("\n".join(_pinned()) + "\n", encoding="utf-8")
     try:
-        _uv("compile", *python, *silent, *plain, *files)
-        lines = resolved.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if _name(line) not in owned_names().distributions]
-        resolved.write_text("\n".join(kept) + "\n", encoding="utf-8")
-        if kept:
-            into = ["--no-deps", "--target", str(target), "--requirement", str(resolved)]
-            _uv("install", *python, *silent, *into)
+        # Nothing is installed into this environment, but what it has counts.
+        trial = ["--dry-run", "--break-system-packages", "--constraint", str(pins)]
+        planned = ADDED.findall(_uv_install(*trial, "--requirement", str(wanted), *asked.options))
+        rest.write_text("\n".join([*planned, *projects]) + "\n", encoding="utf-8")
+        into = ["--no-deps", "--target", str(target)]
+        _uv_install(*into, "--requirement", str(rest), *asked.options)
         _leave_out_owned(target)
         if not folder.exists():
             target.rename(folder)
@@ -123,16 +119,14 @@ def _install(asked: Requirements, missing: Sequence[str], folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _uv(command: str, *arguments: str) -> None:
+def _uv_install(*arguments: str) -> str:
+    """What `uv pip install` says; LakerunError in one line where it fails."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
         raise LakerunError("Packages are installed by uv, which is not on the PATH: install uv.")
-    # The installer must not find the environment of the project that it is started in.
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     try:
         done = subprocess.run(
-            [uv, "pip", command, *arguments],
-            env=environment,
+            [uv, "pip", "install", "--python", sys.executable, "--no-progress", "--color=never", *arguments],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -143,17 +137,7 @@ def _uv(command: str, *arguments: str) -> None:
     if done.returncode:
         words = re.sub(r"[^\x20-\x7e]+", " ", done.stderr).split()  # without the frame around the message
         raise LakerunError(f"Packages cannot be installed: {' '.join(words).removeprefix('error: ')}")
-
-
-def _name(line: str) -> str:
-    """The package of a resolved line such as `cowsay==6.1`; empty for a path."""
-    name, separator, _ = line.partition("==")
-    return canonicalize_name(name.partition("[")[0].strip()) if separator and " " not in name else ""
-
-
-def _is_published(pin: str) -> bool:
-    """Whether the index may have it: not what is installed from a folder of this machine."""
-    return metadata.distribution(pin.partition("==")[0]).read_text("direct_url.json") is None
+    return done.stderr
 
 
 def _leave_out_owned(folder: Path) -> None:
