@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,7 +106,7 @@ def command(
         log.write_text("", encoding="utf-8")
         make_volumes(storage, bundle.resources.get("volumes", {}).values())
         load = partial(load_project, env, target)
-        result = _run(load, spec.key, parameters, only or [], selection, storage, log, as_json)
+        result = _run(bundle, load, spec.key, parameters, only or [], selection, storage, log, as_json)
     raise typer.Exit(_finish(result, log, as_json))
 
 
@@ -137,6 +138,7 @@ def _check_tasks(spec: JobSpec | PipelineSpec, only: list[str]) -> None:
 
 
 def _run(
+    bundle: Bundle,
     load: Callable[[], Bundle],
     key: str,
     parameters: dict[str, str],
@@ -156,7 +158,6 @@ def _run(
 
     out = console()  # made before the output is redirected
     with output_to(log), progress_on(out, silent) as progress:
-        bundle = load()
         uses_wheels = ".whl" in str(bundle.resources.get("jobs"))
         if uses_wheels and build_wheels(bundle.artifacts, log, progress.say):
             bundle = load()  # its patterns find the wheels now
