@@ -47,9 +47,9 @@ def project_plugin() -> Plugin | None:
 
 
 def environment_here(name: str | None = None) -> Environment | None:
-    """The environment of that name, by default the project's default; None where a project has none.
+    """The environment with this name, by default the project's default; None if the project has none.
 
-    Raises NoEnvironmentsError for a name where there are none; what the project raises for an unknown one.
+    Raises NoEnvironmentsError for a name if there are none, and the project's own error for an unknown one.
     """
     plugin = project_plugin()
     if plugin is not None and plugin.environments is not None:
@@ -62,7 +62,7 @@ def environment_here(name: str | None = None) -> Environment | None:
 
 
 def default_names(environment: str | None = None) -> tuple[str | None, str | None]:
-    """Catalog and schema of a table that is named without them; None where a project has no environments."""
+    """Catalog and schema of tables that are named without them; None if a project has no environments."""
     found = environment_here(environment)
     return (found.catalog, found.schema) if found else (None, None)
 
@@ -76,7 +76,7 @@ def table_layers() -> tuple[str, ...]:
 def load_project(environment: str | None = None, target: str | None = None) -> Bundle:
     """The project's bundle for a target, with the environment's values for its variables.
 
-    Raises BundleError or UnknownNameError for the bundle, and what the project raises for an environment.
+    Raises BundleError or UnknownNameError for the bundle, and the project's own error for an environment.
     """
     from lakerun.bundles.load import load_bundle
 

@@ -68,7 +68,7 @@ class LocalTaskRunner:
 
     Tasks run in parallel on one Spark session; updates of pipelines run one at a time. Each task has its own
     output, arguments and working directory, which is the folder of its script or notebook. Environment
-    variables, `sys.path` and imported modules are the process's; what a task adds to the last two is gone
+    variables, `sys.path` and imported modules are the process's; what a task adds to the last two is removed
     when it ends. A task is stopped by canceling its Spark jobs and raising TaskCanceled in its code; code
     that notices neither, as in a long sleep, is abandoned after `stop_seconds`. Updates stop by themselves.
     `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first uses it. `say` gets a line

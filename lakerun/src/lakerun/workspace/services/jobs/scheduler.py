@@ -83,7 +83,7 @@ class Scheduler:
         )
 
     def _due_of(self, job: Document) -> tuple[Any, Callable[[], None]] | None:
-        """When to do what for a job; None where nothing starts its runs."""
+        """The trigger of a job's runs and the action when it is due; None if nothing starts runs."""
         job_id, settings = job["job_id"], job["settings"]
         schedule = settings.get("schedule")
         if schedule and schedule.get("pause_status") != "PAUSED":
