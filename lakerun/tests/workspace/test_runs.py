@@ -304,3 +304,25 @@ def test_notifications_of_failures_are_recorded(lab: Lab) -> None:
 def _listed(lab: Lab, **query: object) -> list[dict[str, object]]:
     found: list[dict[str, object]] = lab.call("GET", "/api/2.2/jobs/runs/list", **query).get("runs", [])
     return found
+
+
+def test_what_is_not_supported_here_can_be_deployed_and_is_refused_when_it_runs(lab: Lab) -> None:
+    task = {"task_key": "models", "dbt_task": {"commands": ["dbt run"]}}
+    job_id = lab.job(task, lab.script("load", "print(1)"))
+    with pytest.raises(InvalidParameterValue, match=r"tasks\[0\]\.dbt_task: it is not supported here"):
+        lab.start(job_id)
+    plain = lab.job(lab.script("load", "print(1)"))
+    with pytest.raises(InvalidParameterValue, match="jar_params is for tasks that are not supported here"):
+        lab.start(plain, jar_params=["a"])
+
+    source = lab.file("sales.py", "")
+    settings = {"name": "sales", "catalog": "main", "schema": "shop", "filters": {"include": ["a"]}}
+    libraries = [{"file": {"path": source}}]
+    pipelines = "/api/2.0/pipelines"
+    pipeline = lab.call("POST", pipelines, libraries=libraries, **settings)["pipeline_id"]
+    update = lab.call("POST", f"{pipelines}/{pipeline}/updates")["update_id"]
+    path = f"{pipelines}/{pipeline}/updates/{update}"
+    ended = lab.wait(lambda: lab.call("GET", path)["update"], lambda found: found["state"] == "FAILED")
+    assert ended["cause"] == "API_CALL"
+    (event,) = lab.call("GET", f"{pipelines}/{pipeline}/events")["events"]
+    assert "filters: it is not supported here." in event["message"]

@@ -6,8 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+REFUSED = ("dbt_commands", "jar_params", "spark_submit_params", "sql_params")
 OVERRIDES = ("notebook_params", "python_params", "python_named_params", "pipeline_params")
 
 
@@ -25,6 +26,14 @@ class RunNow(BaseModel):
     python_named_params: dict[str, str] = {}
     pipeline_params: dict[str, Any] = {}
     queue: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse(cls, body: Any) -> Any:
+        for name in REFUSED:
+            if isinstance(body, Mapping) and body.get(name):
+                raise ValueError(f"{name} is for tasks that are not supported here")
+        return body
 
     def overriding(self) -> dict[str, Any]:
         """The given parameters that are for one kind of task."""

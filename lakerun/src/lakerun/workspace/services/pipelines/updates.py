@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from lakerun.bundles.review import check_supported
 from lakerun.errors import LakerunError
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import UPDATE_ENDED, Event
@@ -284,6 +285,7 @@ class Updates:
         spec = pipeline["spec"]
         update = self._store.get("update", active.update_id) or {}
         deployed = self._deployed.pipeline(pipeline["pipeline_id"], spec)
+        check_supported(deployed)  # before a worker starts Spark
         prepared = TaskCall(
             run_id=call.run_id,
             task_run_id=call.task_run_id,
