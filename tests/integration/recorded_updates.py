@@ -208,3 +208,22 @@ def gold(storage: Storage, days: Sequence[int], schema: str = "data_eng", factor
     for name, rows in (("gold_daily_sales", daily), ("gold_rolling_sales", rolling)):
         path = storage.table_path(TableName("local", schema, name))
         write_deltalake(str(path), rows, mode="overwrite")
+
+
+def gold_of_batches(storage: Storage, days: Sequence[int]) -> None:
+    """Write the gold table of the order batches for these days after 1 March 2024."""
+    count = len(days)
+    rows = pa.table(
+        {
+            "date_ordered": pa.array([date(2024, 3, 1) + timedelta(days=day) for day in days], pa.date32()),
+            "orders": pa.array([day + 1 for day in days], pa.int64()),
+            "items_sold": pa.array([2 * day for day in days], pa.int64()),
+            "revenue": pa.array([Decimal(day) + Decimal("0.50") for day in days], pa.decimal128(28, 2)),
+            "customers": pa.array(list(days), pa.int64()),
+            "average_order_value": pa.array([Decimal("1.10")] * count, pa.decimal128(18, 2)),
+            "unearning_orders": pa.array([2] * count, pa.int64()),
+            "unearning_share": pa.array([0.25] * count, pa.float64()),
+        }
+    )
+    path = storage.table_path(TableName("local", "data_eng", "gold_order_business_metrics"))
+    write_deltalake(str(path), rows, mode="overwrite")

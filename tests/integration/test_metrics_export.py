@@ -23,7 +23,7 @@ from ecommerce_lakehouse.observability.metrics_export.failures import ExportErro
 from ecommerce_lakehouse.observability.metrics_export.migrations import FOLDER, migrate, migrations
 from lakerun.tables.storage import Storage
 from tests.integration.postgres import PASSWORD, SCHEMA, Database
-from tests.integration.recorded_updates import Recorder, differences, gold
+from tests.integration.recorded_updates import Recorder, differences, gold, gold_of_batches
 
 LOG = "event_log_medallion_dlt_pipeline"
 TABLES = (
@@ -33,6 +33,7 @@ TABLES = (
     "expectation_metrics",
     "resource_metrics",
     "business_daily_metrics",
+    "business_order_metrics",
 )
 
 
@@ -93,6 +94,23 @@ def test_the_failure_rate_is_a_share_and_unknown_without_records(
         "SELECT passed_records, failed_records, failure_rate FROM expectation_metrics"
     ):
         assert rate == (pytest.approx(failed / (passed + failed)) if passed + failed else None)
+
+
+def test_the_order_batches_have_business_metrics_of_their_own(
+    storage: Storage, database: Database, config: LakehouseConfig
+) -> None:
+    gold_of_batches(storage, [4, 5])
+    assert export_metrics(config).days == 2
+    gold_of_batches(storage, [5, 6])  # 5 March is gone, 7 March is new
+    assert export_metrics(config).days == 2
+    assert database.rows(
+        "SELECT metric_date, orders, items_sold, revenue, average_order_value, active_customers, "
+        "unearning_orders, unearning_share FROM business_order_metrics ORDER BY 1"
+    ) == [
+        (date(2024, 3, 6), 6, 10, Decimal("5.50"), Decimal("1.10"), 5, 2, 0.25),
+        (date(2024, 3, 7), 7, 12, Decimal("6.50"), Decimal("1.10"), 6, 2, 0.25),
+    ]
+    assert database.rows("SELECT count(*) FROM business_daily_metrics") == [(0,)]
 
 
 def test_business_metrics_are_those_of_gold_as_it_is_now(

@@ -88,6 +88,5 @@ def _bring_up_to_date(
             raise ExportError(f"the time for an export has run out with {left} updates left")
         chunk = to_do[number : number + UPDATES_AT_ONCE]
         done.updates += write_updates(connection, metrics_for(source, lakehouse, chunk))
-    days = business_days(source, lakehouse, tables)
-    if days is not None:
-        done.days += write_days(connection, lakehouse, days)
+    for table, days in business_days(source, lakehouse, tables).items():
+        done.days += write_days(connection, lakehouse, table, days)

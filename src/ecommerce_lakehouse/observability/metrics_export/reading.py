@@ -37,6 +37,15 @@ DAILY = (
     "returned_orders",
     "lost_value",
 )
+OF_ORDER_BATCHES = (
+    "orders",
+    "items_sold",
+    "revenue",
+    "average_order_value",
+    "customers",
+    "unearning_orders",
+    "unearning_share",
+)
 
 
 @dataclass(frozen=True)
@@ -78,19 +87,34 @@ def metrics_for(source: Source, lakehouse: str, updates: Sequence[Extent]) -> li
     return found
 
 
-def business_days(source: Source, lakehouse: str, tables: Sequence[str]) -> list[Row] | None:
-    """Sales of each date with orders, from the gold tables; None where they do not exist yet."""
-    if "gold_daily_sales" not in tables:
-        return None
+def business_days(source: Source, lakehouse: str, tables: Sequence[str]) -> dict[str, list[Row]]:
+    """The business's figures of each date, by the table that takes them; only of gold tables that exist."""
+    found = {}
+    if "gold_daily_sales" in tables:
+        found["business_daily_metrics"] = _sales(source, lakehouse, tables)
+    if "gold_order_business_metrics" in tables:
+        found["business_order_metrics"] = _days(
+            source, lakehouse, "gold_order_business_metrics", "date_ordered", OF_ORDER_BATCHES
+        )
+    return found
+
+
+def _sales(source: Source, lakehouse: str, tables: Sequence[str]) -> list[Row]:
     rolling: dict[object, tuple[object, object]] = {}
     if "gold_rolling_sales" in tables:
         rows = source.rows("gold_rolling_sales", "metric_date, customers_7d, revenue_7d")
         rolling = {row[0]: (row[1], row[2]) for row in rows}
+    days = _days(source, lakehouse, "gold_daily_sales", "order_date", DAILY)
+    for row in days:
+        row["active_customers_7d"], row["revenue_7d"] = rolling.get(row["metric_date"], (None, None))
+    return days
+
+
+def _days(source: Source, lakehouse: str, table: str, date: str, columns: Sequence[str]) -> list[Row]:
     days = []
-    for date, *values in source.rows("gold_daily_sales", f"order_date, {', '.join(DAILY)}"):
-        row: Row = {"lakehouse": lakehouse, "metric_date": date, **dict(zip(DAILY, values, strict=True))}
+    for day, *values in source.rows(table, f"{date}, {', '.join(columns)}"):
+        row: Row = {"lakehouse": lakehouse, "metric_date": day, **dict(zip(columns, values, strict=True))}
         row["active_customers"] = row.pop("customers")
-        row["active_customers_7d"], row["revenue_7d"] = rolling.get(date, (None, None))
         days.append(row)
     return sorted(days, key=lambda row: row["metric_date"])
 

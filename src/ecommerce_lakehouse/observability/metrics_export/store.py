@@ -17,6 +17,7 @@ KEYS = {
     "expectation_metrics": ("update_id", "dataset_name", "expectation_name"),
     "resource_metrics": ("update_id",),
     "business_daily_metrics": ("lakehouse", "metric_date"),
+    "business_order_metrics": ("lakehouse", "metric_date"),
 }
 
 
@@ -53,15 +54,15 @@ def write_updates(connection: Connection, metrics: Sequence[UpdateMetrics]) -> i
     return len(newer)
 
 
-def write_days(connection: Connection, lakehouse: str, days: Sequence[Row]) -> int:
-    """Make the lakehouse's business metrics equal to `days`; returns how many rows that changed."""
+def write_days(connection: Connection, lakehouse: str, table: str, days: Sequence[Row]) -> int:
+    """Make the lakehouse's rows of a table by date equal to `days`; returns how many rows that changed."""
     with connection.transaction():
         _one_at_a_time(connection)
         gone = connection.execute(
-            "DELETE FROM business_daily_metrics WHERE lakehouse = %s AND metric_date <> ALL(%s)",
+            SQL("DELETE FROM {} WHERE lakehouse = %s AND metric_date <> ALL(%s)").format(Identifier(table)),
             (lakehouse, [row["metric_date"] for row in days]),
         ).rowcount
-        return gone + _upsert(connection, "business_daily_metrics", days)
+        return gone + _upsert(connection, table, days)
 
 
 def _one_at_a_time(connection: Connection) -> None:
