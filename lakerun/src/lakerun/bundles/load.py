@@ -12,6 +12,7 @@ from lakerun.bundles.dashboard_specs import dashboard_specs
 from lakerun.bundles.go_glob import BadPatternError, go_glob, has_pattern
 from lakerun.bundles.model import Bundle, JobSpec, PipelineSpec, TaskSpec
 from lakerun.bundles.name import ROOT_FILES, name_in, root_file
+from lakerun.bundles.python_resources import with_python_resources
 from lakerun.bundles.references import Resolver
 from lakerun.bundles.sections import Section
 from lakerun.bundles.specs import job_specs, pipeline_specs
@@ -56,6 +57,16 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
         tree.put(key, merged, overrides.marks[key])
     values = _variables(tree, overrides, chosen, root, variables or {})
     resolver = Resolver(tree, values, chosen, root)
+
+    def resolved_values() -> dict[str, Any]:
+        return {
+            name: plain(resolver.resolve(value, f"variables.{name}", where))
+            for name, (value, where) in values.items()
+        }
+
+    if python := _mapping(tree, "python") or _mapping(_mapping(tree, "experimental"), "python"):
+        found = with_python_resources(tree, python, root, chosen, resolved_values())
+        tree.put("resources", found, tree.marks.get("resources", tree.mark))
     _check_resources(_mapping(tree, "resources"))
     resources = resolver.resolve(_mapping(tree, "resources"), "resources", tree.mark)
     presets = resolver.resolve(_mapping(tree, "presets"), "presets", tree.mark)
@@ -64,10 +75,7 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
         name=name_in(tree),
         target=chosen,
         root=root,
-        variables={
-            name: plain(resolver.resolve(value, f"variables.{name}", where))
-            for name, (value, where) in values.items()
-        },
+        variables=resolved_values(),
         pipelines=pipelines,
         jobs=job_specs(resources, presets, pipelines),
         dashboards=dashboard_specs(resources),
