@@ -77,7 +77,7 @@ def test_each_environment_has_its_own_values(
     assert config.max_files_per_trigger == files
     assert config.target_file_size_mb == file_size
     assert config.log_retention_days == log_days
-    assert config.max_bytes_per_trigger == "1g"
+    assert config.max_bytes_per_trigger == ("256m" if environment == "local" else "1g")
     assert config.vacuum_retention_hours == 168
     assert config.watermark_delay == "10 minutes"
     for name in ("max_price", "max_quantity", "popularity_buyer_weight", "popularity_unit_weight"):
@@ -321,8 +321,8 @@ def test_on_a_laptop_files_come_from_the_data_folder_with_options_that_spark_tak
     assert config.manifests_path == f"{volume}/manifests"
     assert config.stream_format == "text"
     options = config.get_streaming_options()
-    assert options["maxFilesPerTrigger"] == "500"
-    assert "maxBytesPerTrigger" not in options
+    assert options["maxBytesPerTrigger"] == "1g"
+    assert "maxFilesPerTrigger" not in options  # Spark takes one of the two
     assert not any(key.startswith("cloudFiles.") for key in options)
 
 

@@ -228,7 +228,7 @@ class LakehouseConfig(_Frozen):
                 "cloudFiles.schemaEvolutionMode": self.schema_evolution_mode,
             }
         return {
-            "maxFilesPerTrigger": str(self.max_files_per_trigger),
+            "maxBytesPerTrigger": self.max_bytes_per_trigger,
             "maxFileAge": "36500d",
             "recursiveFileLookup": "true",
         }

@@ -38,6 +38,7 @@ from lakerun.pipelines.graph import Dataset, Flow, Graph, QueryReader, read_delt
 from lakerun.pipelines.results import DatasetResult, ExpectationResult, FlowStatus, Level, SkipReason
 from lakerun.pipelines.state import FlowProgress, Refreshed, Seen, State, cdc_memory
 from lakerun.spark.active_session import activate
+from lakerun.spark.batches import bound_batch
 from lakerun.spark.causes import root_cause
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
@@ -306,6 +307,7 @@ class GraphRun:
 
             def leaf(table: TableName, reader: Any, streaming: bool) -> DataFrame:
                 known = [str(n) for n in self._graph.datasets]
+                reader = bound_batch(reader) if streaming else reader
                 return read_delta(self._storage, table, reader, known, as_files=not streaming)
 
             reader = QueryReader(self._graph.names, self._session, leaf, apply)
