@@ -11,6 +11,7 @@ from unit.job_lab import JobLab
 from integration.lab import Lab, dataset
 from lakerun.errors import GraphError
 from lakerun.jobs.local_task_runner import LocalTaskRunner
+from lakerun.spark.session import session_with
 
 ZONES = """
     spark = SparkSession.builder.getOrCreate()
@@ -141,5 +142,20 @@ def test_the_settings_of_a_tasks_cluster_hold_in_that_task_only(spark: SparkSess
     cluster = {"job_cluster_key": "small", "new_cluster": {"spark_conf": settings}}
     result = lab.run(lab.job(own, shared, plain, job_clusters=[cluster]))
     assert [task.error for task in result.tasks] == [None, None, None]
-    printed = {update.key: update.outcome.message for update in lab.heard if update.outcome}
+    printed = {update.key: update.outcome.message for update in lab.updates if update.outcome}
     assert printed == {"own": "Asia/Tokyo none", "shared": "Asia/Tokyo none", "plain": "UTC none"}
+
+
+def test_a_stream_with_settings_of_its_own_is_found_so_that_it_can_be_stopped(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    with session_with({}) as session:
+        with session.with_settings({"spark.sql.session.timeZone": "Asia/Tokyo"}):
+            rows = session.readStream.format("rate").load()
+        writer = rows.writeStream.format("noop").option("checkpointLocation", str(tmp_path))
+        query = writer.start()
+        try:
+            assert session.streams.active == []
+            assert [found.id for found in session.active_streams()] == [query.id]
+        finally:
+            query.stop()
