@@ -363,7 +363,7 @@ def test_a_notebook_that_raises_names_its_line(lab: JobLab) -> None:
             ["dbutils.jobs.taskValues.set('rows', {1})"],
             "Task value 'rows' cannot be stored: a set is not valid in JSON.",
         ),
-        (["dbutils.fs.ls('/Volumes/../../x')"], "/Volumes/../../x is outside of the volumes."),
+        (["dbutils.fs.ls('/Volumes/../../x')"], "'/Volumes/../../x' leads out of /Volumes."),
     ],
 )
 def test_a_mistake_in_a_notebook_is_one_line(lab: JobLab, cells: list[str], error: str) -> None:

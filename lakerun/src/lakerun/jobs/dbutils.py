@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lakerun.errors import LakerunError, UnknownNameError
+from lakerun.jobs.dbutils_files import Files, not_here
 from lakerun.patches import DBUTILS_MODULE, MISSING, patched
 from lakerun.redaction import remember_secret
 from lakerun.tables.storage import Storage
@@ -39,15 +39,6 @@ class NotebookExit(BaseException):
 def environment_secret(scope: str, key: str) -> str | None:
     """A secret from the environment variable `<SCOPE>_<KEY>`: in capitals, with `_` for other characters."""
     return os.environ.get(re.sub(r"\W", "_", f"{scope}_{key}").upper())
-
-
-class FileInfo(NamedTuple):
-    """A file or folder as `dbutils.fs.ls` lists it; a folder's name ends in a slash. Time in ms."""
-
-    path: str
-    name: str
-    size: int
-    modificationTime: int  # noqa: N815 - Databricks' name
 
 
 @dataclass
@@ -148,45 +139,15 @@ class _Secrets:
         return self.get(scope, key).encode()
 
 
-@dataclass
-class _Files:
-    storage: Storage
+class _Library:
+    """`dbutils.library`."""
 
-    def ls(self, path: str) -> list[FileInfo]:
-        """The files and folders in a folder of a volume."""
-        folder = self._local(path)
-        if not folder.exists():
-            raise LakerunError(f"There is no file or folder {path}.")
-        found = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-        return [self._info(file) for file in found]
+    def restartPython(self) -> None:  # noqa: N802
+        """Nothing: there is nothing installed that a new process would find."""
+        print("dbutils.library.restartPython: ignored, the process of the task goes on")
 
-    def head(self, path: str, max_bytes: int = 65536) -> str:
-        """The first bytes of a file, as UTF-8."""
-        file = self._local(path)
-        if not file.is_file():
-            raise LakerunError(f"There is no file {path}.")
-        with file.open("rb") as content:
-            return content.read(max_bytes).decode("utf-8", "replace")
-
-    def _local(self, path: str) -> Path:
-        root = self.storage.volumes_root.resolve()
-        bare = path.removeprefix("dbfs:")
-        local = (root / bare.removeprefix("/Volumes").lstrip("/")).resolve()
-        if bare.startswith(str(root)):
-            local = Path(bare).resolve()
-        elif not bare.startswith("/Volumes"):
-            raise LakerunError(f"{path} is not in a volume: write /Volumes/<catalog>/<schema>/<volume>/...")
-        if not local.is_relative_to(root):
-            raise LakerunError(f"{path} is outside of the volumes.")
-        return local
-
-    def _info(self, file: Path) -> FileInfo:
-        stat = file.stat()
-        slash = "/" if file.is_dir() else ""
-        relative = file.relative_to(self.storage.volumes_root.resolve()).as_posix()
-        size = 0 if slash else stat.st_size
-        path = f"dbfs:/Volumes/{relative}{slash}"
-        return FileInfo(path, file.name + slash, size, int(stat.st_mtime * 1000))
+    def __getattr__(self, name: str) -> Any:
+        raise not_here(f"dbutils.library.{name}")
 
 
 class DbUtils:
@@ -204,8 +165,12 @@ class DbUtils:
         self.widgets = Widgets(dict(parameters or {}))
         self.jobs = _Jobs(TaskValues(task_values or {}))
         self.secrets = _Secrets(secrets)
-        self.fs = _Files(storage)
+        self.fs = Files(storage)
+        self.library = _Library()
         self.notebook = _Notebook(run_notebook or _no_notebooks)
+
+    def __getattr__(self, name: str) -> Any:
+        raise not_here(f"dbutils.{name}")
 
 
 current_dbutils: ContextVar[DbUtils | None] = ContextVar("dbutils", default=None)
