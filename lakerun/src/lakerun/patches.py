@@ -58,6 +58,20 @@ FILE_STREAMS = tuple(
     Patch("pyspark.sql.streaming.readwriter:DataStreamReader", name, _ARRIVED)
     for name in ("load", "csv", "json", "orc", "parquet", "text", "xml")
 )
+CATALOG = tuple(
+    Patch("pyspark.sql.catalog:Catalog", name, _BY_NAME)
+    for name in (
+        *("currentCatalog", "setCurrentCatalog", "listCatalogs", "currentDatabase", "setCurrentDatabase"),
+        *("listDatabases", "getDatabase", "databaseExists", "listTables", "getTable", "listColumns"),
+        *("tableExists", "createTable", "createExternalTable"),
+    )
+)
+TABLE_WRITERS = (
+    Patch("pyspark.sql.readwriter:DataFrameWriter", "saveAsTable", _BY_NAME),
+    Patch("pyspark.sql.readwriter:DataFrameWriter", "insertInto", _BY_NAME),
+    Patch("pyspark.sql.streaming.readwriter:DataStreamWriter", "toTable", _BY_NAME),
+    Patch("pyspark.sql.classic.dataframe:DataFrame", "writeTo", _BY_NAME),
+)
 STATEMENTS = Patch("pyspark.sql:SparkSession", "sql", _BY_NAME)
 ACTIVE_SESSION = Patch(
     "pyspark.sql:SparkSession",
@@ -130,9 +144,9 @@ SPARK_PATHS = tuple(
     Patch(f"pyspark.sql.{owner}", name, _MOUNTED)
     for owner, names in {
         "readwriter:DataFrameReader": ("load", *_FORMATS),
-        "readwriter:DataFrameWriter": ("save", "saveAsTable", *_FORMATS),
+        "readwriter:DataFrameWriter": ("save", *_FORMATS),
         "streaming.readwriter:DataStreamReader": ("option", "options"),
-        "streaming.readwriter:DataStreamWriter": ("start", "toTable", "option", "options"),
+        "streaming.readwriter:DataStreamWriter": ("start", "option", "options"),
     }.items()
     for name in names
 )
@@ -144,6 +158,8 @@ PATCHES: tuple[Patch, ...] = (
     SESSION_TABLE,
     *FILE_STREAMS,
     STATEMENTS,
+    *CATALOG,
+    *TABLE_WRITERS,
     ACTIVE_SESSION,
     SESSION_BUILDER,
     *JVM_NAMES,

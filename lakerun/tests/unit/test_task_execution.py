@@ -13,7 +13,7 @@ import pytest
 from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.jobs.output import TaskOutput, captured
 from lakerun.jobs.results import JobResult
-from lakerun.spark.task_tables import with_paths
+from lakerun.spark.names import TaskTables, prepared
 from unit.job_lab import JobLab, error_of, states, task
 
 
@@ -436,6 +436,7 @@ def test_secrets_and_files_of_volumes(lab: JobLab, monkeypatch: pytest.MonkeyPat
         "6",
         "dbfs:/Volumes/main/shop/data/notes.txt notes.txt 6",
         "dbfs:/Volumes/main/shop/data/orders/ orders/ 0",
+        "[Truncated to first 3 bytes]",
         "abc",
     ]
 
@@ -477,4 +478,4 @@ def test_a_statement_can_name_the_lakehouses_tables(lab: JobLab, statement: str,
     log = lab.storage.tables_root / "main" / "shop" / "orders" / "_delta_log"
     log.mkdir(parents=True)
     (log / f"{0:020d}.json").write_text("{}", encoding="utf-8")
-    assert with_paths(statement, lab.storage) == expected.format(path=log.parent)
+    assert prepared(statement, TaskTables(lab.storage), lambda _: False) == expected.format(path=log.parent)

@@ -13,7 +13,7 @@ from weather import station, weather
 
 from lakerun import plugins
 from lakerun.errors import LakerunError, UnknownNameError
-from lakerun.spark.task_tables import with_paths
+from lakerun.spark.names import TaskTables, prepared
 from lakerun.sql.errors import SqlError
 from lakerun.sql.query import query
 from lakerun.tables.arrow_rows import rows_of
@@ -118,12 +118,17 @@ def test_a_task_finds_it_in_a_statement_of_spark(storage: Storage) -> None:
     station(storage, "alm", [1])
     station(storage, "bay", [2])
     alm, bay = (storage.table_path(TableName("shop", "north", f"station_{name}")) for name in ("alm", "bay"))
-    assert with_paths("SELECT * FROM shop.north.readings WHERE rain > 1", storage) == (
+    assert prepared(
+        "SELECT * FROM shop.north.readings WHERE rain > 1", TaskTables(storage), lambda _: False
+    ) == (
         f"SELECT * FROM ((SELECT day, origin.place AS place, rain FROM delta.`{alm}` UNION ALL "
         f"SELECT day, origin.place AS place, rain FROM delta.`{bay}`) AS `readings`) WHERE rain > 1"
     )
     # Other names of the catalog are left to Spark.
-    assert with_paths("SELECT * FROM shop.north.winds", storage) == "SELECT * FROM shop.north.winds"
+    assert (
+        prepared("SELECT * FROM shop.north.winds", TaskTables(storage), lambda _: False)
+        == "SELECT * FROM shop.north.winds"
+    )
 
 
 def test_it_is_listed_like_a_view_if_it_has_tables(storage: Storage) -> None:

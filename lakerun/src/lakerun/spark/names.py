@@ -1,0 +1,153 @@
+"""Names of tables in a task's code, in one, two or three parts: `TaskTables`, and `prepared` for SQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lakerun.errors import LakerunError
+from lakerun.plugins import DEFAULT_CATALOG
+from lakerun.tables.delta_table import Table
+from lakerun.tables.storage import Storage, TableName, name_parts, quoted
+from lakerun.tables.unions import FoundUnion, find_union, union_names
+
+DEFAULT_SCHEMA = "default"
+PART = r"(?:`[^`/]+`|[^\W\d]\w*+)"
+_NAME = rf"{PART}(?:\.{PART}){{0,2}}"
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|--[^\n]*|/\*.*?\*/"""
+# A name after a word that a table's name follows, and whether an alias follows the name.
+_TABLE = re.compile(
+    rf"""{_QUOTED}|(?P<before>(?<![\w.`])(?P<word>FROM|JOIN|INTO|UPDATE|USING|OVERWRITE|TABLE|OPTIMIZE|VACUUM"""
+    rf"""|DESCRIBE|DESC|DETAIL|HISTORY|REFRESH|COLUMNS\s+IN)\s+(?:TABLE\s+)?(?:EXTENDED\s+)?"""
+    rf"""(?P<exists>IF\s+(?:NOT\s+)?EXISTS\s+)?)(?P<name>{_NAME})(?![\w.`])"""
+    rf"""(?P<alias>\s+(?:AS\s+)?(?!(?:ON|USING|WHERE|JOIN|INNER|LEFT|RIGHT|FULL|OUTER|CROSS|SEMI|ANTI|NATURAL"""
+    rf"""|LATERAL|GROUP|ORDER|HAVING|LIMIT|UNION|INTERSECT|EXCEPT|MINUS|WINDOW|QUALIFY|SET|WHEN|VALUES|SELECT"""
+    rf"""|WITH|TABLESAMPLE|PIVOT|UNPIVOT|VERSION|TIMESTAMP|FOR|CLUSTER|DISTRIBUTE|SORT|OFFSET|PARTITION|AS)\b)"""
+    rf"""{PART})?""",
+    re.IGNORECASE | re.DOTALL,
+)
+_OTHER = re.compile(
+    rf"{_QUOTED}|`[^`]*`\.?(?!\w)|(?<![\w.`])(?P<name>{PART}\.{PART}\.{PART})(?![\w.`(])", re.DOTALL
+)
+_DEFINED = re.compile(rf"({PART})\s*(?:\([^()]*\)\s*)?AS\s*\(", re.IGNORECASE)
+_CREATE = re.compile(
+    rf"\s*CREATE\s+(?P<replace>OR\s+REPLACE\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>{_NAME})",
+    re.IGNORECASE,
+)
+_TEMPORAL = re.compile(r"(?:FOR|VERSION|TIMESTAMP|TABLESAMPLE|PIVOT|UNPIVOT|@)", re.IGNORECASE)
+_ALIASED = ("FROM", "JOIN", "USING", "UPDATE")
+
+
+@dataclass
+class TaskTables:
+    """The lakehouse's tables as a task names them; `catalog` and `schema` are its current ones."""
+
+    storage: Storage
+    catalog: str = DEFAULT_CATALOG
+    schema: str = DEFAULT_SCHEMA
+
+    def full(self, name: str) -> TableName:
+        """The full name; LakerunError for what is not a table's name."""
+        parts = name_parts(name)
+        if len(parts) > 3 or not all(parts) or any("/" in part or part in (".", "..") for part in parts):
+            raise LakerunError(f"'{name}' is not a valid table name.")
+        return TableName(*([self.catalog, self.schema][: 3 - len(parts)] + parts))
+
+    def schema_of(self, name: str | None) -> tuple[str, str]:
+        """Catalog and schema of a schema's name, by default the current ones."""
+        parts = name_parts(name) if name else [self.schema]
+        if len(parts) > 2 or not all(parts) or any("/" in part or part in (".", "..") for part in parts):
+            raise LakerunError(f"'{name}' is not a valid schema name.")
+        return (self.catalog, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+
+    def stored(self, name: str) -> TableName | None:
+        """The table of that name, if the lakehouse has it."""
+        try:
+            found = self.full(name)
+        except LakerunError:
+            return None
+        return found if Table.named(self.storage, found).exists else None
+
+    def union(self, name: str) -> FoundUnion | None:
+        """A plugin's union of that full name."""
+        return find_union(self.storage, name) if len(name_parts(name)) == 3 else None
+
+    def path(self, name: TableName) -> str:
+        return str(self.storage.table_path(name))
+
+    def listed(self, catalog: str, schema: str) -> list[str]:
+        """The names of a schema's tables and unions."""
+        names = {*self.storage.tables(), *union_names(self.storage)}
+        return sorted(name.table for name in names if (name.catalog, name.schema) == (catalog, schema))
+
+    def catalogs(self) -> list[str]:
+        return sorted({self.catalog, *_folders(self.storage, "*")})
+
+    def schemas(self, catalog: str) -> list[str]:
+        own = {self.schema} if catalog == self.catalog else set()
+        unions = {name.schema for name in union_names(self.storage) if name.catalog == catalog}
+        return sorted({*_folders(self.storage, f"{catalog}/*"), *own, *unions})
+
+
+def prepared(statement: str, tables: TaskTables, is_view: Callable[[str], bool]) -> str:
+    """The statement with paths instead of the lakehouse's names; the rest is unchanged.
+
+    It is not parsed for that: only Spark's parser knows OPTIMIZE, VACUUM and the like. `is_view` says which
+    short names are those of temporary views.
+    """
+    defined = {name_parts(found[1])[0].lower() for found in _DEFINED.finditer(statement)}
+
+    def relation(name: str) -> str | None:
+        parts = name_parts(name)
+        if len(parts) == 1 and (parts[0].lower() in defined or (tables.stored(name) and is_view(parts[0]))):
+            return None
+        if found := tables.stored(name):
+            return f"delta.{quoted(tables.path(found))}"
+        union = tables.union(name)
+        # In its own brackets, so that the statement can still give it another alias.
+        own = union and f"(({union.sql_on_paths(tables.storage)}) AS {quoted(union.name.table)})"
+        return own or None
+
+    def place(found: re.Match[str]) -> str:
+        if found["name"] is None or (place := relation(found["name"])) is None:
+            return found[0]
+        word, after = found["word"].upper(), statement_after(found)
+        if word in ("FROM", "JOIN") and after.startswith("("):
+            return found[0]  # a table function
+        alias = found["alias"] or ""
+        if not alias and word in _ALIASED and place[0] != "(" and not _TEMPORAL.match(after):
+            alias = f" AS {quoted(name_parts(found['name'])[-1])}"
+        return f"{found['before']}{place}{alias}"
+
+    def statement_after(found: re.Match[str]) -> str:
+        return found.string[found.end("name") :].lstrip()
+
+    def other(found: re.Match[str]) -> str:
+        return (relation(found["name"]) if found["name"] else None) or found[0]
+
+    if created := _CREATE.match(statement):
+        return _created(statement, created, tables, lambda text: _OTHER.sub(other, _TABLE.sub(place, text)))
+    return _OTHER.sub(other, _TABLE.sub(place, statement))
+
+
+def _created(statement: str, created: re.Match[str], tables: TaskTables, place: Callable[[str], str]) -> str:
+    """CREATE TABLE on the table's path."""
+    rest = statement[created.end() :]
+    if using := re.search(r"\bUSING\s+(\w+)", rest, re.IGNORECASE):
+        if using[1].lower() != "delta":
+            return statement  # a table of files, which is Spark's
+    elif re.search(r"\bLOCATION\s+['\"]", rest, re.IGNORECASE):
+        return statement
+    elif body := re.match(r"\s*\((?:[^()]|\([^()]*\))*\)", rest):
+        rest = f"{rest[: body.end()]} USING delta{rest[body.end() :]}"
+    else:
+        rest = f" USING delta{rest}"
+    name = tables.full(created["name"])
+    start = created.start("name")
+    return f"{statement[:start]}delta.{quoted(tables.path(name))}{place(rest)}"
+
+
+def _folders(storage: Storage, pattern: str) -> set[str]:
+    roots = (storage.tables_root, storage.volumes_root)
+    return {folder.name for root in roots for folder in root.glob(pattern) if folder.is_dir()}

@@ -1,0 +1,124 @@
+"""A task's code names, makes, changes and lists the lakehouse's tables as on Databricks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from unit.job_lab import JobLab, error_of
+
+from lakerun.jobs.local_task_runner import LocalTaskRunner
+
+
+@pytest.fixture
+def jobs(spark: SparkSession, tmp_path: Path) -> JobLab:
+    lab = JobLab(tmp_path)
+    lab.task_runner = LocalTaskRunner(lab.storage, lambda: spark)
+    return lab
+
+
+def run(jobs: JobLab, body: str) -> str:
+    """What the script prints, or its error."""
+    result = jobs.run(jobs.job(jobs.script("go", body)))
+    return jobs.logs("go").strip() if result.state == "SUCCESS" else error_of(result, "go")
+
+
+def test_tables_are_made_and_found_by_names_of_one_two_and_three_parts(jobs: JobLab) -> None:
+    body = """
+spark.range(2).write.saveAsTable("made")
+spark.sql("CREATE SCHEMA IF NOT EXISTS shop")
+spark.range(3).write.mode("overwrite").saveAsTable("shop.made")
+spark.catalog.setCurrentDatabase("shop")
+print(spark.catalog.currentCatalog(), spark.catalog.currentDatabase())
+for name in ("made", "shop.made", "main.shop.made", "`main`.`shop`.`made`"):
+    rows = spark.sql(f"SELECT id FROM {name}")
+    print(spark.catalog.tableExists(name), spark.table(name).count(), rows.count())
+print(spark.catalog.tableExists("made", "default"), spark.catalog.tableExists("none"))
+spark.sql("USE SCHEMA default")
+joined = spark.sql("SELECT made.id FROM made JOIN shop.made s ON s.id = made.id")
+print(spark.table("made").count(), joined.count())
+spark.range(9).createOrReplaceTempView("made")
+print(spark.table("made").count(), spark.sql("SELECT * FROM made").count())
+print(spark.table("default.made").count())
+"""
+    found = ["True 3 3"] * 4
+    assert run(jobs, body).splitlines() == ["main shop", *found, "True False", "2 2", "9 9", "2"]
+    assert [str(name) for name in jobs.storage.tables()] == ["main.default.made", "main.shop.made"]
+
+
+def test_statements_make_change_and_drop_tables(jobs: JobLab) -> None:
+    body = """
+spark.sql("CREATE SCHEMA lab.north")
+spark.sql("USE lab.north")
+spark.sql("CREATE TABLE days (day INT, rain DOUBLE) COMMENT 'weather'")
+spark.sql("INSERT INTO days (day, rain) VALUES (1, 2.5), (2, 0)")
+changes = "(SELECT 2 AS day, 4.0 AS rain)"
+spark.sql(f"MERGE INTO days d USING {changes} s ON d.day = s.day WHEN MATCHED THEN UPDATE SET *")
+spark.sql("UPDATE north.days SET rain = days.rain + 1 WHERE days.day = 1")
+spark.sql("CREATE OR REPLACE TABLE copied AS WITH days AS (SELECT * FROM lab.north.days) SELECT * FROM days")
+spark.sql("DELETE FROM copied WHERE day = 2")
+spark.createDataFrame([(7, 1.5)], "day INT, rain DOUBLE").write.insertInto("copied")
+spark.range(1).selectExpr("9 AS day", "0.5D AS rain").writeTo("copied").append()
+print([tuple(row) for row in spark.sql("SELECT * FROM days ORDER BY day").collect()])
+print([tuple(row) for row in spark.table("copied").orderBy("day").collect()])
+print(spark.sql("SELECT * FROM copied VERSION AS OF 0").count())
+print([row.tableName for row in spark.sql("SHOW TABLES").collect()])
+print([row[0] for row in spark.sql("SHOW SCHEMAS IN lab").collect()])
+print([(item.name, item.catalog, item.database) for item in spark.catalog.listTables()])
+print([item.name for item in spark.catalog.listDatabases()], spark.catalog.databaseExists("none"))
+print([(item.name, item.dataType) for item in spark.catalog.listColumns("days")])
+spark.sql("DROP TABLE days")
+spark.sql("DROP TABLE IF EXISTS north.days")
+spark.sql("DROP SCHEMA lab.north CASCADE")
+print(spark.catalog.tableExists("lab.north.copied"))
+"""
+    assert run(jobs, body).splitlines() == [
+        "[(1, 3.5), (2, 4.0)]",
+        "[(1, 3.5), (7, 1.5), (9, 0.5)]",
+        "2",
+        "['copied', 'days']",
+        "['north']",
+        "[('copied', 'lab', 'north'), ('days', 'lab', 'north')]",
+        "['north'] False",
+        "[('day', 'int'), ('rain', 'double')]",
+        "False",
+    ]
+    assert jobs.storage.tables() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        (
+            "spark.sql('CREATE VIEW seen AS SELECT 1 AS n')",
+            "View 'seen' cannot be made here: only tables are kept. Write CREATE TEMPORARY VIEW, "
+            "or CREATE TABLE ... AS SELECT.",
+        ),
+        (
+            "spark.range(1).write.format('csv').saveAsTable('made', format='csv')",
+            "Table 'made' cannot be of format csv: only Delta tables are kept here.",
+        ),
+        (
+            "spark.catalog.createTable('made', '/tmp/x')",
+            "Table 'made' cannot be made by spark.catalog.createTable here: "
+            "write spark.sql('CREATE TABLE ...') or saveAsTable.",
+        ),
+        ("spark.sql('USE CATALOG nome')", "Unknown catalog 'nome'. Valid: main."),
+        ("spark.sql('DROP TABLE shop.none')", "Table 'main.shop.none' does not exist."),
+        ("spark.range(1).write.saveAsTable('a.b.c.d')", "'a.b.c.d' is not a valid table name."),
+        ("spark.range(1).write.saveAsTable('`../../x`')", "'`../../x`' is not a valid table name."),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(jobs: JobLab, statement: str, error: str) -> None:
+    assert run(jobs, statement) == error
+
+
+def test_a_stream_writes_to_a_table_of_the_lakehouse(jobs: JobLab) -> None:
+    body = """
+spark.range(3).write.saveAsTable("numbers")
+stream = spark.readStream.table("numbers").writeStream.option("checkpointLocation", "checkpoint")
+stream.trigger(availableNow=True).toTable("copied").awaitTermination()
+print(spark.table("main.default.copied").count())
+"""
+    assert run(jobs, body) == "3"
