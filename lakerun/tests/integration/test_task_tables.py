@@ -115,9 +115,10 @@ def test_what_cannot_be_done_is_refused_by_name(jobs: JobLab, statement: str, er
 
 
 def test_a_stream_writes_to_a_table_of_the_lakehouse(jobs: JobLab) -> None:
-    body = """
+    body = f"""
 spark.range(3).write.saveAsTable("numbers")
-stream = spark.readStream.table("numbers").writeStream.option("checkpointLocation", "checkpoint")
+stream = spark.readStream.table("numbers").writeStream
+stream = stream.option("checkpointLocation", "{jobs.folder}/checkpoint")
 stream.trigger(availableNow=True).toTable("copied").awaitTermination()
 print(spark.table("main.default.copied").count())
 """

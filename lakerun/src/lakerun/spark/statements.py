@@ -87,11 +87,12 @@ def _drop_schema(found: re.Match[str], tables: TaskTables) -> Rows | None:
 
 def _drop_table(found: re.Match[str], tables: TaskTables) -> Rows | None:
     stored = tables.stored(found["name"])
-    if stored is None and (found["exists"] or len(name_parts(found["name"])) == 1):
-        return None
-    if stored is None:
+    if stored is not None:
+        shutil.rmtree(tables.path(stored))
+    elif len(name_parts(found["name"])) == 1:
+        return None  # a temporary view's, perhaps
+    elif not found["exists"]:
         raise LakerunError(f"Table '{tables.full(found['name'])}' does not exist.")
-    shutil.rmtree(tables.path(stored))
     return NOTHING
 
 
