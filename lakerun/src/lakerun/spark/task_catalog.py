@@ -64,7 +64,7 @@ class _Catalog:
     ) -> Any:
         catalog, schema = tables.schema_of(dbName)
         names = matching(tables.listed(catalog, schema), pattern)
-        views = [item for item in own(None, pattern) if item.isTemporary] if dbName is None else []
+        views = [item for item in own("default", pattern) if item.isTemporary] if dbName is None else []
         return [_table(TableName(catalog, schema, name)) for name in names] + views
 
     def getTable(self, own: Any, tables: TaskTables, tableName: str) -> Any:
