@@ -65,7 +65,10 @@ print([tuple(row) for row in spark.table("copied").orderBy("day").collect()])
 print(spark.sql("SELECT * FROM copied VERSION AS OF 0").count())
 print([row.tableName for row in spark.sql("SHOW TABLES").collect()])
 print([row[0] for row in spark.sql("SHOW SCHEMAS IN lab").collect()])
-print([(item.name, item.catalog, item.database) for item in spark.catalog.listTables()])
+spark.range(1).createOrReplaceTempView("seen")
+listed = [(item.name, item.catalog, item.database) for item in spark.catalog.listTables()]
+print([name for name in listed if name[1]], ("seen", None, None) in listed)
+spark.catalog.dropTempView("seen")
 print([item.name for item in spark.catalog.listDatabases()], spark.catalog.databaseExists("none"))
 print([(item.name, item.dataType) for item in spark.catalog.listColumns("days")])
 spark.sql("DROP TABLE days")
@@ -79,7 +82,7 @@ print(spark.catalog.tableExists("lab.north.copied"))
         "2",
         "['copied', 'days']",
         "['north']",
-        "[('copied', 'lab', 'north'), ('days', 'lab', 'north')]",
+        "[('copied', 'lab', 'north'), ('days', 'lab', 'north')] True",
         "['north'] False",
         "[('day', 'int'), ('rain', 'double')]",
         "False",

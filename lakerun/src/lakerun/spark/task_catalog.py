@@ -14,7 +14,7 @@ from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.patches import CATALOG, TABLE_WRITERS, Patch, Replace
 from lakerun.spark.names import TaskTables
 from lakerun.spark.statements import matching, use
-from lakerun.tables.storage import TableName, quoted
+from lakerun.tables.storage import TableName, name_parts, quoted
 
 current_tables: ContextVar[TaskTables | None] = ContextVar("task_tables", default=None)
 
@@ -64,8 +64,8 @@ class _Catalog:
     ) -> Any:
         catalog, schema = tables.schema_of(dbName)
         names = matching(tables.listed(catalog, schema), pattern)
-        views = [item for item in own("default", pattern) if item.isTemporary] if dbName is None else []
-        return [_table(TableName(catalog, schema, name)) for name in names] + views
+        views = matching(_temporary_views(), pattern) if dbName is None else []
+        return [_table(TableName(catalog, schema, name)) for name in names] + [_view(name) for name in views]
 
     def getTable(self, own: Any, tables: TaskTables, tableName: str) -> Any:
         found = tables.stored(tableName)
@@ -93,7 +93,9 @@ class _Catalog:
 
     def tableExists(self, own: Any, tables: TaskTables, tableName: str, dbName: str | None = None) -> bool:
         name = _within(dbName, tableName)
-        return bool(tables.stored(name) or tables.union(name) or own(tableName, dbName))
+        if tables.stored(name) or tables.union(name):
+            return True
+        return len(name_parts(name)) < 3 and bool(own(name))  # a temporary view
 
     def createTable(self, own: Any, tables: TaskTables, tableName: str, *_: Any, **__: Any) -> Any:
         raise LakerunError(
@@ -192,6 +194,18 @@ def _database(tables: TaskTables, catalog: str, schema: str) -> Any:
     from pyspark.sql.catalog import Database
 
     return Database(schema, catalog, None, (tables.storage.tables_root / catalog / schema).as_uri())
+
+
+def _temporary_views() -> list[str]:
+    from pyspark.sql import SparkSession
+
+    return [row.viewName for row in SparkSession.active().sql("SHOW VIEWS").collect() if row.isTemporary]
+
+
+def _view(name: str) -> Any:
+    from pyspark.sql.catalog import Table as SparkTable
+
+    return SparkTable(name, None, [], None, "TEMPORARY", True)
 
 
 def _table(name: TableName) -> Any:
