@@ -155,6 +155,27 @@ def test_the_event_log_has_the_documented_events_in_order(lab: Lab) -> None:
     assert printed == [["environment: local"]]
 
 
+def test_a_table_over_a_batch_query_is_a_materialized_view(lab: Lab) -> None:
+    # The form of Databricks' own templates.
+    folder = lab.arrive("raw", [{"id": 1, "n": 1}, {"id": 2, "n": 5}])
+    source = f"""
+        @dp.table
+        @dp.expect_or_drop("positive", "n > 0")
+        def trips():
+            return spark.read.schema("id int, n int").json({folder!r})
+
+        @dp.table
+        def total():
+            return spark.read.table("trips").groupBy().agg(F.sum("n").alias("n"))
+    """
+    assert lab.run(source).state == "COMPLETED"
+    lab.arrive("raw", [{"id": 3, "n": 10}, {"id": 4, "n": -1}])
+    update = lab.run(source)
+    assert update.state == "COMPLETED"
+    assert sorted(lab.rows("trips", "id, n")) == [(1, 1), (2, 5), (3, 10)]
+    assert lab.rows("total", "n") == [(16,)]
+
+
 def test_validate_only_changes_no_table(lab: Lab) -> None:
     folder = lab.arrive("raw", [{"id": 1, "n": 1}])
     assert lab.run(chain(folder), validate_only=True).state == "COMPLETED"
@@ -187,8 +208,8 @@ BAD_PIPELINES = {
         r"expectation 'x'.*idd.*cannot be resolved",
     ),
     "a batch query for a streaming table": (
-        "@dp.table(name='a')\ndef a():\n    return spark.range(1)",
-        r"lab.py:6: 'main.shop.a' is a streaming table over a batch query",
+        "dp.create_streaming_table('a')\n@dp.append_flow(target='a')\ndef f():\n    return spark.range(1)",
+        r"lab.py:7: 'main.shop.a' is a streaming table over a batch query",
     ),
     "a query that returns nothing": (
         "@dp.table(name='a')\ndef a():\n    pass",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -379,6 +379,8 @@ def _resolve_dataset(
             raise GraphError(
                 f"dataset '{table}': {first_line(error, at_most=500)}", location=flow.location
             ) from error
+        if not rows.isStreaming and flow.name == definition.name and len(names.table_flows[table]) == 1:
+            definition = replace(definition, kind="MATERIALIZED_VIEW")  # what @dp.table is over a batch query
         if rows.isStreaming == (definition.kind == "MATERIALIZED_VIEW"):
             raise GraphError(
                 f"'{table}' is a materialized view over a stream; use @dp.table."
