@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,18 @@ def _what(row: dict[str, Any]) -> dict[str, Any]:
         for name, value in row.items()
         if name not in WHEN_AND_WHERE
     }
+
+
+@pytest.fixture(scope="session")
+def three_pipelines(main_job: MainJob, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the main job's data folder with the order analytics beside it; no test changes it."""
+    home = tmp_path_factory.mktemp("three") / "lakehouse"
+    shutil.copytree(main_job.home, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEHOUSE_HOME", str(home))
+        patch.chdir(Path(__file__).parents[2])
+        _lakehouse("run", "order_analytics_job")
+    return home
 
 
 def _lakehouse(*arguments: str) -> dict[str, Any]:

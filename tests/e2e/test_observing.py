@@ -27,7 +27,6 @@ from lakerun.sql.query import query
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
 from tests.dashboards import dashboard_files, read_dashboard
-from tests.e2e.conftest import MainJob
 
 ROOT = Path(__file__).parents[2]
 EARNS = "status NOT IN ('cancelled', 'returned')"
@@ -84,18 +83,11 @@ class Lakehouse:
 
 
 @pytest.fixture(scope="module")
-def lakehouse(
-    main_job: MainJob, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lakehouse]:
-    """A copy of what two runs of the main job left, and the order analytics beside it."""
-    storage = Storage(tmp_path_factory.mktemp("observing") / "lakehouse")
-    shutil.copytree(main_job.home, storage.home)
+def lakehouse(three_pipelines: Path, spark: SparkSession) -> Iterator[Lakehouse]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKEHOUSE_HOME", str(storage.home))
+        patch.setenv("LAKEHOUSE_HOME", str(three_pipelines))
         patch.chdir(ROOT)
-        lakehouse = Lakehouse(storage, spark)
-        assert lakehouse.run("order_analytics_job").state == "SUCCESS"
-        yield lakehouse
+        yield Lakehouse(Storage(three_pipelines), spark)
 
 
 def test_every_query_of_the_dashboards_fits_the_pipelines_tables(lakehouse: Lakehouse) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse import config as package
@@ -166,6 +167,29 @@ def test_names_of_a_pipelines_configuration_beat_variables_and_these_the_file(
     assert config.orders_source_path.endswith("/sandbox/dev_ana_data_eng/landing/orders_raw")
     outside = get_config("dev")
     assert (outside.catalog, outside.schema, outside.volume) == ("juan_dev", "from_variable", "landing")
+
+
+def test_a_session_that_raises_for_what_is_not_set_leaves_it_to_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As Databricks does, whatever default it is given; any other error is not hidden."""
+    given = {"SCHEMA_NAME": "from_session"}
+
+    def get(key: str, default: str | None) -> str:
+        if key not in given:
+            raise AnalysisException(f"[CONFIG_NOT_AVAILABLE] Configuration {key} is not available.")
+        if given[key] == "broken":
+            raise AnalysisException("[SESSION_CLOSED] The session is closed.")
+        return given[key]
+
+    session = SimpleNamespace(conf=SimpleNamespace(get=get))
+    monkeypatch.setattr(SparkSession, "getActiveSession", lambda: session)
+    monkeypatch.setenv("PIPELINE_ENV", "staging")
+    config = get_config()
+    assert (config.environment, config.catalog, config.schema) == ("staging", "staging", "from_session")
+    given["PIPELINE_ENV"] = "broken"
+    with pytest.raises(AnalysisException, match="SESSION_CLOSED"):
+        get_config()
 
 
 def test_a_notebooks_widget_names_the_environment() -> None:

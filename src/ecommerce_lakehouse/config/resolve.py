@@ -119,8 +119,13 @@ def _spark_conf(key: str) -> str | None:
     session = pyspark_sql.SparkSession.getActiveSession() if pyspark_sql else None
     if session is None:
         return None
-    value = session.conf.get(key, None)
-    return value or None
+    try:
+        return session.conf.get(key, None) or None
+    except Exception as error:
+        # Databricks raises it for a key without a value, even though a default is given.
+        if "[CONFIG_NOT_AVAILABLE]" in str(error):
+            return None
+        raise
 
 
 @lru_cache(maxsize=32)

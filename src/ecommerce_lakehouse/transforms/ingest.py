@@ -67,7 +67,8 @@ def parse(bronze: DataFrame, entity: Entity) -> DataFrame:
         "raw_line",
         *PROVENANCE,
     )
-    return typed.withColumns({name: F.expr(formula) for name, formula in entity.derived})
+    # Spark Connect's `withColumns` refuses to add no column.
+    return typed.select("*", *[F.expr(formula).alias(name) for name, formula in entity.derived])
 
 
 def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:

@@ -44,12 +44,10 @@ def get_session(log_file: Path | None = None, *, typical: bool = False) -> Spark
     if active is not None:
         return active
     log_file = log_file or Storage.default().log_path("spark")
-    home = java_home()
-    os.environ["JAVA_HOME"] = str(home)
-    jars = delta_jars()
+    settings = session_settings(typical=typical)
     remember_jvm_names()
     builder = SparkSession.builder.appName("lakerun")
-    for key, value in _settings(home, jars, typical).items():
+    for key, value in settings.items():
         builder = builder.config(key, value)
     try:
         with _output_to(log_file):
@@ -92,7 +90,14 @@ def session_with(
             activate(base)
 
 
-def _settings(home: Path, jars: list[Path], typical: bool) -> dict[str, str]:
+def session_settings(*, typical: bool = False) -> dict[str, str]:
+    """What `get_session` starts Spark with; `JAVA_HOME` names the Java runtime from now on.
+
+    Raises LakerunError as `get_session` does.
+    """
+    home = java_home()
+    os.environ["JAVA_HOME"] = str(home)
+    jars = delta_jars()
     cores = os.cpu_count() or 2
     small = _is_small(Storage.default())
     scratch = Storage.default().home / "scratch"
