@@ -233,7 +233,7 @@ resources:
       catalog: main
       schema: s
       libraries: [{{file: {{path: p.py}}}}]
-      environment: {{dependencies: [--editable project, cowsay]}}
+      environment: {{dependencies: [--editable project, cowsay, ./dist/*.whl]}}
 """
         (tmp_path / "databricks.yml").write_text(text, encoding="utf-8")
         (tmp_path / "p.py").write_text("", encoding="utf-8")
@@ -249,6 +249,10 @@ def test_a_bundle_builds_its_wheels_unless_the_package_is_installed(bundle: Call
     root = bundle("echo built > made.txt")
     loaded = load_bundle(root)
     assert loaded.pipelines["p"].dependencies == (f"-e {root / 'project'}", "cowsay")
+    wheel = root / "dist" / "mine-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.touch()
+    assert load_bundle(root).pipelines["p"].dependencies[2:] == (str(wheel),)
     (artifact,) = loaded.artifacts
     assert (artifact.key, artifact.folder) == ("mine", root / "project")
     said: list[str] = []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lakerun.bundles.dependencies import placed
+from lakerun.bundles.job_specs import placed_dependencies
 from lakerun.bundles.model import PipelineSpec
 from lakerun.bundles.review import review
 from lakerun.bundles.sections import Section
@@ -54,6 +55,8 @@ def _spark_conf(section: Section) -> dict[str, str]:
 
 def _dependencies(environment: Section, place: Place) -> tuple[str, ...]:
     lines = environment.texts("dependencies")
+    if environment.mark("dependencies") is not None:
+        return placed_dependencies(environment, "dependencies", lines)
     return tuple(placed(line, lambda path: str(place(environment, "dependencies", path))) for line in lines)
 
 
