@@ -159,3 +159,15 @@ def test_a_stream_with_settings_of_its_own_is_found_so_that_it_can_be_stopped(
             assert [found.id for found in session.active_streams()] == [query.id]
         finally:
             query.stop()
+
+
+def test_the_settings_that_code_has_set_are_known(spark: SparkSession) -> None:
+    with session_with({"STAGE": "local"}) as session:
+        before = session.snapshot()
+        assert session.changed_since(before) == {}
+        session.conf.set("STAGE", "other")
+        session.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+        assert session.changed_since(before) == {
+            "STAGE": "other",
+            "spark.sql.session.timeZone": "Asia/Tokyo",
+        }

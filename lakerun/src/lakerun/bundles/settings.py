@@ -335,10 +335,13 @@ SETTINGS: Mapping[str, Mapping[str, Support]] = {
     "compute.Library": supported(
         carried_out={
             "whl": "A wheel.",
-            "pypi": "A package, installed if it is missing.",
+            "pypi": _parts("compute.PythonPyPiLibrary", "A package, installed if it is missing."),
             "requirements": "A file of packages, installed if they are missing.",
         },
         refused={"cran": "R cannot run here.", "egg": "Build a wheel.", "jar": _JAVA, "maven": _JAVA},
+    ),
+    "compute.PythonPyPiLibrary": supported(
+        carried_out={"package": "The package.", "repo": "Another index to look in."}
     ),
     "jobs.ConditionTask": supported(
         carried_out={"op": "The comparison.", "left": "The left value.", "right": "The right value."}

@@ -135,9 +135,9 @@ def _run(update: _Update, executor: Executor | None) -> UpdateResult:
         session_with(sized_settings(update.storage) | spec.configuration, spec.spark_conf) as session,
         volumes_in_spark(session, update.storage),
     ):
-        before = session.settings()
+        before = session.snapshot()
         definitions = load_definitions(spec.source_files, session, spec.root_path)
-        by_code = dict(session.settings().items() - before.items())
+        by_code = session.changed_since(before)
         _log_printed(update, definitions)
         _log_without_effect(update, definitions)
         graph = resolve(

@@ -48,9 +48,16 @@ class QuerySession(SparkSession):
         sessions = [self._shared, *self._copies.values()]
         return [query for one in sessions for query in StreamingQueryManager(one.streams()).active]
 
-    def settings(self) -> dict[str, str]:
-        """Every setting that has a value."""
-        return dict(self.conf.getAll)
+    def snapshot(self) -> Any:
+        """Every setting as it is now, for `changed_since`."""
+        return self._jsparkSession.conf().getAllAsJava()
+
+    def changed_since(self, snapshot: Any) -> dict[str, str]:
+        """The settings that were set since then. The JVM compares: reading them all takes 0.3 s."""
+        jvm: Any = self._jvm
+        changed = jvm.java.util.HashMap(self.snapshot())
+        changed.entrySet().removeAll(snapshot.entrySet())
+        return dict(changed)
 
     def _copy(self, settings: tuple[tuple[str, str], ...]) -> Any:
         with self._copying:
