@@ -10,7 +10,7 @@ import pytest
 
 from lakerun.errors import LakerunError
 from lakerun.jobs.local_task_runner import LocalTaskRunner
-from unit.job_lab import JobLab, error_of
+from unit.job_lab import JobLab, error_of, task
 
 
 @pytest.fixture
@@ -73,6 +73,16 @@ thread.join()
         references = ["{{tasks.one.values.value}}", "{{tasks.two.values.value}}"]
         lab.run(lab.job(*tasks, lab.script("show", show, *references, after=["one", "two"])))
         assert lab.last("show").message == f"{first} {second}"
+
+
+def test_a_wheels_modules_import_the_tasks_names(lab: JobLab) -> None:
+    code = "from databricks.sdk.runtime import dbutils\ndef main(): dbutils.jobs.taskValues.set('rows', 7)"
+    wheel = lab.wheel("taxis_wheel", code, "go = taxis_wheel:main")
+    settings = {"package_name": "taxis_wheel", "entry_point": "go"}
+    lab.run(lab.job(task("load", "python_wheel", settings, libraries=[{"whl": str(wheel)}])))
+    outcome = lab.last("load").outcome
+    assert outcome is not None
+    assert outcome.task_values == {"rows": 7}
 
 
 @pytest.mark.parametrize(

@@ -220,9 +220,8 @@ class _AttemptThread:
 
     def _python_wheel(self) -> TaskOutcome:
         payload = self._call.payload
-        function = entry_point(payload["package_name"], payload["entry_point"])
         with self._in_spark(TaskNames(self._dbutils, self._start_spark)):
-            function()
+            entry_point(payload["package_name"], payload["entry_point"])()
         return self._ended()
 
     def _spark_python(self) -> TaskOutcome:
