@@ -150,6 +150,32 @@ SPARK_PATHS = tuple(
     }.items()
     for name in names
 )
+CONNECT_MODE = Patch(
+    "pyspark.sql.utils",
+    "is_remote_only",
+    "PySpark puts a whole process on Spark Connect; here tasks are on it beside pipelines that are not.",
+)
+CONNECT_ACTIVE_SESSION = Patch(
+    "pyspark.sql.connect.session:SparkSession",
+    "getActiveSession",
+    "Each task on Spark Connect has a session of its own, in all of its threads.",
+)
+CONNECT_STATEMENTS = Patch("pyspark.sql.connect.session:SparkSession", "sql", _BY_NAME)
+
+
+def _on_connect(patch: Patch) -> Patch:
+    """The same method of Connect's class."""
+    target = patch.target.replace("pyspark.sql.", "pyspark.sql.connect.").replace(
+        "connect.classic", "connect"
+    )
+    return Patch(target, patch.attribute, patch.reason)
+
+
+CONNECT_READER_TABLE, CONNECT_STREAM_TABLE = map(_on_connect, (READER_TABLE, STREAM_TABLE))
+CONNECT_FILE_STREAMS = tuple(map(_on_connect, FILE_STREAMS))
+CONNECT_CATALOG = tuple(map(_on_connect, CATALOG))
+CONNECT_WRITERS = tuple(map(_on_connect, TABLE_WRITERS))
+CONNECT_PATHS = tuple(map(_on_connect, SPARK_PATHS))
 COMMANDS = (Patch("os", "system", _MOUNTED), Patch("subprocess:Popen", "__init__", _MOUNTED))
 
 PATCHES: tuple[Patch, ...] = (
@@ -177,6 +203,15 @@ PATCHES: tuple[Patch, ...] = (
     *FILE_CALLS,
     *COMMANDS,
     *SPARK_PATHS,
+    CONNECT_MODE,
+    CONNECT_ACTIVE_SESSION,
+    CONNECT_STATEMENTS,
+    CONNECT_READER_TABLE,
+    CONNECT_STREAM_TABLE,
+    *CONNECT_FILE_STREAMS,
+    *CONNECT_CATALOG,
+    *CONNECT_WRITERS,
+    *CONNECT_PATHS,
 )
 
 

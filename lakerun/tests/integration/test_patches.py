@@ -93,6 +93,11 @@ def test_all_patches_are_applied_and_undone(
     assert [(task.key, task.error) for task in result.tasks if task.error] == []
     assert_restored(before)
 
+    jobs.task_runner.spark_connect = True
+    result = jobs.run(jobs.job(jobs.script("connected", f"{body}\nlook()")))
+    assert [task.error for task in result.tasks] == [None]
+    assert_restored(before)
+
     with captured(TaskOutput("printed")):
         print("line")
         look()

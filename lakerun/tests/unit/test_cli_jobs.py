@@ -87,6 +87,7 @@ def test_a_part_of_a_job_can_run(project: Path) -> None:
     [
         (("nightly", "--only", "laod"), "Unknown task 'laod'. Did you mean 'load'?"),
         (("counting", "--only", "load"), "--only is for a job, and 'counting' is a pipeline."),
+        (("counting", "--spark-connect"), "--spark-connect is for a job, and 'counting' is a pipeline."),
         (("nightly", "--param", "dya=x"), "Unknown job parameter 'dya'. Did you mean 'day'?"),
     ],
 )
@@ -97,3 +98,18 @@ def test_a_wrong_name_is_refused_before_anything_runs(
     assert result.exit_code == 2
     assert error in result.stderr
     assert not (home / "logs" / "run.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "connect"),
+    [([], "", False), (["--spark-connect"], "", True), ([], "1", True), ([], "0", False)],
+)
+def test_spark_connect_is_an_option_or_a_variable(
+    project: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], variable: str, connect: bool
+) -> None:
+    """PySpark's functions are Connect's before a session starts."""
+    code = f"from pyspark.sql.utils import is_remote\nassert is_remote() is {connect}"
+    JobLab(project).write_notebook("report", code)
+    monkeypatch.setenv("LAKEHOUSE_SPARK_CONNECT", variable)
+    result = lakerun("run", "nightly", "--only", "report", *arguments)
+    assert result.exit_code == 0, result.output

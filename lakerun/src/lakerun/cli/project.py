@@ -136,4 +136,12 @@ TargetOption = Annotated[
     str | None,
     typer.Option("--target", "-t", help="The bundle's target; by default its default target."),
 ]
+SparkConnectOption = Annotated[
+    bool,
+    typer.Option(
+        "--spark-connect",
+        help="Give wheels, scripts and notebooks Spark Connect, as serverless compute does. Also by the "
+        "variable LAKEHOUSE_SPARK_CONNECT=1.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]

@@ -14,6 +14,7 @@ import typer
 from lakerun.cli.project import (
     EnvironmentOption,
     JsonOption,
+    SparkConnectOption,
     TargetOption,
     complete_runnable,
     complete_table,
@@ -32,7 +33,8 @@ EXAMPLES = (
     "{program} run nightly_job --param day=2024-06-01\n\n"
     "{program} run nightly_job --only load+\n\n"
     "{program} run orders_pipeline --full-refresh orders\n\n"
-    "{program} run orders_pipeline --validate-only"
+    "{program} run orders_pipeline --validate-only\n\n"
+    "{program} run nightly_job --spark-connect"
 )
 
 
@@ -69,6 +71,7 @@ def command(
             "repeatable.",
         ),
     ] = None,
+    spark_connect: SparkConnectOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a job or a pipeline; a second run processes only what is new."""
@@ -76,6 +79,7 @@ def command(
     from lakerun.bundles.review import check_supported
     from lakerun.cli.project import load_project
     from lakerun.program import program
+    from lakerun.spark.connect import is_asked_for
     from lakerun.tables.storage import Storage
     from lakerun.volumes.paths import make_volumes
 
@@ -89,6 +93,8 @@ def command(
         "--full-refresh-all": full_refresh_all,
         "--validate-only": validate_only,
     }
+    if spark_connect and not isinstance(spec, JobSpec):
+        raise typer.BadParameter(f"--spark-connect is for a job, and '{name}' is a pipeline.")
     given = [flag for flag, value in flags.items() if value]
     if isinstance(spec, JobSpec) and given:
         raise typer.BadParameter(f"{given[0]} is for a pipeline, and '{name}' is a job.")
@@ -106,7 +112,10 @@ def command(
         log.write_text("", encoding="utf-8")
         make_volumes(storage, bundle.resources.get("volumes", {}).values())
         load = partial(load_project, env, target)
-        result = _run(bundle, load, spec.key, parameters, only or [], selection, storage, log, as_json)
+        connect = spark_connect or is_asked_for()
+        result = _run(
+            bundle, load, spec.key, parameters, only or [], selection, storage, log, as_json, connect
+        )
     raise typer.Exit(_finish(result, log, as_json))
 
 
@@ -147,6 +156,7 @@ def _run(
     storage: Storage,
     log: Path,
     silent: bool,
+    spark_connect: bool,
 ) -> UpdateResult | JobResult:
     from lakerun.bundles.artifacts import build_wheels
     from lakerun.bundles.load import JobSpec
@@ -170,7 +180,7 @@ def _run(
             spec,
             parameters,
             resources=bundle,
-            task_runner=LocalTaskRunner(storage, session, say=progress.say),
+            task_runner=LocalTaskRunner(storage, session, say=progress.say, spark_connect=spark_connect),
             on_task=progress.on_task,
             on_event=progress.on_event,
             only=only,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lakerun.cli.app import CommandGroup
-from lakerun.cli.project import JsonOption
+from lakerun.cli.project import JsonOption, SparkConnectOption
 from lakerun.errors import FAILED
 
 if TYPE_CHECKING:
@@ -60,15 +61,21 @@ def start(
         bool,
         typer.Option("--foreground", help="Serve in this process, with its log on stderr, until Ctrl-C."),
     ] = False,
+    spark_connect: SparkConnectOption = False,
 ) -> None:
     """Start the workspace and print the two lines that connect the databricks CLI and SDK to it."""
+    from lakerun.spark.connect import VARIABLE
     from lakerun.tables.storage import Storage
     from lakerun.workspace import server
 
+    if spark_connect:
+        os.environ[VARIABLE] = "1"  # the server's workers read it
     storage = Storage.default()
     info = server.running_server(storage)
     if info is not None:
         typer.echo(f"The workspace is running already, as process {info.pid}.", err=True)
+        if spark_connect:
+            typer.echo("--spark-connect counts from its next start; stop it first.", err=True)
         _warn_of_others(info)
         _print_exports(storage, info.url)
         return

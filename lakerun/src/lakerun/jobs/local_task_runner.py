@@ -33,7 +33,14 @@ from lakerun.jobs.time_limit import time_limit
 from lakerun.patches import importable
 from lakerun.pipelines.results import Event
 from lakerun.redaction import redacted
-from lakerun.spark.active_session import activate, no_longer_on_demand, session_on_demand
+from lakerun.spark.active_session import (
+    activate,
+    classic_mode,
+    connect_mode,
+    no_longer_on_demand,
+    session_on_demand,
+)
+from lakerun.spark.connect import connect_session, tagged_jobs
 from lakerun.spark.java import cache_root
 from lakerun.spark.session import session_with
 from lakerun.spark.task_tables import lakehouse_tables
@@ -72,7 +79,8 @@ class LocalTaskRunner:
     when it ends. A task is stopped by canceling its Spark jobs and raising TaskCanceled in its code; code
     that notices neither, as in a long sleep, is abandoned after `stop_seconds`. Updates stop by themselves.
     `secrets` answers `dbutils.secrets.get`. Spark starts when a task's code first uses it. `say` gets a line
-    when packages are installed.
+    when packages are installed. With `spark_connect` each wheel, script and notebook gets a session of Spark
+    Connect.
     """
 
     def __init__(
@@ -84,6 +92,7 @@ class LocalTaskRunner:
         stop_seconds: float = STOP_SECONDS,
         on_output: OutputListener = lambda call, line: None,
         say: Callable[[str], None] = lambda line: None,
+        spark_connect: bool = False,
     ) -> None:
         self._storage = storage
         self._get_session = get_session
@@ -92,6 +101,7 @@ class LocalTaskRunner:
         self.on_output = on_output
         self._say = say
         self._packages = Packages(cache_root() / "wheels")
+        self.spark_connect = spark_connect
         self.started = False
         self._starting = threading.Lock()
 
@@ -104,7 +114,7 @@ class LocalTaskRunner:
 
     def session(self) -> SparkSession | None:
         """The Spark session, made the active one of this thread."""
-        with self._starting:
+        with self._starting, classic_mode():
             session = self._get_session()
         self.started = True
         if session is not None:
@@ -142,6 +152,7 @@ class _AttemptThread:
         self._runner, self._call, self._on_event, self._canceled = runner, call, on_event, canceled
         self._tag = f"task-{call.task_run_id}"
         self._spark: SparkSession | None = None
+        self._stop_jobs: Callable[[], object] = lambda: None
         self._outcome: TaskOutcome | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
@@ -176,7 +187,7 @@ class _AttemptThread:
     def _interrupt(self, thread: threading.Thread) -> None:
         if self._spark is not None:
             with suppress(Exception):  # the session may be stopping
-                self._spark.sparkContext.cancelJobsWithTag(self._tag)
+                self._stop_jobs()
         if thread.ident is not None and not self._done.is_set():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(thread.ident), ctypes.py_object(TaskCanceled)
@@ -264,13 +275,11 @@ class _AttemptThread:
             with time_limit(seconds, name, lambda: None):
                 yield
             return
-        context, tag = session.sparkContext, f"{self._tag}-{uuid.uuid4().hex}"
-        context.addJobTag(tag)
-        try:
-            with time_limit(seconds, name, lambda: context.cancelJobsWithTag(tag)):
-                yield
-        finally:
-            context.removeJobTag(tag)
+        with (
+            tagged_jobs(session, f"{self._tag}-{uuid.uuid4().hex}") as cancel,
+            time_limit(seconds, name, cancel),
+        ):
+            yield
 
     def _pipeline(self) -> TaskOutcome:
         from lakerun.pipelines.update import Selection, run_update
@@ -305,6 +314,8 @@ class _AttemptThread:
     def _in_spark(self, names: TaskNames) -> Iterator[None]:
         """In this context the task can use Spark, which starts when the task first uses it."""
         with dbutils_module(), runtime_module(names), ExitStack() as on_demand:
+            if self._runner.spark_connect:
+                on_demand.enter_context(connect_mode())
             if self._runner.started:
                 self._start_spark()
             else:
@@ -315,14 +326,22 @@ class _AttemptThread:
         """From now on Spark's jobs have the task's tag, and table names resolve to the lakehouse's tables."""
         no_longer_on_demand()
         if self._spark is None and (session := self._runner.session()) is not None:
-            if self._call.spark_conf:
-                session = self._leave.enter_context(session_with({}, cluster=self._call.spark_conf))
-            self._spark = session
-            session.sparkContext.addJobTag(self._tag)
-            self._leave.callback(session.sparkContext.removeJobTag, self._tag)
-            self._leave.enter_context(volumes_in_spark(session, self._runner.storage))
+            self._spark = self._of_task(session)
             self._leave.enter_context(lakehouse_tables(self._runner.storage))
         return self._spark
+
+    def _of_task(self, session: SparkSession) -> SparkSession:
+        """The session that the task's code gets, whose jobs can be stopped."""
+        settings = self._call.spark_conf
+        self._leave.enter_context(volumes_in_spark(session, self._runner.storage))
+        if self._runner.spark_connect:
+            session = self._leave.enter_context(connect_session(session, settings))
+            self._stop_jobs = session.interruptAll
+            return session
+        if settings:
+            session = self._leave.enter_context(session_with({}, cluster=settings))
+        self._stop_jobs = self._leave.enter_context(tagged_jobs(session, self._tag))
+        return session
 
     def _ended(self, **values: Any) -> TaskOutcome:
         self._output.finish()

@@ -1,4 +1,8 @@
-"""The session that code gets: its thread's (`activate`), or one started on demand (`session_on_demand`)."""
+"""The session that code gets: its thread's (`activate`), or one started on demand (`session_on_demand`).
+
+A task on Spark Connect (`connect_mode`) gets its own Connect session (`on_connect`), in every thread that it
+starts.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from lakerun.patches import ACTIVE_SESSION, SESSION_BUILDER, patch_permanently, patched
+from lakerun.patches import (
+    ACTIVE_SESSION,
+    CONNECT_ACTIVE_SESSION,
+    CONNECT_MODE,
+    SESSION_BUILDER,
+    Patch,
+    Replace,
+    patch_permanently,
+    patched,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,6 +70,56 @@ def no_longer_on_demand() -> None:
     _start.set(None)
 
 
+@contextmanager
+def connect_mode() -> Iterator[None]:
+    """In this context, PySpark's functions and classes are Spark Connect's, also before a session starts."""
+    patch_permanently({ACTIVE_SESSION: _of_thread})
+    replacements: dict[Patch, Replace] = {
+        CONNECT_MODE: _is_connect,
+        CONNECT_ACTIVE_SESSION: _of_thread,
+        SESSION_BUILDER: _of_builder,
+    }
+    with patched(replacements):
+        token = _connect.set(_connect.get() or _Connect())
+        try:
+            yield
+        finally:
+            _connect.reset(token)
+
+
+@contextmanager
+def on_connect(session: SparkSession) -> Iterator[None]:
+    """In this context, code in `connect_mode` gets this session."""
+    mode = _connect.get()
+    assert mode is not None
+    mode.session = session
+    try:
+        yield
+    finally:
+        mode.session = None
+
+
+@contextmanager
+def classic_mode() -> Iterator[None]:
+    """In this context, PySpark is as it is outside of `connect_mode`."""
+    token = _connect.set(None)
+    try:
+        yield
+    finally:
+        _connect.reset(token)
+
+
+def is_connect_mode() -> bool:
+    """Whether this thread's code is on Spark Connect."""
+    return _connect.get() is not None
+
+
+@dataclass
+class _Connect:
+    session: SparkSession | None = None
+
+
+_connect: ContextVar[_Connect | None] = ContextVar("connect", default=None)
 _active = threading.local()
 _start: ContextVar[Callable[[], object] | None] = ContextVar("start_session", default=None)
 
@@ -63,6 +127,8 @@ _start: ContextVar[Callable[[], object] | None] = ContextVar("start_session", de
 def _of_thread(original: Callable[[], SparkSession | None]) -> Any:
     def active_session() -> SparkSession | None:
         _start_once()
+        if mode := _connect.get():
+            return mode.session
         return _live() or original()
 
     return staticmethod(active_session)
@@ -71,6 +137,10 @@ def _of_thread(original: Callable[[], SparkSession | None]) -> Any:
 def _of_builder(original: Callable[..., SparkSession]) -> Callable[..., SparkSession]:
     def get_or_create(builder: Any) -> SparkSession:
         _start_once()
+        if is_connect_mode():
+            from pyspark.sql.connect.session import SparkSession as ConnectSession
+
+            return cast("SparkSession", ConnectSession.builder.config(map=builder._options).getOrCreate())
         session: Any = _live()
         if session is None:
             return original(builder)
@@ -86,6 +156,10 @@ def _live() -> SparkSession | None:
     """This thread's session, unless it was stopped."""
     session: SparkSession | None = getattr(_active, "session", None)
     return session if session is not None and session._sc._jsc is not None else None
+
+
+def _is_connect(original: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: is_connect_mode() or original()
 
 
 def _start_once() -> None:

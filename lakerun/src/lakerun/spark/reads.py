@@ -13,7 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakerun.errors import LakerunError
-from lakerun.patches import FILE_STREAMS, READER_TABLE, SESSION_TABLE, STREAM_TABLE, Patch, Replace, patched
+from lakerun.patches import (
+    CONNECT_FILE_STREAMS,
+    CONNECT_READER_TABLE,
+    CONNECT_STREAM_TABLE,
+    FILE_STREAMS,
+    READER_TABLE,
+    SESSION_TABLE,
+    STREAM_TABLE,
+    Patch,
+    Replace,
+    patched,
+)
+from lakerun.spark.active_session import is_connect_mode
 from lakerun.spark.volumes import streamed_path
 
 if TYPE_CHECKING:
@@ -39,7 +51,7 @@ _reader: ContextVar[Reader | None] = ContextVar("reader", default=None)
 @contextmanager
 def reading_through(reader: Reader) -> Iterator[None]:
     """In this context, `reader` answers `spark.read.table`, `spark.readStream.table` and `spark.table`."""
-    with patched(_HOOKS):
+    with patched(_CONNECT_HOOKS if is_connect_mode() else _HOOKS):
         token = _reader.set(reader)
         try:
             yield
@@ -98,4 +110,10 @@ _HOOKS: dict[Patch, Replace] = {
     STREAM_TABLE: partial(_reader_table, streaming=True),
     SESSION_TABLE: _session_table,
     **dict.fromkeys(FILE_STREAMS, _stream_of_files),
+}
+# Connect's `spark.table` asks its reader.
+_CONNECT_HOOKS: dict[Patch, Replace] = {
+    CONNECT_READER_TABLE: _HOOKS[READER_TABLE],
+    CONNECT_STREAM_TABLE: _HOOKS[STREAM_TABLE],
+    **dict.fromkeys(CONNECT_FILE_STREAMS, _stream_of_files),
 }

@@ -11,7 +11,8 @@ from functools import partial, wraps
 from typing import Any
 
 from lakerun.errors import LakerunError, UnknownNameError
-from lakerun.patches import CATALOG, TABLE_WRITERS, Patch, Replace
+from lakerun.patches import CATALOG, CONNECT_CATALOG, CONNECT_WRITERS, TABLE_WRITERS, Patch, Replace
+from lakerun.spark.active_session import is_connect_mode
 from lakerun.spark.names import TaskTables
 from lakerun.spark.statements import matching, use
 from lakerun.tables.storage import TableName, name_parts, quoted
@@ -144,7 +145,7 @@ def _insert_into(original: Callable[..., Any]) -> Callable[..., Any]:
         if tables is None or found is None:
             return original(self, tableName, overwrite)
         view = f"inserted_{id(self)}"
-        self._df.createOrReplaceTempView(view)
+        _rows(self).createOrReplaceTempView(view)
         try:
             verb = "OVERWRITE" if overwrite else "INTO"
             self._spark.sql(f"INSERT {verb} delta.{quoted(tables.path(found))} SELECT * FROM {view}")
@@ -214,7 +215,19 @@ def _table(name: TableName) -> Any:
     return SparkTable(name.table, name.catalog, [name.schema], None, "MANAGED", False)
 
 
-CATALOG_HOOKS: dict[Patch, Replace] = {patch: partial(_in_catalog, name=patch.attribute) for patch in CATALOG}
-WRITER_HOOKS: dict[Patch, Replace] = dict(
-    zip(TABLE_WRITERS, (_save_as_table, _insert_into, _to_table, _write_to), strict=True)
-)
+def _rows(writer: Any) -> Any:
+    """What a writer writes; Connect's has only the plan of it."""
+    if not is_connect_mode():
+        return writer._df
+    from pyspark.sql.connect.dataframe import DataFrame
+
+    return DataFrame(writer._df, writer._spark)
+
+
+def catalog_hooks() -> dict[Patch, Replace]:
+    """What replaces the methods of the catalog and of writers, in the classes that this context uses."""
+    catalog, writers = (CONNECT_CATALOG, CONNECT_WRITERS) if is_connect_mode() else (CATALOG, TABLE_WRITERS)
+    return {
+        **{patch: partial(_in_catalog, name=patch.attribute) for patch in catalog},
+        **dict(zip(writers, (_save_as_table, _insert_into, _to_table, _write_to), strict=True)),
+    }

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lakerun.patches import STATEMENTS, patched
+from lakerun.patches import CONNECT_STATEMENTS, STATEMENTS, patched
+from lakerun.spark.active_session import is_connect_mode
 from lakerun.spark.names import PART, TaskTables, prepared
 from lakerun.spark.reads import reading_through
 from lakerun.spark.statements import NOTHING, carried_out
-from lakerun.spark.task_catalog import CATALOG_HOOKS, WRITER_HOOKS, current_tables
+from lakerun.spark.task_catalog import catalog_hooks, current_tables
 from lakerun.spark.volumes import with_volume_paths
 from lakerun.tables.storage import Storage
 
@@ -32,8 +33,8 @@ DESCRIBE = re.compile(
 def lakehouse_tables(storage: Storage) -> Iterator[None]:
     """In this context, the thread's code finds the tables of `storage` by their names."""
     tables = TaskTables(storage)
-    hooks = {STATEMENTS: _hooked, **CATALOG_HOOKS, **WRITER_HOOKS}
-    with patched(hooks), reading_through(_Tables(tables)):
+    statements = CONNECT_STATEMENTS if is_connect_mode() else STATEMENTS
+    with patched({statements: _hooked, **catalog_hooks()}), reading_through(_Tables(tables)):
         token = current_tables.set(tables)
         try:
             yield
@@ -48,15 +49,18 @@ class _Tables:
         self._tables = tables
 
     def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
+        from pyspark.sql import SparkSession
+
         from lakerun.spark.reads import reading_directly
 
         tables = self._tables
         with reading_directly():
+            session = SparkSession.active() if is_connect_mode() else reader._spark
             found = tables.stored(name)
-            if found and not is_view(reader._spark, name):
+            if found and not is_view(session, name):
                 rows: DataFrame = reader.format("delta").load(tables.path(found)).alias(found.table)
             elif union := tables.union(name):
-                rows = reader._spark.sql(union.sql_on_paths(tables.storage)).alias(union.name.table)
+                rows = session.sql(union.sql_on_paths(tables.storage)).alias(union.name.table)
             else:
                 rows = reader.table(name)
         return rows
@@ -70,7 +74,15 @@ class _Tables:
 
 def is_view(session: Any, name: str) -> bool:
     """Whether Spark knows the name, which is a temporary view then."""
-    return "." not in name and bool(session._jsparkSession.catalog().tableExists(name))
+    if "." in name:
+        return False
+    if not is_connect_mode():
+        return bool(session._jsparkSession.catalog().tableExists(name))
+    token = current_tables.set(None)
+    try:
+        return bool(session.catalog.tableExists(name))
+    finally:
+        current_tables.reset(token)
 
 
 def _hooked(original: Callable[..., Any]) -> Any:

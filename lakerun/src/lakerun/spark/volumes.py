@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakerun.errors import LakerunError
-from lakerun.patches import SPARK_PATHS, Patch, Replace, patched
+from lakerun.patches import CONNECT_PATHS, SPARK_PATHS, Patch, patched
+from lakerun.spark.active_session import is_connect_mode
 from lakerun.tables.storage import Storage, name_parts
 from lakerun.volumes import python_workers
 from lakerun.volumes.paths import LEVELS, VOLUMES, WORKSPACE
@@ -73,7 +74,7 @@ def volumes_in_spark(session: SparkSession | None, storage: Storage) -> Iterator
         stack.enter_context(mounted(storage))
         if session is not None:
             _mount(session, storage)
-            stack.enter_context(patched(_HOOKS))
+            stack.enter_context(patched(dict.fromkeys(_api(), _told)))
         yield
 
 
@@ -167,4 +168,5 @@ def _told(original: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-_HOOKS: dict[Patch, Replace] = dict.fromkeys(SPARK_PATHS, _told)
+def _api() -> tuple[Patch, ...]:
+    return CONNECT_PATHS if is_connect_mode() else SPARK_PATHS

@@ -19,6 +19,7 @@ from lakerun.errors import LakerunError
 from lakerun.jobs.local_task_runner import LocalTaskRunner
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.redaction import RedactingFormatter, redacted
+from lakerun.spark.connect import is_asked_for
 from lakerun.tables.storage import Storage
 from lakerun.workspace.protocol import CALL, EVENT, OUTCOME, PROTOCOL, Channel, Message
 
@@ -73,6 +74,7 @@ class _Worker:
             secrets=self._secrets.get,
             stop_seconds=NEVER_ABANDON,
             on_output=self._output,
+            spark_connect=is_asked_for(),
         )
 
     def handle(self, message: Message) -> None:
