@@ -52,6 +52,14 @@ def test_output_that_bypasses_python_does_not_disturb_the_protocol(compute: Comp
     assert (outcome.error, outcome.logs) == (None, "seen\n")
 
 
+def test_a_worker_gives_its_tasks_spark_connect_where_the_variable_asks_for_it(
+    compute: Compute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_SPARK_CONNECT", "1")
+    code = "from pyspark.sql.utils import is_remote\nprint(is_remote())"
+    assert _run(compute, tmp_path, code).logs == "True\n"
+
+
 def test_a_task_does_not_see_the_hidden_variables_of_the_server(
     compute: Compute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
