@@ -125,7 +125,7 @@ def test_scripts_and_notebooks_run_on_connect_beside_a_pipeline_that_does_not(
     succeeded = dict.fromkeys(("first", "again", "book", "p"), "SUCCESS")
     assert states(ended) == succeeded | failed, [(task.key, task.error) for task in ended.tasks]
     assert lab.logs("first") == lab.logs("again") == f"{CONNECT}\n[5, 2]\n[1] 5\n"
-    assert lab.logs("book").split() == ["n", "5", CONNECT, "5", "1", "1", "2"]
+    assert lab.logs("book").split() == ["n", "5", CONNECT, "5", "1", "1", "1", "5", "True", "2"]
 
 
 @pytest.mark.parametrize("name", FAILURES)
