@@ -74,12 +74,20 @@ FIELDS: dict[str, dict[str, Any]] = {
     "quantity": QUANTITY,
     "status": STATUS,
     "order_timestamp": TIMESTAMP,
+    "updated_at": {
+        "null": None,
+        '""': None,
+        '"soon"': "unreadable",
+        '"2024-02-01 10:00:00 BST"': "unreadable",
+    }
+    | {text: time for text, time in TIMESTAMP.items() if time},
 }
 STATUSES = {"pending", "processing", "shipped", "delivered", "cancelled", "returned"}
 # The rules of orders again, in Python, over the meant values, the line's encoding and its form.
 ORDER_RULES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "valid_encoding": lambda row: row["damage"] != "encoding",
     "valid_json": lambda row: row["damage"] != "truncated",
+    "keys_given_once": lambda row: row["damage"] != "repeated",
     "valid_order_id": lambda row: row["order_id"] is not None,
     "valid_customer_id": lambda row: row["customer_id"] is not None,
     "valid_product_id": lambda row: row["product_id"] is not None,
@@ -89,6 +97,10 @@ ORDER_RULES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "valid_order_timestamp": lambda row: row["order_timestamp"] is not None,
     "order_not_in_future": lambda row: (
         row["order_timestamp"] is not None and row["order_timestamp"] <= INGESTED_AT + DAY
+    ),
+    "valid_updated_at": lambda row: row["updated_at"] != "unreadable",
+    "update_not_in_future": lambda row: (
+        row["updated_at"] in (None, "unreadable") or row["updated_at"] <= INGESTED_AT + DAY
     ),
 }
 
@@ -100,10 +112,12 @@ def order_lines(draw: st.DrawFn) -> tuple[bytes, dict[str, Any]]:
     for name, pool in FIELDS.items():
         sound = draw(st.integers(0, 5)) > 0
         texts[name] = next(iter(pool)) if sound else draw(st.sampled_from(list(pool)))
-    damage = draw(st.sampled_from([*[None] * 8, "encoding", "truncated"]))
+    damage = draw(st.sampled_from([*[None] * 8, "encoding", "truncated", "repeated"]))
     product = b'"caf\xe9"' if damage == "encoding" else b'"caf\xc3\xa9"'
     body = ", ".join(f'"{field}": {text}' for field, text in texts.items())
     raw = b'{"product_name": ' + product + b", " + body.encode() + b"}"
+    if damage == "repeated":
+        raw = raw[:-1] + b', "price": 1}'
     if damage == "truncated":
         return raw[: draw(st.integers(0, len(raw) - 1))], dict.fromkeys(FIELDS) | {"damage": damage}
     return raw, {field: FIELDS[field][text] for field, text in texts.items()} | {"damage": damage}
