@@ -345,7 +345,7 @@ def test_on_a_laptop_files_come_from_the_data_folder_with_options_that_spark_tak
     assert config.manifests_path == f"{volume}/manifests"
     assert config.stream_format == "text"
     options = config.get_streaming_options()
-    assert options["maxBytesPerTrigger"] == "1g"
+    assert options["maxBytesPerTrigger"] == "1073741824"  # it takes no unit
     assert "maxFilesPerTrigger" not in options  # Spark takes one of the two
     assert not any(key.startswith("cloudFiles.") for key in options)
 

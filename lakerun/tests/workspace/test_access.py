@@ -64,8 +64,8 @@ def test_groups_and_principals_can_be_created_found_and_deleted(client: Workspac
 
 
 def test_a_call_that_is_not_implemented_is_named(client: WorkspaceClient, http: httpx.Client) -> None:
-    with pytest.raises(NotImplemented, match=r"GET /api/2\.\d/clusters/list"):
-        list(client.clusters.list())
+    with pytest.raises(NotImplemented, match=r"GET /api/2\.\d/instance-pools/list"):
+        list(client.instance_pools.list())
     answer = http.post("/api/2.2/jobs/get")
     assert (answer.status_code, answer.json()["error_code"]) == (501, "NOT_IMPLEMENTED")
 

@@ -228,10 +228,15 @@ class LakehouseConfig(_Frozen):
                 "cloudFiles.schemaEvolutionMode": self.schema_evolution_mode,
             }
         return {
-            "maxBytesPerTrigger": self.max_bytes_per_trigger,
+            "maxBytesPerTrigger": str(_bytes(self.max_bytes_per_trigger)),
             "maxFileAge": "36500d",
             "recursiveFileLookup": "true",
         }
+
+
+def _bytes(size: str) -> int:
+    """`256m` as a number, which is all that Spark's file source takes."""
+    return int(size[:-1]) << 10 * "bkmg".index(size[-1])
 
 
 def known_environments() -> tuple[str, ...]:

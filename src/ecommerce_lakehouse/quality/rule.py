@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from ecommerce_lakehouse.domain.entities import ENTITIES
 from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.quality.determinism import nondeterminism
 
@@ -195,7 +196,7 @@ class RuleSet:
 
 def has_quarantine(dataset: str) -> bool:
     """Whether a quarantine keeps the rows that a rule drops from this dataset: only for silver's entities."""
-    return dataset.startswith("silver_") and not dataset.endswith(("_duplicates", "_history", "_parsed"))
+    return dataset in {f"silver_{entity.target}" for entity in ENTITIES.values()}
 
 
 def _problems(rule: AnyRule) -> Iterator[str]:
