@@ -46,7 +46,7 @@ def test_a_run_on_the_laptop_shows_no_secret(tmp_path: Path, monkeypatch: pytest
     assert shown[0].startswith("with [REDACTED]")
     kept = log.read_text()
     assert "refused: [REDACTED]" in kept
-    assert PASSWORD not in kept + str(result) + str(lab.heard) + "".join(shown)
+    assert PASSWORD not in kept + str(result) + str(lab.updates) + "".join(shown)
 
 
 def test_an_event_holds_no_secret(tmp_path: Path) -> None:

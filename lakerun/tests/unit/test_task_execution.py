@@ -472,6 +472,12 @@ def test_dbutils_belongs_to_a_task() -> None:
         ("SELECT main.shop.orders.id FROM x", "SELECT main.shop.orders.id FROM x"),
         ("SELECT * FROM delta.`/a/main.shop.orders/b`", "SELECT * FROM delta.`/a/main.shop.orders/b`"),
         ("VACUUM main.shop.orders RETAIN 0 HOURS", "VACUUM delta.`{path}` RETAIN 0 HOURS"),
+        ("DESCRIBE DETAIL `main`.`shop`.`orders`", "DESCRIBE DETAIL delta.`{path}`"),
+        ("DESC HISTORY `main`.`shop`.`orders` LIMIT 1", "DESC HISTORY delta.`{path}` LIMIT 1"),
+        ("DESCRIBE FORMATTED `main`.`shop`.`orders`", "DESCRIBE FORMATTED delta.`{path}`"),
+        ("DESCRIBE `main`.`shop`.`orders`", "DESCRIBE delta.`{path}`"),
+        ("SHOW TBLPROPERTIES `main`.`shop`.`orders`", "SHOW TBLPROPERTIES delta.`{path}`"),
+        ("SELECT 1 AS `main.shop.orders`", "SELECT 1 AS `main.shop.orders`"),
     ],
 )
 def test_a_statement_can_name_the_lakehouses_tables(lab: JobLab, statement: str, expected: str) -> None:

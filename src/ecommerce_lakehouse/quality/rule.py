@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ecommerce_lakehouse.domain.entities import ENTITIES
 from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.quality.determinism import nondeterminism
 
@@ -196,7 +195,8 @@ class RuleSet:
 
 def has_quarantine(dataset: str) -> bool:
     """Whether a quarantine keeps the rows that a rule drops from this dataset: only for silver's entities."""
-    return dataset in {f"silver_{entity.target}" for entity in ENTITIES.values()}
+    others = ("_duplicates", "_history", "_parsed", "_as_known")
+    return dataset.startswith("silver_") and not dataset.endswith(others)
 
 
 def _problems(rule: AnyRule) -> Iterator[str]:

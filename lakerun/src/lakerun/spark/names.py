@@ -19,7 +19,8 @@ _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|--[^\n]*|/\*.*?\*/"""
 # A name after a word that a table's name follows, and whether an alias follows the name.
 _TABLE = re.compile(
     rf"""{_QUOTED}|(?P<before>(?<![\w.`])(?P<word>FROM|JOIN|INTO|UPDATE|USING|OVERWRITE|TABLE|OPTIMIZE|VACUUM"""
-    rf"""|DESCRIBE|DESC|DETAIL|HISTORY|REFRESH|COLUMNS\s+IN)\s+(?:TABLE\s+)?(?:EXTENDED\s+)?"""
+    rf"""|DESC(?:RIBE)?(?:\s+(?:DETAIL|HISTORY))?|REFRESH|COLUMNS\s+IN)\s+(?:TABLE\s+)?"""
+    rf"""(?:(?:EXTENDED|FORMATTED)\s+)?"""
     rf"""(?P<exists>IF\s+(?:NOT\s+)?EXISTS\s+)?)(?P<name>{_NAME})(?![\w.`])"""
     rf"""(?P<alias>\s+(?:AS\s+)?(?!(?:ON|USING|WHERE|JOIN|INNER|LEFT|RIGHT|FULL|OUTER|CROSS|SEMI|ANTI|NATURAL"""
     rf"""|LATERAL|GROUP|ORDER|HAVING|LIMIT|UNION|INTERSECT|EXCEPT|MINUS|WINDOW|QUALIFY|SET|WHEN|VALUES|SELECT"""
@@ -28,7 +29,7 @@ _TABLE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OTHER = re.compile(
-    rf"{_QUOTED}|`[^`]*`\.?(?!\w)|(?<![\w.`])(?P<name>{PART}\.{PART}\.{PART})(?![\w.`(])", re.DOTALL
+    rf"{_QUOTED}|(?<![\w.`])(?P<name>{PART}\.{PART}\.{PART})(?![\w.`(])|`[^`]*`\.?(?!\w)", re.DOTALL
 )
 _DEFINED = re.compile(rf"({PART})\s*(?:\([^()]*\)\s*)?AS\s*\(", re.IGNORECASE)
 _CREATE = re.compile(
