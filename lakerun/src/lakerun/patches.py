@@ -139,6 +139,12 @@ FILE_CALLS = (
         )
     ),
 )
+# From Python 3.13 on, pathlib keeps the functions that it searches folders with.
+PATHLIB_CALLS = tuple(
+    Patch("glob:_StringGlobber", name, _MOUNTED)
+    for name in ("lstat", "scandir")
+    if sys.version_info >= (3, 13)
+)
 _FORMATS = ("csv", "json", "orc", "parquet", "text", "xml", "option", "options")
 SPARK_PATHS = tuple(
     Patch(f"pyspark.sql.{owner}", name, _MOUNTED)
@@ -201,6 +207,7 @@ PATCHES: tuple[Patch, ...] = (
     RUNTIME_MODULE,
     IMPORT_PATH,
     *FILE_CALLS,
+    *PATHLIB_CALLS,
     *COMMANDS,
     *SPARK_PATHS,
     CONNECT_MODE,

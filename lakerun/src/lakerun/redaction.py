@@ -41,7 +41,8 @@ class RedactingStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        self._target.flush()
+        if not self._target.closed:  # at the end of its life, after its target
+            self._target.flush()
 
 
 def _without(value: Any, secrets: list[str]) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lakerun.patches import COMMANDS, FILE_CALLS, Patch, Replace, patched
+from lakerun.patches import COMMANDS, FILE_CALLS, PATHLIB_CALLS, Patch, Replace, patched
 from lakerun.tables.storage import Storage
 from lakerun.volumes.paths import ROOTS, VolumeError, VolumePaths
 
@@ -122,6 +122,16 @@ def _mapped(original: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+class _Function:
+    """A function as a class's attribute that does not become a method, as those of C do not."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._function(*args, **options)
+
+
 def _commanded(original: Callable[..., Any]) -> Callable[..., Any]:
     """`os.system` or `Popen.__init__` for commands that name paths in volumes."""
     position = 0 if original.__name__ == "system" else 1  # after `self`
@@ -209,5 +219,6 @@ def _refuse_what_is_missed() -> None:
 
 _HOOKS: dict[Patch, Replace] = {
     **dict.fromkeys(FILE_CALLS, _mapped),
+    **dict.fromkeys(PATHLIB_CALLS, lambda original: _Function(_mapped(original))),
     **dict.fromkeys(COMMANDS, _commanded),
 }
