@@ -39,7 +39,9 @@ def health_sql(name: str, events: str, start: datetime, middle: datetime, now: d
     )
     # Not every column: on a laptop only the columns that a query names are read.
     chosen = f"SELECT {', '.join((*PLAIN, *ORIGIN))} FROM {events}"
-    return f"WITH events AS ({chosen}),\n\nperiod AS (SELECT {instants})\n\n{sql_file(name)}"
+    query = sql_file(name)
+    judged = f",\n\njudged AS ({sql_file('judged')})" if "FROM judged" in query else ""
+    return f"WITH events AS ({chosen}),\n\nperiod AS (SELECT {instants}){judged}\n\n{query}"
 
 
 def sql_file(name: str) -> str:

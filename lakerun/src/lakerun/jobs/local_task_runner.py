@@ -345,11 +345,12 @@ class _AttemptThread:
 
     def _ended(self, **values: Any) -> TaskOutcome:
         self._output.finish()
+        values = redacted(values)
         return TaskOutcome(
-            message=redacted(values.get("result")) or self._output.last_line,
+            message=values.get("result") or self._output.last_line,
             logs=self._output.text,
             task_values=dict(self._dbutils.jobs.taskValues.own),
-            **redacted(values),
+            **values,
         )
 
 
