@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lakerun.errors import LakerunError
 from lakerun.plugins import DEFAULT_CATALOG
 from lakerun.tables.delta_table import Table
-from lakerun.tables.storage import Storage, TableName, name_parts, quoted
+from lakerun.tables.storage import Storage, TableName, is_folder_name, name_parts, quoted
 from lakerun.tables.unions import FoundUnion, find_union, union_names
 
 DEFAULT_SCHEMA = "default"
@@ -51,14 +51,14 @@ class TaskTables:
     def full(self, name: str) -> TableName:
         """The full name; LakerunError for what is not a table's name."""
         parts = name_parts(name)
-        if len(parts) > 3 or not all(parts) or any("/" in part or part in (".", "..") for part in parts):
+        if len(parts) > 3 or not all(map(is_folder_name, parts)):
             raise LakerunError(f"'{name}' is not a valid table name.")
         return TableName(*([self.catalog, self.schema][: 3 - len(parts)] + parts))
 
     def schema_of(self, name: str | None) -> tuple[str, str]:
         """Catalog and schema of a schema's name, by default the current ones."""
         parts = name_parts(name) if name else [self.schema]
-        if len(parts) > 2 or not all(parts) or any("/" in part or part in (".", "..") for part in parts):
+        if len(parts) > 2 or not all(map(is_folder_name, parts)):
             raise LakerunError(f"'{name}' is not a valid schema name.")
         return (self.catalog, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
 

@@ -147,6 +147,11 @@ def name_parts(name: str) -> list[str]:
     ]
 
 
+def is_folder_name(name: str) -> bool:
+    """Whether a path with this name stays in its parent folder, unlike one with `..` or a slash."""
+    return name not in ("", ".", "..") and not any(character in name for character in "/\\\0")
+
+
 def quoted(part: str) -> str:
     """One part of a name, or a path after `delta.`, in backticks for SQL."""
     return f"`{part.replace('`', '``')}`"
@@ -154,7 +159,7 @@ def quoted(part: str) -> str:
 
 def _folder_name(what: str, name: str) -> str:
     """`name`, unless a path with it would lead out of its parent folder, as `..` does."""
-    if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
+    if not is_folder_name(name):
         raise LakerunError(f"'{name}' is not a valid name of a {what}: it may not be empty, dots or a path.")
     return name
 
