@@ -126,3 +126,31 @@ stream.trigger(availableNow=True).toTable("copied").awaitTermination()
 print(spark.table("main.default.copied").count())
 """
     assert run(jobs, body) == "3"
+
+
+def test_the_samples_are_read_by_name_and_never_changed(jobs: JobLab) -> None:
+    body = """
+print(spark.read.table("samples.nyctaxi.trips").count())
+print(spark.sql("SELECT count(*) FROM samples.nyctaxi.trips t WHERE t.fare_amount < 2.5").first()[0])
+spark.sql("USE samples.nyctaxi")
+print(spark.table("trips").count(), spark.catalog.tableExists("trips"))
+for change in (
+    "INSERT INTO trips SELECT * FROM trips",
+    "DELETE FROM `samples`.nyctaxi.trips",
+    "DROP TABLE trips",
+    "CREATE OR REPLACE TABLE samples.nyctaxi.more AS SELECT 1 AS n",
+    "CREATE SCHEMA samples.more",
+    "DROP SCHEMA nyctaxi CASCADE",
+    "CREATE VOLUME samples.nyctaxi.files",
+):
+    try:
+        spark.sql(change)
+    except Exception as error:
+        print(error)
+try:
+    spark.range(1).write.mode("append").saveAsTable("samples.nyctaxi.trips")
+except Exception as error:
+    print(error)
+"""
+    refused = "The catalog 'samples' can only be read: write to a catalog of your own."
+    assert run(jobs, body).splitlines() == ["2000", "0", "2000 True", *[refused] * 8]

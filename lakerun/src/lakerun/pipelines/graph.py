@@ -21,6 +21,7 @@ from lakerun.pipelines.fingerprint import Fingerprint, fingerprint, named
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.reads import reading_directly, reading_through
 from lakerun.tables.delta_files import has_options
+from lakerun.tables.samples import check_writable
 from lakerun.tables.storage import Storage, TableName, name_parts
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ class Names:
         self.catalog, self.schema = catalog, schema
         self.views = {d.name: d for d in definitions.datasets.values() if d.kind == "VIEW"}
         self.tables = {self.table(d.name): d for d in definitions.datasets.values() if d.kind != "VIEW"}
+        for table in self.tables:
+            check_writable(table.catalog)
         self.flows: dict[str, list[FlowDefinition]] = {name: [] for name in self.views}
         self.table_flows: dict[TableName, list[FlowDefinition]] = {name: [] for name in self.tables}
         for flow in definitions.flows.values():

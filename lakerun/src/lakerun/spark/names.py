@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lakerun.errors import LakerunError
 from lakerun.plugins import DEFAULT_CATALOG
 from lakerun.tables.delta_table import Table
+from lakerun.tables.samples import check_writable
 from lakerun.tables.storage import Storage, TableName, is_folder_name, name_parts, quoted
 from lakerun.tables.unions import FoundUnion, find_union, union_names
 
@@ -36,6 +37,11 @@ _CREATE = re.compile(
     rf"\s*CREATE\s+(?P<replace>OR\s+REPLACE\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>{_NAME})",
     re.IGNORECASE,
 )
+_CHANGED = re.compile(
+    rf"\s*(?:INSERT\s+(?:INTO|OVERWRITE)(?:\s+TABLE)?|UPDATE|DELETE\s+FROM|MERGE\s+(?:WITH\s+SCHEMA\s+EVOLUTION\s+)?"
+    rf"INTO|(?:ALTER|TRUNCATE|RESTORE)\s+TABLE|OPTIMIZE|VACUUM)\s+(?P<name>{_NAME})",
+    re.IGNORECASE,
+)
 _TEMPORAL = re.compile(r"(?:FOR|VERSION|TIMESTAMP|TABLESAMPLE|PIVOT|UNPIVOT|@)", re.IGNORECASE)
 _ALIASED = ("FROM", "JOIN", "USING", "UPDATE")
 
@@ -55,12 +61,20 @@ class TaskTables:
             raise LakerunError(f"'{name}' is not a valid table name.")
         return TableName(*([self.catalog, self.schema][: 3 - len(parts)] + parts))
 
+    def target(self, name: str) -> TableName:
+        """The full name of a table that is to change; LakerunError for one that can only be read."""
+        found = self.full(name)
+        check_writable(found.catalog)
+        return found
+
     def schema_of(self, name: str | None) -> tuple[str, str]:
         """Catalog and schema of a schema's name, by default the current ones."""
         parts = name_parts(name) if name else [self.schema]
         if len(parts) > 2 or not all(map(is_folder_name, parts)):
             raise LakerunError(f"'{name}' is not a valid schema name.")
-        return (self.catalog, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+        catalog, schema = (self.catalog, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+        self.storage.provide_samples(catalog)
+        return catalog, schema
 
     def stored(self, name: str) -> TableName | None:
         """The table of that name, if the lakehouse has it."""
@@ -127,6 +141,8 @@ def prepared(statement: str, tables: TaskTables, is_view: Callable[[str], bool])
     def other(found: re.Match[str]) -> str:
         return (relation(found["name"]) if found["name"] else None) or found[0]
 
+    if changed := _CHANGED.match(statement):
+        tables.target(changed["name"])
     if created := _CREATE.match(statement):
         return _created(statement, created, tables, lambda text: _OTHER.sub(other, _TABLE.sub(place, text)))
     return _OTHER.sub(other, _TABLE.sub(place, statement))
@@ -144,7 +160,7 @@ def _created(statement: str, created: re.Match[str], tables: TaskTables, place: 
         rest = f"{rest[: body.end()]} USING delta{rest[body.end() :]}"
     else:
         rest = f" USING delta{rest}"
-    name = tables.full(created["name"])
+    name = tables.target(created["name"])
     start = created.start("name")
     return f"{statement[:start]}delta.{quoted(tables.path(name))}{place(rest)}"
 

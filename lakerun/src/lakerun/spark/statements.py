@@ -13,6 +13,7 @@ from typing import Any
 from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.spark.names import PART, TaskTables
 from lakerun.spark.volumes import volume_statement
+from lakerun.tables.samples import check_writable
 from lakerun.tables.storage import name_parts
 
 Rows = tuple[list[tuple[Any, ...]], str]
@@ -43,6 +44,7 @@ def matching(names: list[str], pattern: str | None) -> list[str]:
 
 def use(tables: TaskTables, catalog: str, schema: str) -> None:
     """Make the schema the current one; UnknownNameError where there is none."""
+    tables.storage.provide_samples(catalog)
     if catalog not in tables.catalogs():
         raise UnknownNameError("catalog", catalog, tables.catalogs())
     if schema != "default" and schema not in tables.schemas(catalog):
@@ -63,6 +65,7 @@ def _use(found: re.Match[str], tables: TaskTables) -> Rows | None:
 
 def _create_schema(found: re.Match[str], tables: TaskTables) -> Rows | None:
     catalog, schema = tables.schema_of(found["name"])
+    check_writable(catalog)
     folder = tables.storage.tables_root / catalog / schema
     if folder.is_dir() and not found["exists"]:
         raise LakerunError(f"Schema '{catalog}.{schema}' already exists.")
@@ -72,6 +75,7 @@ def _create_schema(found: re.Match[str], tables: TaskTables) -> Rows | None:
 
 def _drop_schema(found: re.Match[str], tables: TaskTables) -> Rows | None:
     catalog, schema = tables.schema_of(found["name"])
+    check_writable(catalog)
     folders = [root / catalog / schema for root in (tables.storage.tables_root, tables.storage.volumes_root)]
     there = [folder for folder in folders if folder.is_dir()]
     if not there and not found["exists"]:
@@ -88,6 +92,7 @@ def _drop_schema(found: re.Match[str], tables: TaskTables) -> Rows | None:
 def _drop_table(found: re.Match[str], tables: TaskTables) -> Rows | None:
     stored = tables.stored(found["name"])
     if stored is not None:
+        check_writable(stored.catalog)
         shutil.rmtree(tables.path(stored))
     elif len(name_parts(found["name"])) == 1:
         return None  # a temporary view's, perhaps
@@ -111,6 +116,7 @@ def _show_tables(found: re.Match[str], tables: TaskTables) -> Rows | None:
 
 def _show_schemas(found: re.Match[str], tables: TaskTables) -> Rows | None:
     catalog = name_parts(found["name"])[0] if found["name"] else tables.catalog
+    tables.storage.provide_samples(catalog)
     return [(name,) for name in matching(tables.schemas(catalog), found["pattern"])], "databaseName string"
 
 

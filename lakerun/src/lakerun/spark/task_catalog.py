@@ -144,6 +144,7 @@ def _insert_into(original: Callable[..., Any]) -> Callable[..., Any]:
         found = tables.stored(tableName) if tables else None
         if tables is None or found is None:
             return original(self, tableName, overwrite)
+        tables.target(tableName)
         view = f"inserted_{id(self)}"
         _rows(self).createOrReplaceTempView(view)
         try:
@@ -171,7 +172,7 @@ def _write_to(original: Callable[..., Any]) -> Callable[..., Any]:
     def writeTo(self: Any, table: str) -> Any:
         if (tables := current_tables.get()) is None:
             return original(self, table)
-        return original(self, f"delta.{quoted(tables.path(tables.full(table)))}")
+        return original(self, f"delta.{quoted(tables.path(tables.target(table)))}")
 
     return writeTo
 
@@ -184,7 +185,7 @@ def _new_path(tables: TaskTables, name: str, kind: Any, options: dict[str, Any])
         raise LakerunError(
             f"Table '{name}' cannot have a path of its own: tables are kept in the data folder."
         )
-    return tables.path(tables.full(name))
+    return tables.path(tables.target(name))
 
 
 def _within(schema: str | None, table: str) -> str:

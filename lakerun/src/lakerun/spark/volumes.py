@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lakerun.errors import LakerunError
 from lakerun.patches import CONNECT_PATHS, SPARK_PATHS, Patch, patched
 from lakerun.spark.active_session import is_connect_mode
+from lakerun.tables.samples import check_writable
 from lakerun.tables.storage import Storage, name_parts
 from lakerun.volumes import python_workers
 from lakerun.volumes.paths import LEVELS, VOLUMES, WORKSPACE
@@ -113,6 +114,7 @@ def volume_statement(statement: str, storage: Storage) -> bool:
     names = [part.lower() for part in name_parts(found["name"])]
     if len(names) != LEVELS or not all(re.fullmatch(r"[^\s/\\]+", name) and name != ".." for name in names):
         raise LakerunError(f"'{found['name']}' is not a volume's name: write <catalog>.<schema>.<volume>.")
+    check_writable(names[0])
     folder = storage.volumes_root.joinpath(*names)
     creates = found["verb"].upper() == "CREATE"
     if folder.is_dir() == creates and not found["if"]:

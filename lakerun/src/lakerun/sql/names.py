@@ -18,6 +18,7 @@ def show(tree: exp.Command, storage: Storage) -> Columns:
     """The result of the statement, sorted. Only catalogs and schemas with tables are listed."""
     kind, scope = show_of(tree) or ("tables", "")
     within = scope.split(".") if scope else []
+    storage.provide_samples(within[0] if within else "")
     names = storage.tables()
     if kind == "tables":
         names = sorted([*names, *union_names(storage)], key=str)

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lakerun.errors import BusyError, LakerunError, UnknownNameError
+from lakerun.tables.samples import SAMPLES, TRIPS, provide_sample
 
 GITIGNORE = ".gitignore"
 _PART = re.compile(r"(?:^|\.)(`(?:[^`]|``)+`(?=\.|$)|[^.]*)")
@@ -69,9 +70,20 @@ class Storage:
         return self.home / "pipelines" / _folder_name("pipeline", pipeline)
 
     def table_path(self, name: TableName) -> Path:
-        """The Delta directory of a table, whether or not it exists; LakerunError for one elsewhere."""
+        """The Delta directory of a table, whether or not it exists; LakerunError for one elsewhere.
+
+        A table of the catalog `samples` is made by this.
+        """
         catalog, schema = _folder_name("catalog", name.catalog), _folder_name("schema", name.schema)
-        return self.tables_root / catalog / schema / _folder_name("table", name.table)
+        path = self.tables_root / catalog / schema / _folder_name("table", name.table)
+        if catalog == SAMPLES:
+            provide_sample(self.home, path, (name.catalog, name.schema, name.table))
+        return path
+
+    def provide_samples(self, catalog: str) -> None:
+        """Make the tables of the catalog `samples`, if it is this one, before they are listed."""
+        if catalog.lower() == SAMPLES:
+            self.table_path(TableName(*TRIPS))
 
     def tables(self) -> list[TableName]:
         """Every table in the data folder, sorted by name."""
@@ -90,6 +102,8 @@ class Storage:
             raise LakerunError(
                 f"'{name}' is not a table name: it has {len(parts)} parts, and at most 3 are possible."
             )
+        if len(parts) == 3:
+            self.provide_samples(parts[0])
         tables = self.tables()
         prefix = [part.lower() for part in (catalog, schema) if part][: 3 - len(parts)]
         in_default = [table for table in tables if _parts(table) == (*prefix, *parts)]

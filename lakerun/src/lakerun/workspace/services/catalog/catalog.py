@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StrictStr
 
 from lakerun.errors import closest_first
+from lakerun.tables.samples import SAMPLES
 from lakerun.tables.storage import Storage
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.services.catalog.grants import GrantService
@@ -85,6 +86,8 @@ class CatalogService:
     def create_catalog(self, body: Document) -> Document:
         given = check(_NewCatalog, body)
         name = given.name.lower()
+        if name == SAMPLES:
+            raise ApiError("CATALOG_ALREADY_EXISTS", f"Catalog '{name}' already exists.", 400)
         made = self._made({**body, "name": name, "full_name": name, **CATALOG})
         return self._create("catalog", made, None)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lakerun.errors import BusyError, closest_first
 from lakerun.pipelines.state import table_kinds
 from lakerun.tables.delta_table import Table, type_name
+from lakerun.tables.samples import SAMPLES
 from lakerun.tables.storage import Storage, TableName
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.paging import page_after, page_size
@@ -54,6 +55,7 @@ class Tables:
 
         Without `max_results` the page has every table; 0 stands for the server's page size.
         """
+        self._storage.provide_samples(catalog)
         self._check_schema(catalog, schema)
         tables = [t for t in self._storage.tables() if (t.catalog, t.schema) == (catalog, schema)]
         size = page_size(max_results, len(tables) if max_results is None else MAX_PAGE)
@@ -86,7 +88,10 @@ class Tables:
 
     def delete(self, full_name: str) -> None:
         """Delete a table and its data; INVALID_STATE while a run holds the data folder."""
-        path = self._storage.table_path(self._find(full_name))
+        name = self._find(full_name)
+        if name.catalog == SAMPLES:
+            raise ApiError("PERMISSION_DENIED", f"Table '{full_name}' can only be read.")
+        path = self._storage.table_path(name)
         trash = self._storage.home / "workspace" / "trash" / uuid.uuid4().hex
         trash.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -102,6 +107,7 @@ class Tables:
             raise invalid(
                 f"full_name: '{full_name}' is not a name of three parts: <catalog>.<schema>.<table>."
             )
+        self._storage.provide_samples(parts[0])
         # The result is a name on the disk, not the request's, so it cannot point outside of the data folder.
         names = {str(name).lower(): name for name in self._storage.tables()}
         return names.get(full_name.lower())
