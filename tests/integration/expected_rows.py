@@ -128,8 +128,11 @@ EXPECTED: Mapping[str, tuple[str, list[tuple[Any, ...]]]] = {
         ],
     ),
     "silver_orders_duplicates": (
-        "order_id, status",
-        [("O1", "pending"), ("O2", "delivered"), ("O3", "shipped"), ("O3", "processing")],
+        "order_id, status, newest_order_date",
+        [
+            ("O1", "pending", "01-03"), ("O2", "delivered", "01-04"), ("O3", "shipped", "01-06"),
+            ("O3", "processing", "01-06"),
+        ],
     ),
     "quarantine_orders": (
         "raw_text LIKE '%BST%', array_to_string(broken_rules, ' ')",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -163,9 +163,9 @@ def test_every_order_is_kept_or_quarantined_with_exactly_the_rules_it_breaks(
 
 RECORD_SCHEMA = (
     "order_id string, recorded_at timestamp, status_step int, record_hash bigint, source_file string, "
-    "quantity int, line_hash int"
+    "quantity int, line_hash int, order_date date"
 )
-Record = tuple[str, datetime, int, int, str, int, int]
+Record = tuple[str, datetime, int, int, str, int, int, date]
 
 
 @st.composite
@@ -175,9 +175,12 @@ def shipments(draw: st.DrawFn) -> list[Record]:
         st.integers(0, 2), st.integers(0, 1), st.integers(5, 6), st.integers(-1, 1), st.sampled_from("ab")
     )
     drawn = draw(st.lists(facts, min_size=1, max_size=8))
-    # A record's hash stands for its content: equal hashes come with equal quantities.
+    # A record's hash stands for its content: equal hashes come with equal quantities and dates.
     return [
-        (f"o{key}", datetime(2024, 1, 1 + day, tzinfo=UTC), step, content, file, content + 5, content - 5)
+        (
+            *(f"o{key}", datetime(2024, 1, 1 + day, tzinfo=UTC), step, content, file),
+            *(content + 5, content - 5, date(2024, 1, 5 + content)),
+        )
         for key, day, step, content, file in drawn
     ]
 
@@ -210,14 +213,22 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
         "source_file",
         "quantity",
         "line_hash",
+        "order_date",
     )
-    labelled = [answer.selectExpr(f"'{name}'", *columns) for name, answer in answers.items()]
+    labelled = [
+        answer.selectExpr(
+            f"'{name}'", *columns, "newest_order_date" if name == "superseded" else "order_date AS same"
+        )
+        for name, answer in answers.items()
+    ]
     whole = labelled[0]
     for each in labelled[1:]:
         whole = whole.union(each)
     found: dict[str, Counter[Any]] = {name: Counter() for name in answers}
+    newest_dates: dict[str, set[date]] = defaultdict(set)
     for answer in whole.collect():
-        found[answer[0]][tuple(answer[1:])] += 1
+        found[answer[0]][tuple(answer[1:-1])] += 1
+        newest_dates[answer[1]].add(answer[-1])
 
     plain = [(key, int(time.timestamp()), *rest) for key, time, *rest in rows]
     newest: dict[object, Any] = {}
@@ -228,6 +239,7 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
     assert found["latest of latest"] == found["latest"]
     assert found["latest in another order"] == found["latest"]
     assert found["superseded"] + found["latest"] == Counter(plain)
+    assert newest_dates == {row[0]: {row[-1]} for row in newest.values()}
 
 
 def test_the_pools_of_values_are_json() -> None:

@@ -57,7 +57,7 @@ def places(tables: EntityTables, judged_lines: DataFrame) -> EntityTables:
         judged=judged_lines,
         good=latest_per_key(valid, ORDERS),
         quarantined=quarantined(judged_lines),
-        duplicates=superseded(valid, ORDERS),
+        duplicates=superseded(valid, ORDERS).drop("newest_order_date"),
     )
 
 

@@ -33,7 +33,8 @@ class Entity:
     of which the first says when the record was made. Content decides between records that are equal in it.
     `target` is the silver table's entity name; `folder` is where its files arrive, within the volume.
     `derived` are columns that are computed from the fields: name and SQL expression. With `history`, every
-    version of a record is kept as well.
+    version of a record is kept as well. `settled` are columns that an update hardly ever changes: beside its
+    own a superseded record has those of the newest one, as `newest_<column>`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Entity:
     landing: str | None = None
     derived: tuple[tuple[str, str], ...] = ()
     history: bool = False
+    settled: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -86,6 +88,7 @@ ORDERS = Entity(
         ("total_order_value", "CAST(price * quantity AS DECIMAL(18,2))"),
         ("order_date", "to_date(order_timestamp)"),
     ),
+    settled=("order_date",),
 )
 
 CUSTOMER_PROFILES = Entity(
@@ -143,6 +146,7 @@ ORDER_BATCHES = Entity(
     sequence_by=_ORDER_SEQUENCE,
     landing="orders/landing",
     derived=(*_ORDER_DERIVED, ("order_value", "CAST(price * items_ordered AS DECIMAL(18,2))")),
+    settled=("date_ordered",),
 )
 
 # Those that the sample data job generates.

@@ -41,8 +41,20 @@ def entity_rules(
             owner=owner,
         ),
         f"silver_{entity.target}_duplicates": RuleSet(
-            rules=(known("valid_key", entity.key, "Only a record with a key can be superseded"),),
-            example={entity.key: "'1'"},
+            rules=(
+                known("valid_key", entity.key, "Only a record with a key can be superseded"),
+                *[
+                    warn(
+                        f"{column}_unchanged",
+                        f"newest_{column} <=> {column}",
+                        "A correction of it moves the order's sales from one day to another",
+                        {column: "DATE '2024-05-02'"},
+                    )
+                    for column in entity.settled
+                ],
+            ),
+            example={entity.key: "'1'"}
+            | {name: "DATE '2024-05-01'" for day in entity.settled for name in (day, f"newest_{day}")},
             owner=owner,
         ),
         f"quarantine_{entity.target}": RuleSet(

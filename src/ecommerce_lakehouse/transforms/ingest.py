@@ -82,17 +82,22 @@ def latest_per_key(records: DataFrame, entity: Entity) -> DataFrame:
 
 
 def superseded(records: DataFrame, entity: Entity) -> DataFrame:
-    """The records that `latest_per_key` does not keep; columns as in `records`.
+    """The records that `latest_per_key` does not keep.
 
-    Of several records with an equal `sequence` all but one are superseded.
+    Out: columns as in `records`, and `newest_<column>` for the entity's `settled` columns: the value in the
+    record that is kept. Of several records with an equal `sequence` all but one are superseded.
     """
     repeated = records.groupBy(entity.key).count().where("count > 1").select(entity.key)
     newest_first = Window.partitionBy(entity.key).orderBy(sequence(entity).desc())
     return (
         records.join(repeated, entity.key, "leftsemi")
-        .withColumn("_rank", F.row_number().over(newest_first))
+        .select(
+            *records.columns,
+            *[F.first(name).over(newest_first).alias(f"newest_{name}") for name in entity.settled],
+            F.row_number().over(newest_first).alias("_rank"),
+        )
         .where("_rank > 1")
-        .select(*records.columns)
+        .drop("_rank")
     )
 
 
