@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from lakerun.bundles.load import Bundle, load_bundle
+from lakerun.bundles.places import make_places
 from lakerun.errors import BundleError, UnknownNameError
+from lakerun.tables.storage import Storage
 
 ROOT_FILE = """
 bundle:
@@ -375,3 +377,23 @@ def test_a_dashboards_file_is_relative_to_its_resources_file(root: Path) -> None
     assert found.file == root / "boards" / "sales.lvdash.json"
     assert found.location.startswith("resources/all.yml:")
     assert not found.schema_is_given
+
+
+def test_a_run_makes_the_places_that_a_deployment_would(root: Path, tmp_path: Path) -> None:
+    (root / "resources" / "places.yml").write_text(
+        """
+resources:
+  schemas:
+    raw: {catalog_name: lab, name: raw}
+  volumes:
+    incoming: {catalog_name: lab, schema_name: "${resources.schemas.raw.name}", name: incoming}
+""",
+        encoding="utf-8",
+    )
+    bundle = load_bundle(root)
+    storage = Storage(tmp_path / "home")
+    make_places(storage, bundle)
+    assert (storage.volumes_root / "lab" / "raw" / "incoming").is_dir()
+    assert (storage.tables_root / "lab" / "raw").is_dir()
+    assert (storage.tables_root / "dev_catalog" / "sales_dev").is_dir()
+    assert storage.tables() == []

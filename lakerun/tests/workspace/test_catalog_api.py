@@ -150,3 +150,38 @@ def test_the_metastore_has_the_default_catalog_of_templates(client: WorkspaceCli
     assignment = client.metastores.current()
     assert assignment.default_catalog_name == "main"
     assert client.catalogs.get("main").name == "main"
+
+
+def test_what_sql_or_a_run_has_made_is_found_without_a_deployment(
+    workspace: LocalWorkspace, client: WorkspaceClient
+) -> None:
+    volume = workspace.home / "volumes" / "guests" / "raw" / "incoming"
+    volume.mkdir(parents=True)
+    (workspace.home / "tables" / "guests" / "sales").mkdir(parents=True)
+    assert client.catalogs.get("guests").full_name == "guests"
+    assert [schema.full_name for schema in client.schemas.list("guests")] == ["guests.raw", "guests.sales"]
+    (found,) = client.volumes.list("guests", "raw")
+    assert (found.full_name, found.storage_location) == ("guests.raw.incoming", volume.as_uri())
+    assert client.volumes.read("guests.raw.incoming") == found
+    client.schemas.create(name="sales", catalog_name="guests", comment="deployed after a run")
+    assert client.schemas.get("guests.sales").comment == "deployed after a run"
+    with pytest.raises(BadRequest, match="not empty: it has 0 tables and 1 volumes"):
+        client.schemas.delete("guests.raw")
+    client.catalogs.delete("guests", force=True)
+    assert not volume.parents[1].exists()
+    with pytest.raises(NotFound):
+        client.catalogs.get("guests")
+
+
+def test_a_volume_that_sql_has_dropped_can_be_made_again(
+    workspace: LocalWorkspace, client: WorkspaceClient
+) -> None:
+    client.schemas.create(name="dropped", catalog_name="dev")
+    new = {"catalog_name": "dev", "schema_name": "dropped", "name": "v", "volume_type": VolumeType.MANAGED}
+    client.volumes.create(**new)  # type: ignore[arg-type]
+    (workspace.home / "volumes" / "dev" / "dropped" / "v").rmdir()
+    assert list(client.volumes.list("dev", "dropped")) == []
+    with pytest.raises(NotFound, match=r"Volume 'dev\.dropped\.v' does not exist"):
+        client.volumes.read("dev.dropped.v")
+    client.volumes.create(**new)  # type: ignore[arg-type]
+    assert (workspace.home / "volumes" / "dev" / "dropped" / "v").is_dir()

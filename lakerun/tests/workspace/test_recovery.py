@@ -22,7 +22,7 @@ def test_creations_that_were_never_answered_are_deleted(tmp_path: Path) -> None:
     table.mkdir(parents=True)
     job_id = killed.jobs.create({"name": "unheard"})
     pipeline_id = killed.pipelines.create({"name": "unheard"})
-    killed.catalog.create_schema({"name": "sales", "catalog_name": "main"})
+    killed.catalog.create_schema({"name": "sales", "catalog_name": "main", "comment": "unheard"})
     killed.catalog.create_volume(
         {"name": "raw", "catalog_name": "main", "schema_name": "sales", "volume_type": "MANAGED"}
     )
@@ -32,7 +32,8 @@ def test_creations_that_were_never_answered_are_deleted(tmp_path: Path) -> None:
         client = started.client()
         assert list(client.jobs.list()) == []
         assert list(client.pipelines.list_pipelines()) == []
-        assert "main.sales" not in [schema.full_name for schema in client.schemas.list("main")]
+        assert client.schemas.get("main.sales").comment is None, "found by its table, as before"
+        assert list(client.volumes.list("main", "sales")) == []
         assert table.exists(), "a table that was there before stays"
         # The same again, but answered.
         client.jobs.create(name="unheard")

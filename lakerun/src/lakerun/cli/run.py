@@ -76,12 +76,12 @@ def command(
 ) -> None:
     """Run a job or a pipeline; a second run processes only what is new."""
     from lakerun.bundles.load import JobSpec
+    from lakerun.bundles.places import make_places
     from lakerun.bundles.review import check_supported
     from lakerun.cli.project import load_project
     from lakerun.program import program
     from lakerun.spark.connect import is_asked_for
     from lakerun.tables.storage import Storage
-    from lakerun.volumes.paths import make_volumes
 
     bundle = load_project(env, target)
     spec = bundle.find(name)
@@ -110,7 +110,7 @@ def command(
     with storage.exclusive(program(f"run {name}")):
         log = storage.log_path("run")
         log.write_text("", encoding="utf-8")
-        make_volumes(storage, bundle.resources.get("volumes", {}).values())
+        make_places(storage, bundle)
         load = partial(load_project, env, target)
         connect = spark_connect or is_asked_for()
         result = _run(

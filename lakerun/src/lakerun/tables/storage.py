@@ -80,6 +80,12 @@ class Storage:
             provide_sample(self.home, path, (name.catalog, name.schema, name.table))
         return path
 
+    def make_schema(self, catalog: object, schema: object) -> None:
+        """Create a schema, if both names are given; it exists even without tables."""
+        if catalog and schema:
+            folders = _folder_name("catalog", str(catalog)), _folder_name("schema", str(schema))
+            self.tables_root.joinpath(*folders).mkdir(parents=True, exist_ok=True)
+
     def provide_samples(self, catalog: str) -> None:
         """Make the tables of the catalog `samples`, if it is this one, before they are listed."""
         if catalog.lower() == SAMPLES:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lakerun.errors import LakerunError
 from lakerun.tables.storage import Storage
@@ -102,14 +100,6 @@ class VolumePaths:
         return frozenset(
             place.parts[2] for place in own if place.parts[1:2] == ("Volumes",) and place.parts[2:]
         )
-
-
-def make_volumes(storage: Storage, declared: Iterable[Mapping[str, Any]]) -> None:
-    """Create the volumes that a bundle declares, as its deployment would."""
-    for volume in declared:
-        names = [str(volume.get(key) or "") for key in ("catalog_name", "schema_name", "name")]
-        if all(names):
-            storage.volumes_root.joinpath(*names).mkdir(parents=True, exist_ok=True)
 
 
 def how_to_make(names: list[str]) -> str:

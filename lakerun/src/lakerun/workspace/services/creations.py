@@ -33,7 +33,7 @@ class CreationService:
     def recover(self) -> list[str]:
         """Delete the objects whose creation was not answered; returns the kind and id of each."""
         undone = []
-        for note in self._store.list("creation"):
+        for note in self._store.list("creation", newest_first=True):  # a schema after the volumes in it
             with self._store.transaction():
                 if self._store.get(note["kind"], note["id"]) is not None:
                     self._undo[note["kind"]](note["id"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictStr
 
 from lakerun.errors import closest_first
 from lakerun.tables.samples import SAMPLES
-from lakerun.tables.storage import Storage
+from lakerun.tables.storage import Storage, is_folder_name
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.services.catalog.grants import GrantService
 from lakerun.workspace.services.checks import check, now_ms, without_none
@@ -20,6 +22,8 @@ from lakerun.workspace.services.creations import CreationService
 from lakerun.workspace.store import Document, Store
 
 METASTORE_ID = "4f6a3c1e-0000-4000-8000-6c6f63616c00"
+_FOLDERS = uuid.UUID("4f6a3c1e-0000-4000-8000-666f6c646572")
+_LEVELS = {"catalog": 1, "schema": 2, "volume": 3}
 CATALOG = {"catalog_type": "MANAGED_CATALOG", "securable_type": "CATALOG"}
 Name = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\s./\\\x00-\x1f\x7f]+$")]
 
@@ -59,7 +63,8 @@ class _Change(BaseModel):
 class CatalogService:
     """Documents of kind "catalog", "schema" and "volume" by full name; the parent is what contains them.
 
-    `catalogs` exist from the start, as in a workspace that is already set up; others must be created.
+    `catalogs` exist from the start, as in a workspace that is already set up; others must be created. What
+    SQL or a run has made is found by its folder, without a document.
     """
 
     def __init__(
@@ -88,59 +93,80 @@ class CatalogService:
         name = given.name.lower()
         if name == SAMPLES:
             raise ApiError("CATALOG_ALREADY_EXISTS", f"Catalog '{name}' already exists.", 400)
-        made = self._made({**body, "name": name, "full_name": name, **CATALOG})
+        made = self._made(body | self._described("catalog", name, uuid.uuid4()))
         return self._create("catalog", made, None)
 
     def create_schema(self, body: Document) -> Document:
         given = check(_NewSchema, body)
         catalog, name = given.catalog_name.lower(), given.name.lower()
-        made = self._made(
-            {
-                **body,
-                "name": name,
-                "catalog_name": catalog,
-                "full_name": f"{catalog}.{name}",
-                "schema_id": str(uuid.uuid4()),
-                "catalog_type": "MANAGED_CATALOG",
-            }
-        )
         with self._store.transaction():
-            self._in_catalog(catalog)
-            return self._create("schema", made, catalog)
+            self.get("catalog", catalog)
+            described = self._described("schema", f"{catalog}.{name}", uuid.uuid4())
+            made = self._create("schema", self._made(body | described), catalog)
+            self._storage.make_schema(catalog, name)
+        return made
 
     def create_volume(self, body: Document) -> Document:
         given = check(_NewVolume, body)
         if given.volume_type == "EXTERNAL" or given.storage_location:
             raise invalid("volume_type: only MANAGED volumes without a storage_location are supported here.")
         catalog, schema, name = given.catalog_name.lower(), given.schema_name.lower(), given.name.lower()
-        location = self._storage.volumes_root / catalog / schema / name
-        made = self._made(
-            {
-                **body,
-                "name": name,
-                "catalog_name": catalog,
-                "schema_name": schema,
-                "full_name": f"{catalog}.{schema}.{name}",
-                "volume_id": str(uuid.uuid4()),
-                "storage_location": location.as_uri(),
-            }
-        )
         with self._store.transaction():
             self.get("schema", f"{catalog}.{schema}")
-            made = self._create("volume", made, f"{catalog}.{schema}")
-            location.mkdir(parents=True, exist_ok=True)
+            described = self._described("volume", f"{catalog}.{schema}.{name}", uuid.uuid4())
+            made = self._create("volume", self._made(body | described), f"{catalog}.{schema}")
+            self._folders("volume", made["full_name"])[0].mkdir(parents=True, exist_ok=True)
         return made
 
     def get(self, kind: str, full_name: str) -> Document:
         """A catalog, schema or volume; `<KIND>_DOES_NOT_EXIST` (404) if there is none."""
-        found = self._store.get(kind, full_name.lower())
+        found = self._found(kind, full_name.lower())
         if found is None:
             raise self._absent(kind, full_name)
         return found
 
     def list(self, kind: str, parent: str | None = None) -> list[Document]:
         """All of a kind, or those of one catalog or schema, sorted by name."""
-        return sorted(self._store.list(kind, parent), key=lambda item: str(item["full_name"]))
+        names = {str(item["full_name"]) for item in self._store.list(kind, parent)}
+        for root in self._roots(kind):
+            folders = root.glob("/".join("*" * _LEVELS[kind]))
+            found = (".".join(folder.parts[-_LEVELS[kind] :]) for folder in folders)
+            names |= {name for name in found if parent in (None, name.rpartition(".")[0])}
+        return [item for name in sorted(names) if (item := self._found(kind, name)) is not None]
+
+    def _found(self, kind: str, full_name: str) -> Document | None:
+        """The document, or one that describes a folder; None without both, and for a dropped volume."""
+        there = [folder for folder in self._folders(kind, full_name) if folder.is_dir()]
+        stored = self._store.get(kind, full_name)
+        if stored is not None:
+            return stored if there or kind != "volume" else None
+        if not there or full_name != full_name.lower():
+            return None
+        times = dict.fromkeys(("created_at", "updated_at"), int(there[0].stat().st_mtime * 1000))
+        return self._made(self._described(kind, full_name, uuid.uuid5(_FOLDERS, full_name))) | times
+
+    def _roots(self, kind: str) -> tuple[Path, ...]:
+        volumes, tables = self._storage.volumes_root, self._storage.tables_root
+        return (volumes,) if kind == "volume" else (volumes, tables)
+
+    def _folders(self, kind: str, full_name: str) -> tuple[Path, ...]:
+        """The folders, existing or not, of a catalog, schema or volume; none for a name of other parts."""
+        parts = full_name.split(".")
+        if len(parts) != _LEVELS[kind] or not all(map(is_folder_name, parts)):
+            return ()
+        return tuple(root.joinpath(*parts) for root in self._roots(kind))
+
+    def _described(self, kind: str, full_name: str, id: uuid.UUID) -> Document:
+        *place, name = full_name.split(".")
+        own: Document = {"name": name, "full_name": full_name}
+        if kind == "catalog":
+            return own | CATALOG
+        own["catalog_name"] = place[0]
+        if kind == "schema":
+            return own | {"schema_id": str(id), "catalog_type": "MANAGED_CATALOG"}
+        location = self._folders(kind, full_name)[0].as_uri()
+        own |= {"schema_name": place[1], "volume_type": "MANAGED"}
+        return own | {"volume_id": str(id), "storage_location": location}
 
     def update(self, kind: str, full_name: str, body: Document) -> Document:
         """Change the comment, owner or properties, or a volume's name."""
@@ -169,6 +195,8 @@ class CatalogService:
                 self.delete_schema(schema["full_name"], force=True)
             self._store.delete("catalog", found["name"])
             self._grants.forget("catalog", found["name"])
+        for folder in self._folders("catalog", found["name"]):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def delete_schema(self, full_name: str, *, force: bool) -> None:
         """Delete a schema; with `force`, also its tables and volumes with their files."""
@@ -201,7 +229,7 @@ class CatalogService:
     def _create(self, kind: str, made: Document, parent: str | None) -> Document:
         full_name = made["full_name"]
         with self._store.transaction():
-            if self._store.get(kind, full_name) is not None:
+            if self._store.get(kind, full_name) is not None and self._found(kind, full_name) is not None:
                 code = f"{kind.upper()}_ALREADY_EXISTS"
                 raise ApiError(code, f"{kind.capitalize()} '{full_name}' already exists.", 400)
             self._store.put(kind, full_name, made, parent)
@@ -209,9 +237,12 @@ class CatalogService:
         return made
 
     def _undo_creation(self, kind: str, full_name: str) -> None:
-        """Delete only the document: files that were in the folder before stay."""
+        """Delete the document, and empty folders: files that were there before stay."""
         self._store.delete(kind, full_name)
         self._grants.forget(kind, full_name)
+        for folder in self._folders(kind, full_name):
+            with suppress(OSError):
+                folder.rmdir()
 
     def _made(self, fields: Document) -> Document:
         now = now_ms()
@@ -238,10 +269,6 @@ class CatalogService:
         if folder.exists():
             folder.rename(folder.with_name(name))
         return renamed
-
-    def _in_catalog(self, name: str) -> None:
-        if self._store.get("catalog", name) is None:
-            raise self._absent("catalog", name)
 
     def _absent(self, kind: str, full_name: str) -> ApiError:
         names = [str(item["full_name"]) for item in self._store.list(kind)]

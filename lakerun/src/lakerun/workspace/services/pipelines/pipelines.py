@@ -43,6 +43,7 @@ class _Spec(BaseModel):
     name: Annotated[StrictStr, Field(min_length=1)]
     catalog: Name | None = None
     target: Name | None = None
+    schema_name: Name | None = Field(None, alias="schema")
     configuration: dict[str, StrictStr] | None = None
     libraries: list[_Library] | None = None
     continuous: bool | None = None
@@ -159,6 +160,7 @@ class PipelineService:
             )
 
     def _with_spec(self, document: Document, body: Document) -> Document:
+        self._storage.make_schema(body.get("catalog"), body.get("schema") or body.get("target"))
         spec = {key: value for key, value in body.items() if key not in REQUEST_ONLY}
         kept = {**document, "name": body["name"], "last_modified": now_ms()}
         kept["spec"] = {**spec, "id": document["pipeline_id"]}
