@@ -16,6 +16,7 @@ from deltalake import DeltaTable, QueryBuilder
 from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig, get_config
+from ecommerce_lakehouse.governance.audience import PERSONAL_COLUMNS, audience_of
 from lakerun.bundles.load import load_bundle
 from lakerun.pipelines.results import UpdateResult
 from lakerun.pipelines.update import run_update
@@ -101,6 +102,18 @@ def test_every_table_is_compared(shop: Shop) -> None:
     assert tables - checks == set(EXPECTED)
     for name in checks:
         assert {row[0] for row in shop.rows(name, "verdict")} <= {"passed", "warned"}
+
+
+def test_no_table_for_readers_has_a_column_of_personal_data(shop: Shop) -> None:
+    paths = {table: shop.storage.table_path(_named(shop, table)) for table in EXPECTED}
+    found = {
+        table: {field.name for field in DeltaTable(str(path)).schema().fields}
+        for table, path in paths.items()
+    }
+    personal = {table for table, columns in found.items() if columns & PERSONAL_COLUMNS}
+    assert {table for table in personal if audience_of(table) == "readers"} == set()
+    # The names are those of the columns: these tables do have them.
+    assert personal >= {"bronze_orders", "silver_customers", "silver_customers_history", "quarantine_orders"}
 
 
 def test_silver_and_its_history_keep_the_same_of_two_profiles_with_one_time(shop: Shop) -> None:

@@ -77,11 +77,12 @@ def test_the_main_job_generates_data_runs_both_pipelines_and_exports_their_metri
         ("medallion_dlt_pipeline", "pipeline", ("generate_sample_data",)),
         ("ml_features_pipeline", "pipeline", ("medallion_dlt_pipeline",)),
         ("pipeline_events", "python_wheel", ("medallion_dlt_pipeline", "ml_features_pipeline")),
+        ("grant_tables", "python_wheel", ("medallion_dlt_pipeline", "ml_features_pipeline")),
         ("export_metrics", "python_wheel", ("medallion_dlt_pipeline", "ml_features_pipeline")),
         ("pipelines_succeeded", "condition", ("ml_features_pipeline",)),
     ]
     # A failed pipeline is seen and exported too, and still fails the job: it is upstream of a last task.
-    assert [task.run_if for task in job.tasks[-3:]] == ["ALL_DONE", "ALL_DONE", "ALL_SUCCESS"]
+    assert [task.run_if for task in job.tasks[-4:]] == [*["ALL_DONE"] * 3, "ALL_SUCCESS"]
     assert job.parameters == {"environment": bundle.target}
     assert (job.queue, job.max_concurrent_runs) == (True, 1)
 
@@ -92,6 +93,7 @@ def test_order_batches_are_generated_ingested_and_exported_whatever_the_outcome(
         ("generate_order_batches", "python_wheel", (), "ALL_SUCCESS"),
         ("order_analytics_pipeline", "pipeline", ("generate_order_batches",), "ALL_SUCCESS"),
         ("pipeline_events", "python_wheel", ("order_analytics_pipeline",), "ALL_DONE"),
+        ("grant_tables", "python_wheel", ("order_analytics_pipeline",), "ALL_DONE"),
         ("export_metrics", "python_wheel", ("order_analytics_pipeline",), "ALL_DONE"),
         ("pipeline_succeeded", "condition", ("order_analytics_pipeline",), "ALL_SUCCESS"),
     ]

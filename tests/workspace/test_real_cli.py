@@ -81,6 +81,14 @@ def load_resources(lab: CliLab, target: str) -> dict[str, dict[str, object]]:
     return resources
 
 
+def granted(client: WorkspaceClient, securable: str, name: str) -> dict[str, set[str]]:
+    """Privileges on an object, by principal."""
+    assignments = client.grants.get(securable, name).privilege_assignments or []
+    return {
+        str(each.principal): {privilege.value for privilege in each.privileges or []} for each in assignments
+    }
+
+
 def check_deployed(lab: CliLab, target: str) -> None:
     """Checks a deployment against the bundle, through the SDK."""
     client = sdk(lab)
@@ -103,8 +111,12 @@ def check_deployed(lab: CliLab, target: str) -> None:
     assert jobs[f"{prefix}e2e_pipeline_job"].settings
     assert client.jobs.get(int(jobs[f"{prefix}e2e_pipeline_job"].job_id or 0)).run_as_user_name == runs_as
     assert medallion.run_as_user_name == runs_as
-    grants = client.grants.get("schema", SCHEMA[target]).privilege_assignments or []
-    assert [grant.principal for grant in grants] == ["account users"]
+    trusted = "developer@example.com" if target == "dev" else "data-engineers"
+    assert granted(client, "schema", SCHEMA[target]) == {
+        "account users": {"USE_SCHEMA"},
+        trusted: {"USE_SCHEMA", "SELECT"},
+    }
+    assert granted(client, "volume", f"{SCHEMA[target]}.data") == {trusted: {"READ_VOLUME"}}
     root = f"/Workspace/Users/{FILES[target]}/.bundle/ecommerce_lakehouse/{target}"
     pipeline_files = [
         str(item.path) for item in client.workspace.list(f"{root}/files/src/pipelines/medallion")

@@ -107,6 +107,11 @@ print(spark.catalog.tableExists("lab.north.copied"))
             "Table 'made' cannot be made by spark.catalog.createTable here: "
             "write spark.sql('CREATE TABLE ...') or saveAsTable.",
         ),
+        (
+            "spark.sql('revoke SELECT ON TABLE days FROM `account users`')",
+            "REVOKE cannot be carried out here: no catalog keeps privileges on this machine, and every table "
+            "can be read and written.",
+        ),
         ("spark.sql('USE CATALOG nome')", "Unknown catalog 'nome'. Valid: main."),
         ("spark.sql('DROP TABLE shop.none')", "Table 'main.shop.none' does not exist."),
         ("spark.range(1).write.saveAsTable('a.b.c.d')", "'a.b.c.d' is not a valid table name."),

@@ -31,6 +31,7 @@ class Laptop:
     """Delta directories of the data folder. There is no catalog: each table is plain Delta (MANAGED)."""
 
     billed = False
+    keeps_grants = False
 
     def __init__(self, config: LakehouseConfig) -> None:
         self._config = config

@@ -45,6 +45,10 @@ class Lakehouse(Protocol):
     def billed(self) -> bool:
         """Whether `system.billing` says what compute cost."""
 
+    @property
+    def keeps_grants(self) -> bool:
+        """Whether a catalog keeps privileges on the tables, and checks them."""
+
     def tables(self) -> list[StoredTable]:
         """Every table and view, sorted by name, with `pipeline_events` once there is an event log."""
 
@@ -93,6 +97,7 @@ class UnityCatalog:
     """Tables of Unity Catalog, by `spark`, else the active Spark session, else a new one."""
 
     billed = True
+    keeps_grants = True
 
     def __init__(self, config: LakehouseConfig, spark: SparkSession | None = None) -> None:
         self._config = config

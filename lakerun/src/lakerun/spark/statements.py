@@ -108,6 +108,14 @@ def _refused_view(found: re.Match[str], tables: TaskTables) -> Rows | None:
     )
 
 
+def _refused_grant(found: re.Match[str], tables: TaskTables) -> Rows | None:
+    what = " ".join(found["what"].upper().split())
+    raise LakerunError(
+        f"{what} cannot be carried out here: no catalog keeps privileges on this machine, and every table "
+        "can be read and written."
+    )
+
+
 def _show_tables(found: re.Match[str], tables: TaskTables) -> Rows | None:
     catalog, schema = tables.schema_of(found["name"])
     names = matching(tables.listed(catalog, schema), found["pattern"])
@@ -138,6 +146,7 @@ _STATEMENTS: dict[str, Callable[[re.Match[str], TaskTables], Rows | None]] = {
     rf"DROP\s+{_SCHEMA}\s+{_IF}{_NAME}(?:\s+(?P<how>CASCADE|RESTRICT))?": _drop_schema,
     rf"DROP\s+TABLE\s+{_IF}{_NAME}(?:\s+PURGE)?": _drop_table,
     rf"CREATE\s+{_VIEW}{_NAME}\b.*": _refused_view,
+    r"(?P<what>GRANT|REVOKE|DENY|SHOW\s+GRANTS?)\b.*": _refused_grant,
     rf"SHOW\s+TABLES{_IN}{_LIKE}": _show_tables,
     rf"SHOW\s+{_SCHEMA}S{_IN}{_LIKE}": _show_schemas,
     rf"SHOW\s+CATALOGS{_LIKE}": _show_catalogs,

@@ -1,0 +1,1 @@
+"""Who may read what: the declaration, and the task that grants it."""
