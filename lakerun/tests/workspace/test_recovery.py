@@ -8,6 +8,8 @@ from databricks.sdk.service.catalog import VolumeType
 
 from lakerun.tables.storage import Storage
 from lakerun.workspace.services import Services, Settings
+from lakerun.workspace.services.catalog.catalog_requests import NewSchema, NewVolume
+from lakerun.workspace.services.pipelines.pipeline_requests import PipelineDefinition
 from lakerun.workspace.store import Store
 from workspace.lab import LocalWorkspace
 
@@ -21,10 +23,10 @@ def test_creations_that_were_never_answered_are_deleted(tmp_path: Path) -> None:
     table = tmp_path / "tables" / "main" / "sales" / "orders"
     table.mkdir(parents=True)
     job_id = killed.jobs.create({"name": "unheard"})
-    pipeline_id = killed.pipelines.create({"name": "unheard"})
-    killed.catalog.create_schema({"name": "sales", "catalog_name": "main", "comment": "unheard"})
+    pipeline_id = killed.pipelines.create(PipelineDefinition(name="unheard"))
+    killed.catalog.create_schema(NewSchema(name="sales", catalog_name="main", comment="unheard"))
     killed.catalog.create_volume(
-        {"name": "raw", "catalog_name": "main", "schema_name": "sales", "volume_type": "MANAGED"}
+        NewVolume(name="raw", catalog_name="main", schema_name="sales", volume_type="MANAGED")
     )
     killed.close()
     started = LocalWorkspace.start(tmp_path)

@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 
 from lakerun.workspace import pages
 from lakerun.workspace.api import routers
-from lakerun.workspace.api.uploads import BodyTooLarge, too_large
+from lakerun.workspace.api.uploads import RefusedBody
 from lakerun.workspace.errors import ApiError, missing
 from lakerun.workspace.middleware import Gate
+from lakerun.workspace.services.checks import wrong_field
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -43,7 +44,7 @@ def create_app(services: Services) -> FastAPI:
         title="Local Databricks workspace",
         docs_url=None,
         redoc_url=None,
-        openapi_url=None,
+        openapi_url="/openapi.json",
         redirect_slashes=False,
         strict_content_type=False,  # clients send JSON without a content type
         lifespan=lifespan,
@@ -81,20 +82,15 @@ def _api_error(request: Request, error: Exception) -> Response:
 def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        problem = ApiError("MALFORMED_REQUEST", f"The request is not JSON: {first['ctx']['error']}.")
-    else:
-        field = ".".join(str(part) for part in first["loc"][1:])  # the first is body, query or path
-        problem = ApiError("INVALID_PARAMETER_VALUE", f"{field or 'The request'}: {first['msg']}.")
-    return _answer(request, problem)
+    return _answer(request, wrong_field(first["loc"][1:], first["msg"]))  # without body, query or path
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     """Errors of the framework, such as an unknown route or a body that cannot be read."""
     assert isinstance(error, HTTPException)
     endpoint = f"{request.method} {request.url.path}"
-    if isinstance(error, BodyTooLarge):
-        problem = too_large(error.limit)
+    if isinstance(error, RefusedBody):
+        problem = error.error
     elif error.status_code == 404 and pages.is_page(request.url.path):
         problem = missing("Page", request.url.path)
     elif error.status_code in (404, 405):

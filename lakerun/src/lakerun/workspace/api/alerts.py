@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, BackgroundTasks
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import Whole
 from lakerun.workspace.services.checks import without_none
+from lakerun.workspace.services.sql.alert_model import Alert, AlertChange
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -14,10 +17,10 @@ if TYPE_CHECKING:
 
 def router(services: Services) -> APIRouter:
     alerts = services.alerts
-    routes = APIRouter(prefix="/api/2.0/alerts")
+    routes = group(prefix="/api/2.0/alerts")
 
     @routes.post("")
-    def create(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+    def create(body: Alert, after: BackgroundTasks) -> dict[str, Any]:
         with services.store.transaction():
             created = alerts.create(body)
             services.creations.note("alert", created["id"])
@@ -25,7 +28,7 @@ def router(services: Services) -> APIRouter:
         return created
 
     @routes.get("")
-    def list_alerts(page_size: int | None = None, page_token: str | None = None) -> dict[str, Any]:
+    def list_alerts(page_size: Whole | None = None, page_token: str | None = None) -> dict[str, Any]:
         found, following = alerts.page(page_size, page_token)
         return without_none({"alerts": found, "next_page_token": following})
 
@@ -34,7 +37,7 @@ def router(services: Services) -> APIRouter:
         return alerts.get(id)
 
     @routes.patch("/{id}")
-    def update(id: str, body: dict[str, Any], update_mask: str = "*") -> dict[str, Any]:
+    def update(id: str, body: AlertChange, update_mask: str = "*") -> dict[str, Any]:
         return alerts.update(id, body, update_mask)
 
     @routes.delete("/{id}")

@@ -9,16 +9,24 @@ from fastapi import APIRouter, BackgroundTasks
 
 from lakerun.plugins import DEFAULT_CATALOG
 from lakerun.workspace.api.identity import WORKSPACE_ID
+from lakerun.workspace.api.routing import group
 from lakerun.workspace.paging import page_of, page_size
+from lakerun.workspace.requests import Whole
 from lakerun.workspace.services import Services
 from lakerun.workspace.services.catalog.catalog import METASTORE_ID
+from lakerun.workspace.services.catalog.catalog_requests import (
+    CatalogChange,
+    NewCatalog,
+    NewSchema,
+    NewVolume,
+)
 from lakerun.workspace.services.checks import without_none
 
 PAGE = 1000
 
 
 def router(services: Services) -> APIRouter:
-    routes = APIRouter(prefix="/api/2.1/unity-catalog")
+    routes = group(prefix="/api/2.1/unity-catalog")
     catalog = services.catalog
 
     @routes.get("/current-metastore-assignment")
@@ -34,31 +42,31 @@ def router(services: Services) -> APIRouter:
         return created
 
     @routes.post("/catalogs")
-    def create_catalog(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+    def create_catalog(body: NewCatalog, after: BackgroundTasks) -> dict[str, Any]:
         return answer(after, "catalog", catalog.create_catalog(body))
 
     @routes.post("/schemas")
-    def create_schema(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+    def create_schema(body: NewSchema, after: BackgroundTasks) -> dict[str, Any]:
         return answer(after, "schema", catalog.create_schema(body))
 
     @routes.post("/volumes")
-    def create_volume(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+    def create_volume(body: NewVolume, after: BackgroundTasks) -> dict[str, Any]:
         return answer(after, "volume", catalog.create_volume(body))
 
     @routes.get("/catalogs")
-    def list_catalogs(page_token: str | None = None, max_results: int = 0) -> dict[str, Any]:
+    def list_catalogs(page_token: str | None = None, max_results: Whole = 0) -> dict[str, Any]:
         return _page("catalogs", catalog.list("catalog"), page_token, max_results)
 
     @routes.get("/schemas")
     def list_schemas(
-        catalog_name: str, page_token: str | None = None, max_results: int = 0
+        catalog_name: str, page_token: str | None = None, max_results: Whole = 0
     ) -> dict[str, Any]:
         name = catalog.get("catalog", catalog_name)["full_name"]
         return _page("schemas", catalog.list("schema", name), page_token, max_results)
 
     @routes.get("/volumes")
     def list_volumes(
-        catalog_name: str, schema_name: str, page_token: str | None = None, max_results: int = 0
+        catalog_name: str, schema_name: str, page_token: str | None = None, max_results: Whole = 0
     ) -> dict[str, Any]:
         name = catalog.get("schema", f"{catalog_name}.{schema_name}")["full_name"]
         return _page("volumes", catalog.list("volume", name), page_token, max_results)
@@ -81,7 +89,7 @@ def _add_by_name(
         return services.catalog.get(kind, full_name)
 
     @routes.patch(f"/{kind}s/{{full_name}}")
-    def update(full_name: str, body: dict[str, Any]) -> dict[str, Any]:
+    def update(full_name: str, body: CatalogChange) -> dict[str, Any]:
         return services.catalog.update(kind, full_name, body)
 
     @routes.delete(f"/{kind}s/{{full_name}}")

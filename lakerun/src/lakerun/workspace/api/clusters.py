@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, BackgroundTasks
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.services.compute.cluster_requests import ClusterEdit, ClusterId, ClusterSettings
+
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
 
 def router(services: Services) -> APIRouter:
     clusters = services.clusters
-    routes = APIRouter(prefix="/api/2.1/clusters")
+    routes = group(prefix="/api/2.1/clusters")
 
     @routes.post("/create")
-    def create(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+    def create(body: ClusterSettings, after: BackgroundTasks) -> dict[str, Any]:
         id = clusters.create(body)
         after.add_task(services.creations.answered, "cluster", id)
         return {"cluster_id": id}
@@ -29,25 +32,24 @@ def router(services: Services) -> APIRouter:
         return {"clusters": clusters.list()}
 
     @routes.post("/edit")
-    def edit(body: dict[str, Any]) -> dict[str, Any]:
+    def edit(body: ClusterEdit) -> dict[str, Any]:
         clusters.edit(body)
         return {}
 
     @routes.post("/start")
-    def start(body: dict[str, Any]) -> dict[str, Any]:
-        clusters.set_state(str(body.get("cluster_id")), "RUNNING")
+    def start(body: ClusterId) -> dict[str, Any]:
+        clusters.set_state(body.cluster_id, "RUNNING")
         return {}
 
     @routes.post("/delete")
-    def terminate(body: dict[str, Any]) -> dict[str, Any]:
-        clusters.set_state(str(body.get("cluster_id")), "TERMINATED")
+    def terminate(body: ClusterId) -> dict[str, Any]:
+        clusters.set_state(body.cluster_id, "TERMINATED")
         return {}
 
     @routes.post("/permanent-delete")
-    def delete(body: dict[str, Any]) -> dict[str, Any]:
-        id = str(body.get("cluster_id"))
-        clusters.delete(id)
-        services.permissions.forget("clusters", id)
+    def delete(body: ClusterId) -> dict[str, Any]:
+        clusters.delete(body.cluster_id)
+        services.permissions.forget("clusters", body.cluster_id)
         return {}
 
     return routes

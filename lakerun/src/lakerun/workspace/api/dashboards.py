@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, BackgroundTasks, Request
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import Whole
 from lakerun.workspace.services.checks import without_none
+from lakerun.workspace.services.sql.dashboard_requests import DashboardDraft, Publication
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -19,12 +22,12 @@ DEPLOYMENT = "cmd/bundle_deploy"
 
 def router(services: Services) -> APIRouter:
     dashboards = services.dashboards
-    routes = APIRouter(prefix="/api/2.0/lakeview/dashboards")
+    routes = group(prefix="/api/2.0/lakeview/dashboards")
 
     @routes.post("")
     def create(
         request: Request,
-        body: dict[str, Any],
+        body: DashboardDraft,
         after: BackgroundTasks,
         dataset_catalog: str | None = None,
         dataset_schema: str | None = None,
@@ -38,7 +41,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("")
     def list_dashboards(
-        page_size: int | None = None, page_token: str | None = None, show_trashed: bool = False
+        page_size: Whole | None = None, page_token: str | None = None, show_trashed: bool = False
     ) -> dict[str, Any]:
         found, following = dashboards.page(page_size, page_token, show_trashed)
         return without_none({"dashboards": found, "next_page_token": following})
@@ -50,7 +53,7 @@ def router(services: Services) -> APIRouter:
     @routes.patch("/{id}")
     def update(
         id: str,
-        body: dict[str, Any],
+        body: DashboardDraft,
         dataset_catalog: str | None = None,
         dataset_schema: str | None = None,
     ) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def router(services: Services) -> APIRouter:
         return {}
 
     @routes.post("/{id}/published")
-    def publish(id: str, body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+    def publish(id: str, body: Publication, after: BackgroundTasks) -> dict[str, Any]:
         published = dashboards.publish(id, body)
         after.add_task(services.creations.answered, "dashboard", id)
         return published

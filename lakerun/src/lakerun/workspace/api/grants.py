@@ -6,11 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from lakerun.workspace.api.routing import group
 from lakerun.workspace.services import Services
+from lakerun.workspace.services.catalog.grant_requests import GrantChange
 
 
 def router(services: Services) -> APIRouter:
-    routes = APIRouter(prefix="/api/2.1/unity-catalog")
+    routes = group(prefix="/api/2.1/unity-catalog")
     grants = services.grants
 
     @routes.get("/permissions/{securable_type}/{full_name}")
@@ -18,7 +20,7 @@ def router(services: Services) -> APIRouter:
         return {"privilege_assignments": grants.get(securable_type, full_name, principal)}
 
     @routes.patch("/permissions/{securable_type}/{full_name}")
-    def update(securable_type: str, full_name: str, body: dict[str, Any]) -> dict[str, Any]:
+    def update(securable_type: str, full_name: str, body: GrantChange) -> dict[str, Any]:
         return {"privilege_assignments": grants.update(securable_type, full_name, body)}
 
     @routes.get("/effective-permissions/{securable_type}/{full_name}")

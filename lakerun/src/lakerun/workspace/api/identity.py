@@ -6,14 +6,17 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import LARGEST
 from lakerun.workspace.services import Services
+from lakerun.workspace.services.access.identity_requests import NewIdentity
 
 WORKSPACE_ID = "1000000000000001"
 Kind = Literal["Users", "Groups", "ServicePrincipals"]
 
 
 def router(services: Services) -> APIRouter:
-    routes = APIRouter()
+    routes = group()
 
     @routes.get("/.well-known/databricks-config")
     def config() -> dict[str, str]:
@@ -29,13 +32,13 @@ def router(services: Services) -> APIRouter:
     def list_identities(
         kind: Kind,
         filter: str | None = None,
-        start: Annotated[int, Query(alias="startIndex", ge=1)] = 1,
-        count: Annotated[int | None, Query(ge=0)] = None,
+        start: Annotated[int, Query(alias="startIndex", ge=1, le=LARGEST)] = 1,
+        count: Annotated[int | None, Query(ge=0, le=LARGEST)] = None,
     ) -> dict[str, Any]:
         return services.identity.search(kind, filter, start, count)
 
     @routes.post("/api/2.0/preview/scim/v2/{kind}", status_code=201)
-    def create(kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
+    def create(kind: Kind, body: NewIdentity) -> dict[str, Any]:
         return services.identity.create(kind, body)
 
     @routes.get("/api/2.0/preview/scim/v2/{kind}/{id}")

@@ -6,23 +6,26 @@ from typing import Any
 
 from fastapi import APIRouter, BackgroundTasks
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import Whole
 from lakerun.workspace.services import Services
 from lakerun.workspace.services.checks import without_none
+from lakerun.workspace.services.pipelines.pipeline_requests import PipelineDefinition
 
 
 def router(services: Services) -> APIRouter:
-    routes = APIRouter(prefix="/api/2.0/pipelines")
+    routes = group(prefix="/api/2.0/pipelines")
     pipelines = services.pipelines
 
     @routes.post("")
-    def create(body: dict[str, Any], after: BackgroundTasks) -> dict[str, Any]:
+    def create(body: PipelineDefinition, after: BackgroundTasks) -> dict[str, Any]:
         pipeline_id = pipelines.create(body)
         after.add_task(services.creations.answered, "pipeline", pipeline_id)
         return {"pipeline_id": pipeline_id}
 
     @routes.get("")
     def list_pipelines(
-        filter: str | None = None, max_results: int = 25, page_token: str | None = None
+        filter: str | None = None, max_results: Whole = 25, page_token: str | None = None
     ) -> dict[str, Any]:
         found, following = pipelines.page(filter=filter, size=max_results, token=page_token)
         return without_none({"statuses": found, "next_page_token": following})
@@ -32,7 +35,7 @@ def router(services: Services) -> APIRouter:
         return pipelines.get(pipeline_id)
 
     @routes.put("/{pipeline_id}")
-    def edit(pipeline_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    def edit(pipeline_id: str, body: PipelineDefinition) -> dict[str, Any]:
         pipelines.edit(pipeline_id, body)
         return {}
 

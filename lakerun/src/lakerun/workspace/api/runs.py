@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Body
-from pydantic import BaseModel
+from fastapi import APIRouter
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import Count, Whole
+from lakerun.workspace.services.jobs.job_requests import CancelRuns, RunId, SubmitRun
 from lakerun.workspace.services.jobs.run_requests import RunNow
 
 if TYPE_CHECKING:
@@ -15,42 +17,33 @@ if TYPE_CHECKING:
 VERSIONS = ("2.0", "2.1", "2.2")
 
 
-class _RunId(BaseModel):
-    run_id: int
-
-
-class _CancelAll(BaseModel):
-    job_id: int | None = None
-    all_queued_runs: bool = False
-
-
 def router(services: Services) -> APIRouter:
     """Start, list, read, cancel and delete runs. These calls are the same in all versions of the API."""
-    routes = APIRouter()
+    routes = group()
     runs, history = services.runs, services.run_history
 
     def run_now(request: RunNow) -> dict[str, Any]:
         return runs.run_now(request)
 
-    def submit(body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        return runs.submit(body)
+    def submit(request: SubmitRun) -> dict[str, Any]:
+        return runs.submit(request.given())
 
     def get(
-        run_id: int, include_history: bool = False, include_resolved_values: bool = False
+        run_id: Whole, include_history: bool = False, include_resolved_values: bool = False
     ) -> dict[str, Any]:
         return history.get(run_id)
 
     def list_runs(
-        job_id: int | None = None,
+        job_id: Whole | None = None,
         active_only: bool = False,
         completed_only: bool = False,
         expand_tasks: bool = False,
-        limit: int = 20,
-        offset: int = 0,
+        limit: Whole = 20,
+        offset: Count = 0,
         page_token: str | None = None,
         run_type: str | None = None,
-        start_time_from: int | None = None,
-        start_time_to: int | None = None,
+        start_time_from: Whole | None = None,
+        start_time_to: Whole | None = None,
     ) -> dict[str, Any]:
         return history.list(
             job_id=job_id,
@@ -65,18 +58,18 @@ def router(services: Services) -> APIRouter:
             start_time_to=start_time_to,
         )
 
-    def output(run_id: int) -> dict[str, Any]:
+    def output(run_id: Whole) -> dict[str, Any]:
         return history.output(run_id)
 
-    def cancel(request: _RunId) -> dict[str, Any]:
+    def cancel(request: RunId) -> dict[str, Any]:
         runs.cancel(request.run_id)
         return {}
 
-    def cancel_all(request: _CancelAll) -> dict[str, Any]:
+    def cancel_all(request: CancelRuns) -> dict[str, Any]:
         runs.cancel_all(request.job_id, request.all_queued_runs)
         return {}
 
-    def delete(request: _RunId) -> dict[str, Any]:
+    def delete(request: RunId) -> dict[str, Any]:
         runs.delete(request.run_id)
         return {}
 

@@ -5,44 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, StrictStr
+
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.services.access.secret_requests import Acl, NewAcl, NewScope, NewSecret, Scope, Secret
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
 
-class _Scope(BaseModel):
-    scope: StrictStr
-
-
-class _NewScope(_Scope):
-    initial_manage_principal: StrictStr | None = None
-    scope_backend_type: StrictStr | None = None
-
-
-class _Secret(_Scope):
-    key: StrictStr
-
-
-class _NewSecret(_Secret):
-    string_value: StrictStr | None = None
-    bytes_value: StrictStr | None = None
-
-
-class _Acl(_Scope):
-    principal: StrictStr
-
-
-class _NewAcl(_Acl):
-    permission: StrictStr
-
-
 def router(services: Services) -> APIRouter:
     secrets = services.secrets
-    routes = APIRouter(prefix="/api/2.0/secrets")
+    routes = group(prefix="/api/2.0/secrets")
 
     @routes.post("/scopes/create")
-    def create_scope(body: _NewScope) -> dict[str, Any]:
+    def create_scope(body: NewScope) -> dict[str, Any]:
         secrets.create_scope(body.scope, body.initial_manage_principal, body.scope_backend_type)
         return {}
 
@@ -51,12 +27,12 @@ def router(services: Services) -> APIRouter:
         return {"scopes": secrets.scopes()}
 
     @routes.post("/scopes/delete")
-    def delete_scope(body: _Scope) -> dict[str, Any]:
+    def delete_scope(body: Scope) -> dict[str, Any]:
         secrets.delete_scope(body.scope)
         return {}
 
     @routes.post("/put")
-    def put(body: _NewSecret) -> dict[str, Any]:
+    def put(body: NewSecret) -> dict[str, Any]:
         secrets.put(body.scope, body.key, body.string_value, body.bytes_value)
         return {}
 
@@ -69,12 +45,12 @@ def router(services: Services) -> APIRouter:
         return {"secrets": secrets.keys(scope)}
 
     @routes.post("/delete")
-    def delete(body: _Secret) -> dict[str, Any]:
+    def delete(body: Secret) -> dict[str, Any]:
         secrets.delete(body.scope, body.key)
         return {}
 
     @routes.post("/acls/put")
-    def put_acl(body: _NewAcl) -> dict[str, Any]:
+    def put_acl(body: NewAcl) -> dict[str, Any]:
         secrets.put_acl(body.scope, body.principal, body.permission)
         return {}
 
@@ -87,7 +63,7 @@ def router(services: Services) -> APIRouter:
         return {"items": secrets.acls(scope)}
 
     @routes.post("/acls/delete")
-    def delete_acl(body: _Acl) -> dict[str, Any]:
+    def delete_acl(body: Acl) -> dict[str, Any]:
         secrets.delete_acl(body.scope, body.principal)
         return {}
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
-from lakerun.workspace.services.sql.statements import StatementRequest
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import Whole
+from lakerun.workspace.services.sql.statement_requests import StatementRequest
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 def router(services: Services) -> APIRouter:
     statements = services.statements
-    routes = APIRouter(prefix="/api/2.0/sql/statements")
+    routes = group(prefix="/api/2.0/sql/statements")
 
     @routes.post("")
     @routes.post("/", include_in_schema=False)
@@ -26,7 +28,7 @@ def router(services: Services) -> APIRouter:
         return statements.get(id)
 
     @routes.get("/{id}/result/chunks/{index}")
-    def chunk(id: str, index: int) -> dict[str, Any]:
+    def chunk(id: str, index: Whole) -> dict[str, Any]:
         return statements.chunk(id, index)
 
     @routes.post("/{id}/cancel")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import Whole
 from lakerun.workspace.services.checks import without_none
 
 if TYPE_CHECKING:
@@ -14,13 +16,13 @@ if TYPE_CHECKING:
 
 def router(services: Services) -> APIRouter:
     tables = services.tables
-    routes = APIRouter(prefix="/api/2.1/unity-catalog")
+    routes = group(prefix="/api/2.1/unity-catalog")
 
     @routes.get("/tables")
     def list_tables(
         catalog_name: str,
         schema_name: str,
-        max_results: int | None = None,
+        max_results: Whole | None = None,
         page_token: str | None = None,
         omit_columns: bool = False,
         omit_properties: bool = False,
@@ -40,7 +42,7 @@ def router(services: Services) -> APIRouter:
         catalog_name: str,
         schema_name_pattern: str | None = None,
         table_name_pattern: str | None = None,
-        max_results: int | None = None,
+        max_results: Whole | None = None,
         page_token: str | None = None,
     ) -> dict[str, Any]:
         found, following = tables.summaries(

@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
+from pydantic import Field
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import RequestModel
 from lakerun.workspace.services import Services
 
 
+class Telemetry(RequestModel):
+    items: list[Any] | None = None
+    proto_logs: list[Any] | None = Field(default=None, alias="protoLogs")
+
+
 def router(services: Services) -> APIRouter:
-    routes = APIRouter()
+    routes = group()
 
     @routes.post("/telemetry-ext")
-    def telemetry(body: dict[str, Any]) -> dict[str, Any]:
-        received = len(body.get("protoLogs") or [])
-        return {"errors": [], "numSuccess": len(body.get("items") or []), "numProtoSuccess": received}
+    def telemetry(body: Telemetry) -> dict[str, Any]:
+        received = len(body.proto_logs or [])
+        return {"errors": [], "numSuccess": len(body.items or []), "numProtoSuccess": received}
 
     return routes

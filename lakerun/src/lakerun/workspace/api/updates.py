@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Query
+
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.requests import Whole
+from lakerun.workspace.services.pipelines.pipeline_requests import StartUpdate
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -12,17 +16,17 @@ if TYPE_CHECKING:
 
 def router(services: Services) -> APIRouter:
     """Start, list, read and stop updates; read events."""
-    routes = APIRouter(prefix="/api/2.0/pipelines/{pipeline_id}")
+    routes = group(prefix="/api/2.0/pipelines/{pipeline_id}")
     updates = services.updates
 
     @routes.post("/updates")
-    def start(pipeline_id: str, body: Annotated[dict[str, Any] | None, Body()] = None) -> dict[str, str]:
-        return {"update_id": updates.start(pipeline_id, body or {})}
+    def start(pipeline_id: str, body: StartUpdate | None = None) -> dict[str, str]:
+        return {"update_id": updates.start(pipeline_id, body.given() if body else {})}
 
     @routes.get("/updates")
     def list_updates(
         pipeline_id: str,
-        max_results: int = 25,
+        max_results: Whole = 25,
         page_token: str | None = None,
         until_update_id: str | None = None,
     ) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def router(services: Services) -> APIRouter:
         pipeline_id: str,
         filter: str | None = None,
         order_by: Annotated[list[str] | None, Query()] = None,
-        max_results: int = 100,
+        max_results: Whole = 100,
         page_token: str | None = None,
     ) -> dict[str, Any]:
         order = order_by[0] if order_by else None

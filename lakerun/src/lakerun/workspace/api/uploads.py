@@ -36,11 +36,19 @@ async def uploaded(request: Request, new_file: Callable[[], Path], limit: int) -
         file.unlink(missing_ok=True)
 
 
-class BodyTooLarge(HTTPException):
+class RefusedBody(HTTPException):
+    """A body that is refused while it is read. The framework passes on only its own kind of exception."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.status)
+        self.error = error
+
+
+class BodyTooLarge(RefusedBody):
     """A body over its limit, found while it arrives."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(413)
+        super().__init__(too_large(limit))
         self.limit = limit
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
+from lakerun.workspace.api.routing import FILE, group
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.requests import Whole
 from lakerun.workspace.services.checks import without_none
 
 if TYPE_CHECKING:
@@ -21,9 +23,10 @@ NO_PRESIGNED_URLS = "FILES_API_API_IS_NOT_ENABLED"
 
 def router(services: Services) -> APIRouter:
     files = services.volume_files
-    routes = APIRouter(prefix="/api/2.0")
+    routes = group(prefix="/api/2.0")
 
-    @routes.api_route("/fs/files/{path:path}", methods=["GET", "HEAD"])
+    @routes.get("/fs/files/{path:path}")
+    @routes.head("/fs/files/{path:path}")
     def read(path: str, request: Request) -> FileResponse:
         file = files.file(f"/{path}")
         since = request.headers.get("If-Unmodified-Since")
@@ -31,7 +34,7 @@ def router(services: Services) -> APIRouter:
             raise ApiError("BAD_REQUEST", "The file has changed since it was first read.", status=412)
         return FileResponse(file, media_type="application/octet-stream")
 
-    @routes.put("/fs/files/{path:path}", status_code=204)
+    @routes.put("/fs/files/{path:path}", status_code=204, openapi_extra=FILE)
     async def write(path: str, request: Request, overwrite: bool = True) -> Response:
         length = request.headers.get("Content-Length")
         await files.write(f"/{path}", request.stream(), overwrite, int(length) if length else None)
@@ -49,7 +52,7 @@ def router(services: Services) -> APIRouter:
         return Response(status_code=204)
 
     @routes.get("/fs/directories/{path:path}")
-    def entries(path: str, page_size: int | None = None, page_token: str | None = None) -> dict[str, Any]:
+    def entries(path: str, page_size: Whole | None = None, page_token: str | None = None) -> dict[str, Any]:
         listed, following = files.entries(f"/{path}", page_size, page_token)
         contents = [{k: v for k, v in asdict(entry).items() if v is not None} for entry in listed]
         return without_none({"contents": contents, "next_page_token": following})
@@ -77,7 +80,8 @@ def router(services: Services) -> APIRouter:
         message = "Presigned URLs are not part of the local workspace; use the Files API."
         raise ApiError("PERMISSION_DENIED", message, reason=NO_PRESIGNED_URLS)
 
-    @routes.api_route("/dbfs/{call}", methods=["GET", "POST"])
+    @routes.get("/dbfs/{call}")
+    @routes.post("/dbfs/{call}")
     def dbfs(call: str) -> None:
         raise ApiError(
             "PERMISSION_DENIED",

@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from lakerun.workspace.api.routing import group
+from lakerun.workspace.services.sql.warehouse_requests import WarehouseSettings
+
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
 
 
 def router(services: Services) -> APIRouter:
     warehouses = services.warehouses
-    routes = APIRouter(prefix="/api/2.0")
+    routes = group(prefix="/api/2.0")
 
     @routes.get("/sql/warehouses")
     def list_warehouses() -> dict[str, Any]:
         return {"warehouses": warehouses.list()}
 
     @routes.post("/sql/warehouses")
-    def create(body: dict[str, Any]) -> dict[str, Any]:
+    def create(body: WarehouseSettings) -> dict[str, Any]:
         return {"id": warehouses.create(body)}
 
     @routes.get("/sql/warehouses/{id}")
@@ -27,7 +30,7 @@ def router(services: Services) -> APIRouter:
         return warehouses.get(id)
 
     @routes.post("/sql/warehouses/{id}/edit")
-    def edit(id: str, body: dict[str, Any]) -> dict[str, Any]:
+    def edit(id: str, body: WarehouseSettings) -> dict[str, Any]:
         warehouses.edit(id, body)
         return {}
 

@@ -9,37 +9,27 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field, StrictStr
 from starlette.datastructures import UploadFile
 
+from lakerun.workspace.api.routing import FILE, body_of, group
 from lakerun.workspace.api.uploads import bounded, too_large, uploaded
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.requests import json_refusal, read_json
 from lakerun.workspace.services import Services
 from lakerun.workspace.services.checks import check
 from lakerun.workspace.services.files.workspace_files import LANGUAGES, Notebook
+from lakerun.workspace.services.files.workspace_requests import DeleteObject, ImportObject, ObjectPath
 
 EXPORT_BYTES = 10 * 2**20  # as on Databricks; direct_download has no such limit
 CHUNK = 2**20
 FORM_BYTES = 2**20  # for a form's boundaries and short fields
 
 
-class _Path(BaseModel):
-    path: StrictStr
-
-
-class _Delete(_Path):
-    recursive: bool = False
-
-
-class _Import(_Path):
-    format: StrictStr = "SOURCE"
-    language: StrictStr | None = None
-    overwrite: bool = False
-    content: StrictStr = Field(default="", repr=False)
+IMPORT = body_of("application/json", ImportObject.model_json_schema())
 
 
 def router(services: Services) -> APIRouter:
-    routes = APIRouter()
+    routes = group()
     files = services.files
     limit = services.settings.max_upload_bytes
 
@@ -52,12 +42,12 @@ def router(services: Services) -> APIRouter:
         return {"objects": files.list(path)}
 
     @routes.post("/api/2.0/workspace/mkdirs")
-    def mkdirs(body: _Path) -> dict[str, Any]:
+    def mkdirs(body: ObjectPath) -> dict[str, Any]:
         files.mkdirs(body.path)
         return {}
 
     @routes.post("/api/2.0/workspace/delete")
-    def delete(body: _Delete) -> dict[str, Any]:
+    def delete(body: DeleteObject) -> dict[str, Any]:
         files.delete(body.path, recursive=body.recursive)
         return {}
 
@@ -82,14 +72,20 @@ def router(services: Services) -> APIRouter:
     def read(path: str) -> FileResponse:
         return FileResponse(files.readable(f"/{path}"), media_type="application/octet-stream")
 
-    @routes.post("/api/2.0/workspace-files/import-file/{path:path}")
+    @routes.post(
+        "/api/2.0/workspace-files/import-file/{path:path}",
+        openapi_extra=FILE,
+    )
     async def import_file(path: str, request: Request, overwrite: bool = False) -> dict[str, Any]:
         files.local_path(f"/{path}")  # refuse an invalid path before the body is read
         async with uploaded(request, files.new_upload, limit) as upload:
             await run_in_threadpool(files.save, f"/{path}", upload, overwrite=overwrite)
         return {}
 
-    @routes.post("/api/2.0/workspace/import")
+    @routes.post(
+        "/api/2.0/workspace/import",
+        openapi_extra=IMPORT,
+    )
     async def import_object(request: Request) -> dict[str, Any]:
         upload = files.new_upload()
         try:
@@ -106,12 +102,12 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-async def _from_form(request: Request, upload: Any, limit: int) -> _Import:
+async def _from_form(request: Request, upload: Any, limit: int) -> ImportObject:
     arriving = Request(request.scope, bounded(request.receive, limit + FORM_BYTES))
     async with arriving.form() as form:
         content = form.get("content")
         fields = {key: value for key, value in form.items() if key != "content"}
-        given = check(_Import, fields)
+        given = check(ImportObject, fields)
         with upload.open("wb") as target:
             if isinstance(content, UploadFile):
                 if (content.size or 0) > limit:
@@ -123,13 +119,11 @@ async def _from_form(request: Request, upload: Any, limit: int) -> _Import:
     return given
 
 
-def _from_json(body: Any, upload: Any, limit: int) -> _Import:
-    import json
-
+def _from_json(body: Any, upload: Any, limit: int) -> ImportObject:
     try:
-        given = check(_Import, json.loads(body.read_bytes()))
+        given = check(ImportObject, read_json(body.read_bytes()))
     except ValueError as error:
-        raise ApiError("MALFORMED_REQUEST", f"The request is not JSON: {error}.") from None
+        raise json_refusal(error) from None
     try:
         content = base64.b64decode(given.content, validate=True)
     except (binascii.Error, ValueError):
@@ -140,7 +134,7 @@ def _from_json(body: Any, upload: Any, limit: int) -> _Import:
     return given
 
 
-def _save(services: Services, given: _Import, upload: Any) -> None:
+def _save(services: Services, given: ImportObject, upload: Any) -> None:
     files, overwrite = services.files, given.overwrite
     if given.format == "AUTO":
         files.save(given.path, upload, overwrite=overwrite)

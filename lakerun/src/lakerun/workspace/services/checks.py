@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from lakerun.workspace.errors import invalid
+from lakerun.workspace.errors import ApiError, invalid
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -18,9 +19,13 @@ def check(model: type[Model], body: object, at: str = "") -> Model:
         return model.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in ((at, *first["loc"]) if at else first["loc"]))
-        message = first["msg"].removeprefix("Value error, ").rstrip(".")
-        raise invalid(f"{field or 'The request'}: {message}.") from None
+        raise wrong_field((at, *first["loc"]) if at else first["loc"], first["msg"]) from None
+
+
+def wrong_field(location: Iterable[object], problem: str) -> ApiError:
+    """A model's error about the field at `location`."""
+    field = ".".join(map(str, location))
+    return invalid(f"{field or 'The request'}: {problem.removeprefix('Value error, ').rstrip('.')}.")
 
 
 def now_ms() -> int:

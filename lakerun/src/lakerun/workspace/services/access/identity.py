@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lakerun.workspace.errors import ApiError, invalid, missing
+from lakerun.workspace.services.access.identity_requests import NewIdentity
 from lakerun.workspace.store import Document, Store
 
 NAME_FIELD = {"Users": "userName", "Groups": "displayName", "ServicePrincipals": "displayName"}
@@ -18,7 +19,9 @@ SCHEMA = {
 }
 # The user is a member of all of them.
 GROUPS = ("admins", "users")
-FILTER = re.compile(r"""^\s*(\w+)\s+(eq|co|sw)\s+["']?(.*?)["']?\s*$""", re.IGNORECASE)
+OPERATORS = ("eq", "co", "sw")
+FIELD = re.compile(r"\w+")
+QUOTES = re.compile(r"""^["']|["']$""")
 
 
 class IdentityService:
@@ -44,10 +47,11 @@ class IdentityService:
             ],
         }
 
-    def create(self, kind: str, body: Document) -> Document:
+    def create(self, kind: str, request: NewIdentity) -> Document:
         """Create a user, group or service principal, with an id and, for a principal, an application id."""
+        body = request.given()
         name = body.get(NAME_FIELD[kind])
-        if not isinstance(name, str) or not name:
+        if not name:
             raise invalid(f"{NAME_FIELD[kind]}: must be a name.")
         with self._store.transaction():
             if (
@@ -96,12 +100,11 @@ class IdentityService:
 
 
 def _matches(item: dict[str, Any], filter: str) -> bool:
-    parsed = FILTER.match(filter)
-    if parsed is None:
+    field, operator, wanted = [*filter.lower().split(maxsplit=2), "", "", ""][:3]
+    if not wanted or operator not in OPERATORS or not FIELD.fullmatch(field):
         raise invalid(f'filter: must be like userName eq "me@example.com"; given: {filter!r}.')
-    field, operator, wanted = parsed.groups()
     by_name = {key.lower(): value for key, value in item.items()}
-    value, wanted = str(by_name.get(field.lower(), "")).lower(), wanted.lower()
-    if operator.lower() == "eq":
+    value, wanted = str(by_name.get(field, "")).lower(), QUOTES.sub("", wanted.rstrip())
+    if operator == "eq":
         return value == wanted
-    return wanted in value if operator.lower() == "co" else value.startswith(wanted)
+    return wanted in value if operator == "co" else value.startswith(wanted)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
-
-from pydantic import BaseModel, Field
+from typing import Any
 
 from lakerun.workspace.errors import invalid, missing
-from lakerun.workspace.services.checks import check
+from lakerun.workspace.services.access.permission_requests import PermissionChange
 from lakerun.workspace.store import Document, Store
 
 # By the type in the request's path: the type in the answer, and the kind of document that must exist.
@@ -37,17 +35,6 @@ APPLICATION_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 PRINCIPALS = ("user_name", "group_name", "service_principal_name")
 
 
-class _Entry(BaseModel):
-    user_name: str | None = None
-    group_name: str | None = None
-    service_principal_name: str | None = None
-    permission_level: Annotated[str, Field(pattern="^(IS_OWNER|CAN_[A-Z_]+)$")] | None = None
-
-
-class _Request(BaseModel):
-    access_control_list: list[_Entry] = []
-
-
 class PermissionService:
     """Access control lists by object, such as `jobs` and its id."""
 
@@ -60,18 +47,18 @@ class PermissionService:
         answer_type = self._known(object_type, object_id)
         return self._answer(object_type, object_id, answer_type, self._entries(object_type, object_id))
 
-    def set(self, object_type: str, object_id: str, body: Document) -> Document:
+    def set(self, object_type: str, object_id: str, change: PermissionChange) -> Document:
         """Replace the list. A job or pipeline must have exactly one owner."""
         with self._store.transaction():
             self._known(object_type, object_id)
-            return self._write(object_type, object_id, _parsed(body))
+            return self._write(object_type, object_id, _parsed(change))
 
-    def update(self, object_type: str, object_id: str, body: Document) -> Document:
+    def update(self, object_type: str, object_id: str, change: PermissionChange) -> Document:
         """Change or add the entries of the principals in the body; the others stay."""
         with self._store.transaction():
             self._known(object_type, object_id)
             entries = {_principal(entry): entry for entry in self._entries(object_type, object_id)}
-            changes = {_principal(entry): entry for entry in _parsed(body)}
+            changes = {_principal(entry): entry for entry in _parsed(change)}
             if any(entry.get("permission_level") == "IS_OWNER" for entry in changes.values()):
                 entries = {k: e for k, e in entries.items() if e.get("permission_level") != "IS_OWNER"}
             return self._write(object_type, object_id, list((entries | changes).values()))
@@ -139,9 +126,9 @@ class PermissionService:
         }
 
 
-def _parsed(body: Document) -> list[Document]:
+def _parsed(change: PermissionChange) -> list[Document]:
     entries = []
-    for number, entry in enumerate(check(_Request, body).access_control_list):
+    for number, entry in enumerate(change.access_control_list):
         given = entry.model_dump(exclude_none=True)
         if sum(bool(given.get(key)) for key in PRINCIPALS) != 1:
             raise invalid(f"access_control_list.{number}: give one of {', '.join(PRINCIPALS)}.")

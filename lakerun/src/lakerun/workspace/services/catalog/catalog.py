@@ -8,16 +8,19 @@ from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, Field, StrictStr
 
 from lakerun.errors import closest_first
 from lakerun.tables.samples import SAMPLES
 from lakerun.tables.storage import Storage, is_folder_name
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.services.catalog.catalog_requests import (
+    CatalogChange,
+    NewCatalog,
+    NewSchema,
+    NewVolume,
+)
 from lakerun.workspace.services.catalog.grants import GrantService
-from lakerun.workspace.services.checks import check, now_ms, without_none
+from lakerun.workspace.services.checks import now_ms, without_none
 from lakerun.workspace.services.creations import CreationService
 from lakerun.workspace.store import Document, Store
 
@@ -25,39 +28,6 @@ METASTORE_ID = "4f6a3c1e-0000-4000-8000-6c6f63616c00"
 _FOLDERS = uuid.UUID("4f6a3c1e-0000-4000-8000-666f6c646572")
 _LEVELS = {"catalog": 1, "schema": 2, "volume": 3}
 CATALOG = {"catalog_type": "MANAGED_CATALOG", "securable_type": "CATALOG"}
-Name = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\s./\\\x00-\x1f\x7f]+$")]
-
-
-class _NewCatalog(BaseModel):
-    name: Name
-    comment: StrictStr | None = None
-    properties: dict[str, StrictStr] | None = None
-    options: dict[str, StrictStr] | None = None
-    storage_root: StrictStr | None = None
-
-
-class _NewSchema(BaseModel):
-    name: Name
-    catalog_name: Name
-    comment: StrictStr | None = None
-    properties: dict[str, StrictStr] | None = None
-    storage_root: StrictStr | None = None
-
-
-class _NewVolume(BaseModel):
-    name: Name
-    catalog_name: Name
-    schema_name: Name
-    volume_type: Literal["MANAGED", "EXTERNAL"]
-    comment: StrictStr | None = None
-    storage_location: StrictStr | None = None
-
-
-class _Change(BaseModel):
-    comment: StrictStr | None = None
-    owner: StrictStr | None = None
-    properties: dict[str, StrictStr] | None = None
-    new_name: Name | None = None
 
 
 class CatalogService:
@@ -88,33 +58,30 @@ class CatalogService:
                 if store.get("catalog", name) is None:
                     store.put("catalog", name, self._made({"name": name, "full_name": name, **CATALOG}))
 
-    def create_catalog(self, body: Document) -> Document:
-        given = check(_NewCatalog, body)
+    def create_catalog(self, given: NewCatalog) -> Document:
         name = given.name.lower()
         if name == SAMPLES:
             raise ApiError("CATALOG_ALREADY_EXISTS", f"Catalog '{name}' already exists.", 400)
-        made = self._made(body | self._described("catalog", name, uuid.uuid4()))
+        made = self._made(given.given() | self._described("catalog", name, uuid.uuid4()))
         return self._create("catalog", made, None)
 
-    def create_schema(self, body: Document) -> Document:
-        given = check(_NewSchema, body)
+    def create_schema(self, given: NewSchema) -> Document:
         catalog, name = given.catalog_name.lower(), given.name.lower()
         with self._store.transaction():
             self.get("catalog", catalog)
             described = self._described("schema", f"{catalog}.{name}", uuid.uuid4())
-            made = self._create("schema", self._made(body | described), catalog)
+            made = self._create("schema", self._made(given.given() | described), catalog)
             self._storage.make_schema(catalog, name)
         return made
 
-    def create_volume(self, body: Document) -> Document:
-        given = check(_NewVolume, body)
+    def create_volume(self, given: NewVolume) -> Document:
         if given.volume_type == "EXTERNAL" or given.storage_location:
             raise invalid("volume_type: only MANAGED volumes without a storage_location are supported here.")
         catalog, schema, name = given.catalog_name.lower(), given.schema_name.lower(), given.name.lower()
         with self._store.transaction():
             self.get("schema", f"{catalog}.{schema}")
             described = self._described("volume", f"{catalog}.{schema}.{name}", uuid.uuid4())
-            made = self._create("volume", self._made(body | described), f"{catalog}.{schema}")
+            made = self._create("volume", self._made(given.given() | described), f"{catalog}.{schema}")
             self._folders("volume", made["full_name"])[0].mkdir(parents=True, exist_ok=True)
         return made
 
@@ -168,9 +135,9 @@ class CatalogService:
         own |= {"schema_name": place[1], "volume_type": "MANAGED"}
         return own | {"volume_id": str(id), "storage_location": location}
 
-    def update(self, kind: str, full_name: str, body: Document) -> Document:
+    def update(self, kind: str, full_name: str, given: CatalogChange) -> Document:
         """Change the comment, owner or properties, or a volume's name."""
-        change = without_none(check(_Change, body).model_dump())
+        change = without_none(given.model_dump())
         new_name = change.pop("new_name", None)
         if new_name and kind != "volume":
             raise invalid(f"new_name: only a volume can be renamed here; create a new {kind} instead.")

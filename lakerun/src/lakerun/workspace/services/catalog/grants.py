@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BaseModel, Field, StrictStr
-
 from lakerun.workspace.errors import ApiError, invalid
-from lakerun.workspace.services.checks import check
+from lakerun.workspace.services.catalog.grant_requests import GrantChange
 from lakerun.workspace.store import Document, Store
 
 CHECKED = ("catalog", "schema", "volume")
 OTHERS = ("table", "function", "metastore", "external_location", "storage_credential", "connection", "share")
 ALL = "ALL_PRIVILEGES"
-Privilege = Annotated[StrictStr, Field(pattern="^[A-Z][A-Z_ ]*$")]
-
-
-class _Change(BaseModel):
-    principal: Annotated[StrictStr, Field(min_length=1)]
-    add: list[Privilege] = []
-    remove: list[Privilege] = []
-
-
-class _Request(BaseModel):
-    changes: list[_Change] = []
 
 
 class GrantService:
@@ -42,13 +27,12 @@ class GrantService:
             if principal in (None, name)
         ]
 
-    def update(self, securable_type: str, full_name: str, body: Document) -> list[Document]:
+    def update(self, securable_type: str, full_name: str, given: GrantChange) -> list[Document]:
         """Apply changes in order; each removes first, where ALL_PRIVILEGES removes every privilege."""
-        changes = check(_Request, body).changes
         with self._store.transaction():
             key = self._key(securable_type, full_name)
             stored = (self._store.get("grant", key) or {}).get("privileges", {})
-            for number, change in enumerate(changes):
+            for number, change in enumerate(given.changes):
                 added, removed = _names(change.add), _names(change.remove)
                 if added & removed:
                     raise invalid(

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from typing import Any
 
 from lakerun.workspace.errors import missing
-from lakerun.workspace.services.checks import check, now_ms, without_none
+from lakerun.workspace.services.checks import now_ms, without_none
+from lakerun.workspace.services.compute.cluster_requests import ClusterEdit, ClusterSettings
 from lakerun.workspace.services.creations import CreationService
 from lakerun.workspace.store import Document, Store
 
 KIND = "cluster"
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    cluster_name: StrictStr | None = None
-    spark_version: Annotated[StrictStr, Field(min_length=1)]
-    num_workers: Annotated[int, Field(ge=0)] | None = None
-    spark_conf: dict[str, StrictStr] | None = None
-    custom_tags: dict[str, StrictStr] | None = None
 
 
 class Clusters:
@@ -34,9 +23,9 @@ class Clusters:
         self._creations = creations
         creations.register(KIND, self.delete)
 
-    def create(self, body: Document) -> str:
+    def create(self, settings: ClusterSettings) -> str:
         """Create a cluster and return its id."""
-        created = self._checked(body)
+        created = _completed(settings)
         now, id = now_ms(), uuid.uuid4().hex[:20]
         created |= {"cluster_id": id, "creator_user_name": self._user, "start_time": now, "state": "RUNNING"}
         with self._store.transaction():
@@ -53,12 +42,12 @@ class Clusters:
     def list(self) -> list[Document]:
         return self._store.list(KIND)
 
-    def edit(self, body: Document) -> None:
+    def edit(self, settings: ClusterEdit) -> None:
         """Replace the settings of the cluster with the id in the body."""
         with self._store.transaction():
-            found = self.get(str(body.get("cluster_id")))
+            found = self.get(settings.cluster_id)
             kept = {key: found[key] for key in ("cluster_id", "creator_user_name", "start_time", "state")}
-            self._store.put(KIND, found["cluster_id"], self._checked(body) | kept)
+            self._store.put(KIND, found["cluster_id"], _completed(settings) | kept)
 
     def set_state(self, id: str, state: str) -> None:
         """Set RUNNING or TERMINATED. Tasks run in both, as Databricks starts the cluster for them."""
@@ -69,6 +58,7 @@ class Clusters:
         self.get(id)
         self._store.delete(KIND, id)
 
-    def _checked(self, body: Document) -> Document:
-        given: dict[str, Any] = check(_Settings, body).model_dump()
-        return {"cluster_name": "", "cluster_source": "API", "spark_conf": {}, **without_none(given)}
+
+def _completed(settings: ClusterSettings) -> Document:
+    given: dict[str, Any] = settings.model_dump()
+    return {"cluster_name": "", "cluster_source": "API", "spark_conf": {}, **without_none(given)}

@@ -7,8 +7,9 @@ from typing import Any
 
 from lakerun.workspace.errors import invalid, missing
 from lakerun.workspace.paging import checked_size, page_of
+from lakerun.workspace.services.access.permission_requests import PermissionChange
 from lakerun.workspace.services.access.permissions import PermissionService
-from lakerun.workspace.services.checks import now_ms
+from lakerun.workspace.services.checks import check, now_ms
 from lakerun.workspace.services.creations import CreationService
 from lakerun.workspace.services.jobs.job_settings import checked_settings
 from lakerun.workspace.store import Document, Store
@@ -32,7 +33,8 @@ class JobService:
     def create(self, body: Document) -> int:
         """Create a job and return its id. The body has its settings and may have an `access_control_list`."""
         settings = dict(body)
-        access = settings.pop("access_control_list", None)
+        listed = settings.pop("access_control_list", None)
+        access = None if listed is None else check(PermissionChange, {"access_control_list": listed})
         settings = checked_settings(settings)
         with self._store.transaction():
             job_id = self._store.next_id()
@@ -48,7 +50,7 @@ class JobService:
             )
             self._creations.note("job", job_id)
             if access is not None:
-                self._permissions.update("jobs", str(job_id), {"access_control_list": access})
+                self._permissions.update("jobs", str(job_id), access)
         self._changed(job_id)
         return job_id
 
@@ -129,9 +131,9 @@ def _merged(old: Any, new: Any, key: str) -> Any:
         return new
     by_key = {item.get(key): item for item in old if isinstance(item, dict)}
     for item in new:
-        if not isinstance(item, dict):
+        if not isinstance(item, dict) or not isinstance(item.get(key), str):
             return new  # the check of the settings reports the error
-        by_key[item.get(key)] = item
+        by_key[item[key]] = item
     return list(by_key.values())
 
 
@@ -143,5 +145,9 @@ def _remove(settings: Document, field: Any) -> None:
     if not item:
         settings.pop(name, None)
     elif isinstance(settings.get(name), list):
-        keys = ("task_key", "environment_key", "job_cluster_key", "name")
-        settings[name] = [part for part in settings[name] if item not in [part.get(key) for key in keys]]
+        settings[name] = [part for part in settings[name] if not _is_named(part, item)]
+
+
+def _is_named(part: Any, name: str) -> bool:
+    keys = ("task_key", "environment_key", "job_cluster_key", "name")
+    return isinstance(part, dict) and name in [part.get(key) for key in keys]

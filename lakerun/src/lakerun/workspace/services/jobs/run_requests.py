@@ -6,18 +6,18 @@ import copy
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from lakerun.workspace.requests import RequestModel, Whole
 
 REFUSED = ("dbt_commands", "jar_params", "spark_submit_params", "sql_params")
 OVERRIDES = ("notebook_params", "python_params", "python_named_params", "pipeline_params")
 
 
-class RunNow(BaseModel):
+class RunNow(RequestModel):
     """The body of `jobs/run-now`."""
 
-    model_config = ConfigDict(extra="allow")
-
-    job_id: int
+    job_id: Whole
     job_parameters: dict[str, str] = {}
     only: list[str] = []
     idempotency_token: Annotated[str | None, Field(max_length=64)] = None

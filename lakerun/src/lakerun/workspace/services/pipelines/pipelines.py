@@ -6,16 +6,14 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from lakerun.tables.storage import Storage, TableName
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.paging import checked_size, page_of
 from lakerun.workspace.services.access.permissions import PermissionService
-from lakerun.workspace.services.checks import check, now_ms
+from lakerun.workspace.services.checks import now_ms
 from lakerun.workspace.services.creations import CreationService
+from lakerun.workspace.services.pipelines.pipeline_requests import PipelineDefinition
 from lakerun.workspace.store import Document, Store
 
 REQUEST_ONLY = (
@@ -28,30 +26,6 @@ REQUEST_ONLY = (
 )
 FILTER = re.compile(r"""^\s*(name|notebook)\s+(=|like|LIKE)\s+'(.*)'\s*$""")
 MAX_PER_PAGE = 100
-Name = Annotated[StrictStr, Field(pattern=r"^[^\s./]+$")]
-
-
-class _Library(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    glob: dict[str, StrictStr] | None = None
-    file: dict[str, StrictStr] | None = None
-    notebook: dict[str, StrictStr] | None = None
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
-    name: Annotated[StrictStr, Field(min_length=1)]
-    catalog: Name | None = None
-    target: Name | None = None
-    schema_name: Name | None = Field(None, alias="schema")
-    configuration: dict[str, StrictStr] | None = None
-    libraries: list[_Library] | None = None
-    continuous: bool | None = None
-    development: bool | None = None
-    serverless: bool | None = None
-    root_path: StrictStr | None = None
-    event_log: dict[str, Any] | None = None
-    environment: dict[str, Any] | None = None
 
 
 class PipelineService:
@@ -77,9 +51,9 @@ class PipelineService:
         self.state_of: Callable[[str], Document] = lambda pipeline_id: {}
         creations.register("pipeline", self.delete)
 
-    def create(self, body: Document) -> str:
+    def create(self, definition: PipelineDefinition) -> str:
         """Create a pipeline and return its id; RESOURCE_CONFLICT if the name is taken."""
-        check(_Spec, body)
+        body = definition.given()
         with self._store.transaction():
             self._check_name(body)
             pipeline_id = str(uuid.uuid4())
@@ -106,12 +80,12 @@ class PipelineService:
             {key: value for key, value in self._shown(item).items() if key not in hidden} for item in page
         ], following
 
-    def edit(self, pipeline_id: str, body: Document) -> None:
+    def edit(self, pipeline_id: str, definition: PipelineDefinition) -> None:
         """Replace the definition; `expected_last_modified` guards against a concurrent change."""
-        check(_Spec, body)
+        body = definition.given()
         with self._store.transaction():
             pipeline = self._stored(pipeline_id)
-            expected = body.get("expected_last_modified")
+            expected = definition.expected_last_modified
             if expected not in (None, 0, pipeline["last_modified"]):
                 raise ApiError(
                     "RESOURCE_CONFLICT",

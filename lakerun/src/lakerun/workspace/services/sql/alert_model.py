@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from pydantic import model_validator as validator
 
-from lakerun.workspace.errors import invalid
+from lakerun.workspace.requests import LARGEST, Definition
 from lakerun.workspace.services.sql.alert_rules import NULL_TESTS
 
 State = Literal["UNKNOWN", "OK", "TRIGGERED", "ERROR"]
@@ -43,7 +42,7 @@ class _Operand(BaseModel):
 
 class _Notification(BaseModel):
     notify_on_ok: StrictBool | None = None
-    retrigger_seconds: StrictInt | None = Field(default=None, ge=0)
+    retrigger_seconds: StrictInt | None = Field(default=None, ge=0, le=LARGEST)
     subscriptions: list[dict[str, Any]] | None = None
 
 
@@ -74,7 +73,9 @@ class _Parameter(BaseModel):
     type: StrictStr | None = None
 
 
-class _Alert(BaseModel):
+class Alert(Definition):
+    """An alert; unknown fields are stored and shown."""
+
     display_name: StrictStr = Field(min_length=1)
     query_text: StrictStr = Field(min_length=1)
     warehouse_id: StrictStr = Field(min_length=1)
@@ -85,11 +86,14 @@ class _Alert(BaseModel):
     run_as: dict[str, StrictStr] | None = None
 
 
-def check_alert(given: Mapping[str, Any]) -> None:
-    """Check an alert; INVALID_PARAMETER_VALUE names the first invalid field. Unknown fields are allowed."""
-    try:
-        _Alert.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise invalid(f"{field}: {first['msg']}.") from None
+class AlertChange(Definition):
+    """New values of the fields in the request's `update_mask`; the changed alert is checked."""
+
+    display_name: Any = None
+    query_text: Any = None
+    warehouse_id: Any = None
+    evaluation: Any = None
+    schedule: Any = None
+    parameters: Any = None
+    custom_summary: Any = None
+    run_as: Any = None

@@ -17,10 +17,11 @@ from lakerun.sql.parameters import Parameter
 from lakerun.sql.query import query
 from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
-from lakerun.workspace.errors import ApiError
+from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.paging import page_of, page_size
+from lakerun.workspace.services.checks import check
 from lakerun.workspace.services.jobs.quartz import parse_quartz
-from lakerun.workspace.services.sql.alert_model import check_alert
+from lakerun.workspace.services.sql.alert_model import Alert, AlertChange
 from lakerun.workspace.services.sql.alert_rules import judge
 from lakerun.workspace.services.sql.warehouses import Warehouses
 from lakerun.workspace.store import Document, Store
@@ -71,8 +72,9 @@ class Alerts:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def create(self, given: dict[str, Any]) -> Document:
-        self._check(given)
+    def create(self, alert: Alert) -> Document:
+        given = alert.given()
+        self._check(alert)
         now = _now()
         body = {key: value for key, value in given.items() if key not in _OUTPUT_ONLY}
         body |= {
@@ -93,13 +95,14 @@ class Alerts:
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Alert with ID '{id}' does not exist.")
         return body
 
-    def update(self, id: str, given: dict[str, Any], update_mask: str = "*") -> Document:
+    def update(self, id: str, change: AlertChange, update_mask: str = "*") -> Document:
         """Replace the mask's fields: `*` for all, or a list such as `evaluation.threshold,schedule`."""
+        given = change.given()
         with self._store.transaction():
             body = self.get(id)
             kept = {key: body[key] for key in (*_OUTPUT_ONLY, "parent_path") if key in body}
-            changed = dict(given) if update_mask == "*" else _masked(body, given, update_mask)
-            self._check(changed)
+            changed = given if update_mask == "*" else _masked(body, given, update_mask)
+            self._check(check(Alert, changed))
             evaluated = ("state", "last_evaluated_at")
             evaluation = {k: v for k, v in changed["evaluation"].items() if k not in evaluated}
             evaluation |= {k: body["evaluation"][k] for k in evaluated if k in body["evaluation"]}
@@ -214,13 +217,10 @@ class Alerts:
         except ApiError as error:  # deleted after it became due
             logger.info("alert %s: %s", id, error)
 
-    def _check(self, given: Mapping[str, Any]) -> None:
-        check_alert(given)
-        self._warehouses.get(given["warehouse_id"])
-        schedule = given["schedule"]
-        parse_quartz(
-            schedule["quartz_cron_schedule"], schedule["timezone_id"], "schedule.quartz_cron_schedule"
-        )
+    def _check(self, alert: Alert) -> None:
+        self._warehouses.get(alert.warehouse_id)
+        schedule = alert.schedule
+        parse_quartz(schedule.quartz_cron_schedule, schedule.timezone_id, "schedule.quartz_cron_schedule")
 
 
 def _masked(body: Document, given: Mapping[str, Any], mask: str) -> dict[str, Any]:
@@ -232,7 +232,10 @@ def _masked(body: Document, given: Mapping[str, Any], mask: str) -> dict[str, An
         target = changed
         for part in above:
             source = source.get(part) if isinstance(source, Mapping) else None
-            target[part] = dict(target.get(part) or {})
+            inner = target.get(part) or {}
+            if not isinstance(inner, Mapping):
+                raise invalid(f"update_mask: '{path}' is not a field of an alert.")
+            target[part] = dict(inner)
             target = target[part]
         value = source.get(last) if isinstance(source, Mapping) else None
         target.pop(last, None)

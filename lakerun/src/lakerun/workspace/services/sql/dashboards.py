@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from lakerun.tables.storage import Storage
 from lakerun.workspace.errors import ApiError, invalid, missing
 from lakerun.workspace.paging import page_of, page_size
+from lakerun.workspace.requests import read_json
 from lakerun.workspace.services.files.volume_files import check_name
+from lakerun.workspace.services.sql.dashboard_requests import DashboardDraft, Publication
 from lakerun.workspace.store import Document, Store
 
 if TYPE_CHECKING:
@@ -38,11 +40,11 @@ class Dashboards:
         self._store = store
 
     def create(
-        self, given: dict[str, Any], dataset_catalog: str | None = None, dataset_schema: str | None = None
+        self, given: DashboardDraft, dataset_catalog: str | None = None, dataset_schema: str | None = None
     ) -> Document:
         """Create a draft; RESOURCE_DOES_NOT_EXIST if its folder does not exist."""
-        name = _name(given.get("display_name"))
-        parent = _text(given, "parent_path") or f"/Users/{self._settings.user}"
+        name = _name(given.display_name)
+        parent = given.parent_path or f"/Users/{self._settings.user}"
         parent = "/" + parent.removeprefix("/Workspace").strip("/")
         if not self._folder(parent).is_dir():
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Path ({parent}) doesn't exist.")
@@ -58,9 +60,9 @@ class Dashboards:
             "lifecycle_state": "ACTIVE",
             "serialized_dashboard": "",
         }
-        if text := _text(given, "serialized_dashboard"):
+        if text := given.serialized_dashboard:
             body["serialized_dashboard"] = _stored_text(text, dataset_catalog, dataset_schema)
-        if warehouse := _text(given, "warehouse_id"):
+        if warehouse := given.warehouse_id:
             body["warehouse_id"] = warehouse
         with self._store.transaction():
             self._check_free(body)
@@ -77,22 +79,22 @@ class Dashboards:
     def update(
         self,
         id: str,
-        given: dict[str, Any],
+        given: DashboardDraft,
         dataset_catalog: str | None = None,
         dataset_schema: str | None = None,
     ) -> Document:
         """Change the given fields; RESOURCE_CONFLICT if `etag` is given and outdated."""
         with self._store.transaction():
             body = self._active(id)
-            if given.get("etag") and given["etag"] != body["etag"]:
+            if given.etag and given.etag != body["etag"]:
                 raise ApiError("RESOURCE_CONFLICT", f"etag: dashboard {id} has changed since it was read.")
-            if "display_name" in given:
-                body["display_name"] = _name(given["display_name"])
+            if "display_name" in given.model_fields_set:
+                body["display_name"] = _name(given.display_name)
                 body["path"] = f"{body['parent_path']}/{body['display_name']}{SUFFIX}"
                 self._check_free(body)
-            if text := _text(given, "serialized_dashboard"):
+            if text := given.serialized_dashboard:
                 body["serialized_dashboard"] = _stored_text(text, dataset_catalog, dataset_schema)
-            if warehouse := _text(given, "warehouse_id"):
+            if warehouse := given.warehouse_id:
                 body["warehouse_id"] = warehouse
             body |= {"etag": str(int(body["etag"]) + 1), "update_time": _now()}
             self._store.put(KIND, id, body)
@@ -105,15 +107,15 @@ class Dashboards:
             self._store.delete(PUBLISHED, id)
             self._store.put(KIND, id, body | {"lifecycle_state": "TRASHED"})
 
-    def publish(self, id: str, given: dict[str, Any]) -> Document:
+    def publish(self, id: str, given: Publication) -> Document:
         """Publish the current draft."""
         with self._store.transaction():
             draft = self._active(id)
             body = {
                 "display_name": draft["display_name"],
-                "embed_credentials": bool(given.get("embed_credentials", True)),
+                "embed_credentials": given.embed_credentials is not False,
                 "revision_create_time": _now(),
-                "warehouse_id": _text(given, "warehouse_id") or draft.get("warehouse_id", ""),
+                "warehouse_id": given.warehouse_id or draft.get("warehouse_id", ""),
                 "serialized_dashboard": draft["serialized_dashboard"],
             }
             self._store.put(PUBLISHED, id, body)
@@ -175,7 +177,7 @@ def _stored_text(text: str, catalog: str | None, schema: str | None) -> str:
 def check_content(text: str) -> dict[str, Any]:
     """A dashboard's JSON; INVALID_PARAMETER_VALUE names the invalid field."""
     try:
-        content = json.loads(text)
+        content = read_json(text.encode())
     except ValueError as error:
         raise invalid(f"serialized_dashboard: must be JSON: {error}.") from None
     if not isinstance(content, dict):
@@ -216,15 +218,8 @@ def _wrong(field: str, expected: str, value: object) -> ApiError:
     return invalid(f"{field}: must be {expected}, not {json.dumps(value)[:60]}.")
 
 
-def _text(given: dict[str, Any], field: str) -> str:
-    value = given.get(field)
-    if value is not None and not isinstance(value, str):
-        raise _wrong(field, "a string", value)
-    return value or ""
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
+def _name(value: str | None) -> str:
+    if not value or not value.strip():
         raise _wrong("display_name", "a name", value)
     check_name(value, value)
     return value

@@ -10,9 +10,6 @@ import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from lakerun.errors import LakerunError
 from lakerun.sql.errors import WriteRefusedError, condition_of
@@ -21,6 +18,7 @@ from lakerun.sql.query import Interrupt, query
 from lakerun.tables.storage import Storage
 from lakerun.workspace.errors import ApiError, invalid, missing
 from lakerun.workspace.services.sql.sql_values import Row, result_schema, text_rows
+from lakerun.workspace.services.sql.statement_requests import StatementRequest
 from lakerun.workspace.services.sql.warehouses import Warehouses
 from lakerun.workspace.store import Document
 
@@ -30,31 +28,6 @@ CHUNK_BYTES = 4 * 2**20
 KEPT_SECONDS = 3600  # how long the result of a finished statement is kept
 THREADS = 4
 WRITES = "This warehouse only reads; change tables with a pipeline or a job."
-
-
-class StatementParameter(BaseModel):
-    name: str
-    value: str | None = None
-    type: str | None = None
-
-
-class StatementRequest(BaseModel):
-    """The body of `POST /api/2.0/sql/statements`."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    statement: str = Field(min_length=1, max_length=16 * 2**20)
-    warehouse_id: str = Field(min_length=1)
-    catalog: str | None = None
-    # Pydantic's models already have an attribute named "schema".
-    schema_: str | None = Field(default=None, alias="schema")
-    parameters: list[StatementParameter] = []
-    row_limit: int | None = Field(default=None, ge=1)
-    byte_limit: int | None = Field(default=None, ge=1)
-    disposition: Literal["INLINE", "EXTERNAL_LINKS"] = "INLINE"
-    format: Literal["JSON_ARRAY", "ARROW_STREAM", "CSV"] = "JSON_ARRAY"
-    wait_timeout: str = "10s"
-    on_wait_timeout: Literal["CONTINUE", "CANCEL"] = "CONTINUE"
 
 
 @dataclass

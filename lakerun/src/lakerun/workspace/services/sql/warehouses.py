@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from lakerun.workspace.errors import ApiError, invalid, missing
+from lakerun.workspace.services.sql.warehouse_requests import WarehouseSettings
 from lakerun.workspace.store import Document, Store
 
 if TYPE_CHECKING:
@@ -44,20 +45,21 @@ class Warehouses:
             raise missing("SQL warehouse", id)
         return self._shown(body)
 
-    def create(self, given: dict[str, Any]) -> str:
+    def create(self, settings: WarehouseSettings) -> str:
         """Create a running warehouse and return its id."""
-        if not str(given.get("name") or ""):
+        given = settings.given()
+        if not settings.name:
             raise invalid("name: a SQL warehouse needs a name.")
-        self._check(given, None)
+        self._check(settings, None)
         id = uuid.uuid4().hex[:16]
         self._store.put(KIND, id, self._completed(given, id) | {"state": "RUNNING"})
         return id
 
-    def edit(self, id: str, given: dict[str, Any]) -> None:
+    def edit(self, id: str, settings: WarehouseSettings) -> None:
         """Replace the settings; those that are not given get their defaults."""
         body = self._changeable(id, "edited")
-        self._check(given, id)
-        given = {"name": body["name"]} | given
+        self._check(settings, id)
+        given = {"name": body["name"]} | settings.given()
         self._store.put(KIND, id, self._completed(given, id) | {"state": "RUNNING"})
 
     def delete(self, id: str) -> None:
@@ -84,18 +86,14 @@ class Warehouses:
             raise missing("SQL warehouse", id)
         return body
 
-    def _check(self, given: dict[str, Any], id: str | None) -> None:
-        size = given.get("cluster_size")
+    def _check(self, settings: WarehouseSettings, id: str | None) -> None:
+        size = settings.cluster_size
         if size is not None and size not in SIZES:
             raise invalid(f"cluster_size: '{size}' is not one of {', '.join(SIZES)}.")
-        for field in ("auto_stop_mins", "min_num_clusters", "max_num_clusters"):
-            value = given.get(field, 0)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise invalid(f"{field}: must be a whole number, not '{value}'.")
         for other in (self._built_in(), *self._store.list(KIND)):
-            if other["name"] == given.get("name") and other["id"] != id:
+            if other["name"] == settings.name and other["id"] != id:
                 raise ApiError(
-                    "RESOURCE_ALREADY_EXISTS", f"SQL warehouse with name `{given['name']}` already exists"
+                    "RESOURCE_ALREADY_EXISTS", f"SQL warehouse with name `{settings.name}` already exists"
                 )
 
     def _completed(self, given: dict[str, Any], id: str) -> Document:
