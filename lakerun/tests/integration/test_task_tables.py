@@ -112,6 +112,11 @@ print(spark.catalog.tableExists("lab.north.copied"))
             "REVOKE cannot be carried out here: no catalog keeps privileges on this machine, and every table "
             "can be read and written.",
         ),
+        (
+            "spark.readStream.format('cloudFiles').option('cloudFiles.format', 'csv').load('/tmp')",
+            "Auto Loader ('cloudFiles') exists only on Databricks. Here read the folder as a stream of its "
+            "format, for example spark.readStream.schema(...).csv(folder).",
+        ),
         ("spark.sql('USE CATALOG nome')", "Unknown catalog 'nome'. Valid: main."),
         ("spark.sql('DROP TABLE shop.none')", "Table 'main.shop.none' does not exist."),
         ("spark.range(1).write.saveAsTable('a.b.c.d')", "'a.b.c.d' is not a valid table name."),

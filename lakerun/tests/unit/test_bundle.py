@@ -397,3 +397,18 @@ resources:
     assert (storage.tables_root / "lab" / "raw").is_dir()
     assert (storage.tables_root / "dev_catalog" / "sales_dev").is_dir()
     assert storage.tables() == []
+
+
+def test_an_included_file_may_be_outside_of_the_bundle(root: Path) -> None:
+    bundle = root / "bundle"
+    bundle.mkdir()
+    (root / "common").mkdir()
+    (bundle / "databricks.yml").write_text(
+        'bundle: {name: own}\ninclude: [../common/*.yml]\nvariables: {region: {default: "${var.area}"}}',
+        encoding="utf-8",
+    )
+    (root / "common" / "vars.yml").write_text("variables: {area: {default: north}}", encoding="utf-8")
+    assert load_bundle(bundle).variables["region"] == "north"
+    (root / "common" / "vars.yml").write_text("variables: {area: {default: {}}", encoding="utf-8")
+    with pytest.raises(BundleError, match=r"^\.\./common/vars\.yml:\d: YAML"):
+        load_bundle(bundle)

@@ -116,6 +116,7 @@ ADDITIONS = {
     "workspace/worker.py: sys.path",  # the deployed wheels
     "spark/active_session.py: SparkSession._activeSession",  # where PySpark itself keeps it
     "jobs/notebooks.py: linecache.cache",  # a cell's lines, for traces
+    "volumes/libraries.py: sys.meta_path",  # changes libraries in C when they are imported
 }
 
 

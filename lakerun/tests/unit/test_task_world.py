@@ -167,3 +167,18 @@ def test_a_reference_may_have_its_names_in_brackets(lab: JobLab) -> None:
     job = lab.job(load, lab.script("show", show, *references, after="load"), parameters={"day": "monday"})
     lab.run(job)
     assert lab.last("show").message == "monday|3|success|nightly"
+
+
+def test_a_package_without_init_files_is_forgotten_with_all_that_is_in_it(lab: JobLab) -> None:
+    inner = lab.folder / "outer_names" / "inner" / "deep"
+    inner.mkdir(parents=True)
+    (inner / "leaf.py").write_text("", encoding="utf-8")
+    body = f"""
+    import sys
+    sys.path.append({str(lab.folder)!r})
+    import outer_names.inner.deep.leaf
+    print("imported")
+    """
+    lab.run(lab.job(lab.script("first", body)))
+    assert lab.logs("first") == "imported\n"
+    assert not [name for name in sys.modules if name.startswith("outer_names")]

@@ -130,7 +130,7 @@ def _included_files(tree: YamlMap, root: Path) -> list[Path]:
             if path in files or path in own:
                 continue
             if path.suffix not in INCLUDED:
-                name = path.relative_to(root)
+                name = os.path.relpath(path, root)
                 raise BundleError(f"include: {name} is not a YAML or JSON file", location=mark)
             files.append(path)
     return files

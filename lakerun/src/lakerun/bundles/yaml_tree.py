@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -66,7 +67,7 @@ def read_yaml(path: Path, root: Path) -> YamlMap:
     BundleError with file and line for a file that cannot be read, a syntax error, a duplicate key, or a
     file that is not a mapping.
     """
-    file = path.relative_to(root).as_posix()
+    file = Path(os.path.relpath(path, root)).as_posix()  # an included file may be outside of the bundle
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()

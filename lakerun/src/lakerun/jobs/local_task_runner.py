@@ -40,6 +40,7 @@ from lakerun.spark.active_session import (
     no_longer_on_demand,
     session_on_demand,
 )
+from lakerun.spark.causes import readable
 from lakerun.spark.connect import connect_session, tagged_jobs
 from lakerun.spark.java import cache_root
 from lakerun.spark.session import session_with
@@ -227,7 +228,7 @@ class _AttemptThread:
             self._error = error
             trace = user_trace(error)
             print(trace, file=sys.stderr, end="")
-            return self._ended(error=typed_first_line(error), trace=trace)
+            return self._ended(error=typed_first_line(readable(error)), trace=trace)
 
     def _python_wheel(self) -> TaskOutcome:
         payload = self._call.payload

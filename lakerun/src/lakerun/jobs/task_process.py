@@ -98,9 +98,11 @@ _at_first: list[_Imports] = []
 
 def _restore(before: _Imports) -> None:
     kept = {before.folder / entry for entry in before.path}
-    for name, module in list(sys.modules.items()):
-        places = _places(module) if name not in before.modules else []
-        if places and kept.isdisjoint(folder for place in places for folder in place.parents):
+    new = {name: module for name, module in list(sys.modules.items()) if name not in before.modules}
+    # First all places: a package without `__init__.py` looks for its parent to tell its own.
+    places = {name: _places(module) for name, module in new.items()}
+    for name, found in places.items():
+        if found and kept.isdisjoint(folder for place in found for folder in place.parents):
             del sys.modules[name]
     sys.path[:] = before.path
     for entry in sys.path_importer_cache.keys() - set(before.path):

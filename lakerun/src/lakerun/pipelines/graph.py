@@ -18,6 +18,7 @@ from lakerun.pipelines.change_flows import change_target_schema, check_change_fl
 from lakerun.pipelines.declared_schema import declared_schema
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, FlowDefinition
 from lakerun.pipelines.fingerprint import Fingerprint, fingerprint, named
+from lakerun.spark.causes import readable
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.reads import reading_directly, reading_through
 from lakerun.tables.delta_files import has_options
@@ -380,7 +381,7 @@ def _resolve_dataset(
             raise
         except Exception as error:
             raise GraphError(
-                f"dataset '{table}': {first_line(error, at_most=500)}", location=flow.location
+                f"dataset '{table}': {first_line(readable(error), at_most=500)}", location=flow.location
             ) from error
         if not rows.isStreaming and flow.name == definition.name and len(names.table_flows[table]) == 1:
             definition = replace(definition, kind="MATERIALIZED_VIEW")  # what @dp.table is over a batch query

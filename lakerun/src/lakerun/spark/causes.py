@@ -1,15 +1,21 @@
-"""The cause of a failure in Spark: `root_cause`, by the classes of Spark's errors, not by their text."""
+"""The cause of a failure in Spark: `root_cause`, `readable`. By the classes of errors, not their text."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakerun.errors import first_line, typed_first_line
+from lakerun.errors import LakerunError, first_line, typed_first_line
 
 # These only say where it happened.
 WRAPPERS = ("STREAM_FAILED", "FOREACH_BATCH_USER_FUNCTION_ERROR", "FOREACH_USER_FUNCTION_ERROR")
+
+AUTO_LOADER = (
+    "Auto Loader ('cloudFiles') exists only on Databricks. Here read the folder as a stream of its format, "
+    "for example spark.readStream.schema(...).csv(folder)."
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,14 @@ class Cause:
     message: str
     condition: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def readable(error: BaseException) -> BaseException:
+    """The error; for one that only says that Java failed, an error with Java's own message."""
+    py4j = sys.modules.get("py4j.protocol")
+    if py4j is not None and isinstance(error, py4j.Py4JJavaError):
+        return LakerunError(root_cause(error).message)
+    return error
 
 
 def root_cause(error: BaseException) -> Cause:
@@ -64,6 +78,8 @@ def _spark_cause(java: Any) -> Cause | None:
     else:
         text = _first(java.getMessage()).removeprefix(f"[{condition}] ")
         text = text.removesuffix(f" SQLSTATE: {java.getSqlState()}")
+    if condition == "DATA_SOURCE_NOT_FOUND" and parameters.get("provider", "").lower() == "cloudfiles":
+        text = AUTO_LOADER
     return Cause(text[:500], condition, parameters)
 
 

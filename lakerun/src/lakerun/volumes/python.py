@@ -17,6 +17,7 @@ from typing import Any
 
 from lakerun.patches import COMMANDS, FILE_CALLS, PATHLIB_CALLS, Patch, Replace, patched
 from lakerun.tables.storage import Storage
+from lakerun.volumes.libraries import reach_volumes, unreach_volumes
 from lakerun.volumes.paths import ROOTS, VolumeError, VolumePaths
 
 MAKING = ("makedirs", "mkdir", "mkfifo")
@@ -41,9 +42,11 @@ def mounted(storage: Storage) -> Iterator[None]:
     _refuse_what_is_missed()
     with patched(_HOOKS):
         _mounted.append(paths)
+        reach_volumes(on_disk)
         try:
             yield
         finally:
+            unreach_volumes(on_disk)
             _mounted.remove(paths)
 
 
