@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -46,6 +47,22 @@ def test_answers_are_the_same_as_sparks(
 
 
 EXPECTED = ("equal", "refused by both", "left to Spark")
+
+
+def test_the_machines_time_zone_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = Engines(Storage(tmp_path), None)
+    of_time = [case for case in cases() if re.search(r"\b(at|day|timestamp)\b", case.text, re.IGNORECASE)]
+    asked = [case for case in of_time if not re.search(r"[!>] |now|cur|localtime", str(case))][::3]
+    in_utc = quick.quickly(asked)
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        there = quick.quickly(asked)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [case.text for case in asked if not same(case, there[case], in_utc[case])] == []
+    assert sum(bool(answer.rows) for answer in in_utc.values()) > 20
 
 
 def _outcome(case: Case, quick: Answer, spark: Answer) -> str:

@@ -39,6 +39,7 @@ from lakerun.sql.windows import window
 
 if TYPE_CHECKING:
     from lakerun.sql.expressions import Writer
+    from lakerun.sql.scopes import Relation
 
 _COMPARED = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _BITWISE = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "xor"}
@@ -229,7 +230,7 @@ def _in(writer: Writer, node: exp.In) -> Value:
         raise only_in_spark(f"IN with {', '.join(unknown)}")
     value = writer.write(node.this)
     if node.args.get("query"):
-        relation = writer.scope.subquery(node.args["query"].unnest())
+        relation = _relation(writer, node.args["query"].unnest())
         if len(relation.columns) != 1:
             raise only_in_spark("IN with several columns")
         column = relation.columns[0]
@@ -242,8 +243,18 @@ def _in(writer: Writer, node: exp.In) -> Value:
     return Value(f"({' OR '.join(found)})", BOOLEAN)
 
 
+def _relation(writer: Writer, query: exp.Expr) -> Relation:
+    """A query in an expression."""
+    relation = writer.scope.subquery(query)
+    if (
+        relation.correlated and writer.grouped and not writer._inside
+    ):  # it has the rows' columns, not a group's
+        raise only_in_spark("a subquery that names columns of a grouped query")
+    return relation
+
+
 def _exists(writer: Writer, node: exp.Exists) -> Value:
-    relation = writer.scope.subquery(node.this.unnest())
+    relation = _relation(writer, node.this.unnest())
     return Value(f"EXISTS ({relation.sql})", BOOLEAN)
 
 
@@ -251,7 +262,7 @@ def _subquery(writer: Writer, node: exp.Subquery) -> Value:
     query = node.unnest()
     if not isinstance(query, exp.Query):
         return writer.write(query)
-    relation = writer.scope.subquery(query)
+    relation = _relation(writer, query)
     if len(relation.columns) != 1:
         raise SqlError("SQL: a subquery in this place must have one column.")
     single = isinstance(query, exp.Select) and not query.args.get("group")

@@ -220,4 +220,21 @@ unix_timestamp() > 1600000000
 > months_between(day, DATE'2000-01-01')
 > next_day(day, 'MON')
 > from_utc_timestamp(at, 'Europe/Berlin')
+> TIMESTAMP'2024-03-31 02:30:00 Europe/Berlin'
+> TIMESTAMP'2024-10-27 02:30:00 Europe/Berlin'
+> CAST('2024-07-01 12:00:00 America/New_York' AS TIMESTAMP)
+> CAST('2024-07-01T12:00:00+05:30' AS TIMESTAMP)
+> CAST('2024-07-01T12:00:00-0330' AS TIMESTAMP)
+> to_utc_timestamp(at, 'America/New_York')
+> from_utc_timestamp(TIMESTAMP'2024-03-31 01:00:00', 'Europe/Berlin')
+> to_utc_timestamp(TIMESTAMP'2024-03-31 02:30:00', 'Europe/Berlin')
+> to_utc_timestamp(TIMESTAMP'2024-10-27 02:30:00', 'Europe/Berlin')
+> from_utc_timestamp(TIMESTAMP'2024-07-01 12:00:00', '+05:45')
+> from_utc_timestamp(TIMESTAMP'2024-07-01 12:00:00', 'GMT+2')
+> convert_timezone('Europe/Berlin', 'America/New_York', TIMESTAMP_NTZ'2024-07-01 12:00:00')
+> convert_timezone('America/New_York', TIMESTAMP_NTZ'2024-07-01 12:00:00')
+> CAST(to_utc_timestamp(at, 'Asia/Kolkata') AS DATE)
+> date_trunc('DAY', from_utc_timestamp(at, 'Asia/Tokyo'))
+> hour(from_utc_timestamp(at, 'America/St_Johns'))
+> current_timezone()
 current_timestamp >= TIMESTAMP'2020-01-01 00:00:00'
