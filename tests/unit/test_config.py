@@ -360,7 +360,15 @@ def test_on_databricks_auto_loader_reads_the_volume_with_both_limits(monkeypatch
         "cloudFiles.maxFilesPerTrigger": "1000",
         "cloudFiles.maxBytesPerTrigger": "1g",
         "cloudFiles.schemaEvolutionMode": "none",
+        "cloudFiles.allowOverwrites": "false",
     }
+
+
+def test_one_setting_decides_in_both_places_whether_changed_files_are_read_again(home: Path) -> None:
+    config = get_config("local").model_copy(update={"allow_overwrites": True})
+    assert config.get_streaming_options()["allowOverwrites"] == "true"
+    on_databricks = config.model_copy(update={"on_databricks": True}).get_streaming_options()
+    assert on_databricks["cloudFiles.allowOverwrites"] == "true"
 
 
 def test_a_pipelines_start_prints_the_settings_that_decide_its_figures(

@@ -65,6 +65,8 @@ class LakehouseConfig(_Frozen):
     max_files_per_trigger: int = Field(ge=1, le=100_000)
     max_bytes_per_trigger: str = Field(pattern=r"^[1-9][0-9]*[bkmg]$")
     schema_evolution_mode: Literal["none", "rescue", "addNewColumns", "failOnNewColumns"]
+    # A file that changes after it was read is read again, as a whole; otherwise an event names it.
+    allow_overwrites: bool
     watermark_delay: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day)s?$")
     realtime_window: str = Field(pattern=r"^[1-9][0-9]* (second|minute|hour|day)s?$")
 
@@ -218,7 +220,7 @@ class LakehouseConfig(_Frozen):
         Open-source Spark takes a limit of files or of bytes, not both. It also skips files that were modified
         more than `maxFileAge` before the newest one; a century keeps late files. Unlike Auto Loader, it reads
         only the folder's first level, or takes `day=2024-05-01` for a partition, unless it looks up files
-        recursively.
+        recursively. `allowOverwrites` is the runtime's.
         """
         if self.on_databricks:
             return {
@@ -226,11 +228,13 @@ class LakehouseConfig(_Frozen):
                 "cloudFiles.maxFilesPerTrigger": str(self.max_files_per_trigger),
                 "cloudFiles.maxBytesPerTrigger": self.max_bytes_per_trigger,
                 "cloudFiles.schemaEvolutionMode": self.schema_evolution_mode,
+                "cloudFiles.allowOverwrites": str(self.allow_overwrites).lower(),
             }
         return {
             "maxBytesPerTrigger": str(_bytes(self.max_bytes_per_trigger)),
             "maxFileAge": "36500d",
             "recursiveFileLookup": "true",
+            "allowOverwrites": str(self.allow_overwrites).lower(),
         }
 
 

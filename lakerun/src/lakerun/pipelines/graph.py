@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from lakerun.errors import GraphError, LakerunError, UnknownNameError, first_line
 from lakerun.pipelines import expectations as ex
 from lakerun.pipelines.change_flows import change_target_schema, check_change_flows, sequence_column
+from lakerun.pipelines.changed_files import StreamedFolder
 from lakerun.pipelines.declared_schema import declared_schema
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, FlowDefinition
 from lakerun.pipelines.fingerprint import Fingerprint, fingerprint, named
 from lakerun.spark.causes import readable
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.reads import reading_directly, reading_through
+from lakerun.spark.volumes import streamed_path
 from lakerun.tables.delta_files import has_options
 from lakerun.tables.samples import check_writable
 from lakerun.tables.storage import Storage, TableName, name_parts
@@ -39,13 +41,15 @@ RESET_ALLOWED = "pipelines.reset.allowed"
 class Flow:
     """A flow whose inputs are known. With `reads_files`, it also streams something other than tables.
 
-    `settings` are Spark's for this flow only: its own, its table's, and those of the views that it reads.
+    `folders` are those whose files it streams. `settings` are Spark's for this flow only: its own, its
+    table's, and those of the views that it reads.
     """
 
     definition: FlowDefinition
     reads: frozenset[TableName]
     streams: frozenset[TableName]
     reads_files: bool
+    folders: tuple[StreamedFolder, ...]
     settings: Mapping[str, str]
 
     @property
@@ -179,6 +183,7 @@ class QueryReader:
         self.reads: set[TableName] = set()
         self.streams: set[TableName] = set()
         self.reads_files = False
+        self.folders: dict[str, StreamedFolder] = {}
         self.with_options = False
         self._names, self._session, self._leaf, self._apply = names, session, leaf, apply
         self._views_in_progress: list[str] = []
@@ -215,9 +220,11 @@ class QueryReader:
         with reading_directly():
             return self._leaf(table, reader, streaming)
 
-    def files(self, path: str) -> str:
+    def files(self, path: str, option: Callable[[str], str]) -> str:
         """Note that the query streams files; returns the folder to stream."""
         self.reads_files = True
+        overwrites = "true" in (option("cloudfiles.allowoverwrites"), option("allowoverwrites"))
+        self.folders[path] = StreamedFolder(Path(streamed_path(path)), overwrites)
         return str(self._nothing) if self._nothing and not Path(path).is_dir() else path
 
     def other_source(self) -> None:
@@ -394,7 +401,8 @@ def _resolve_dataset(
                 location=flow.location,
             )
         reads, streams = frozenset(reader.reads), frozenset(reader.streams)
-        flows.append(Flow(flow, reads, streams, reader.reads_files, reader.settings))
+        folders = tuple(reader.folders.values())
+        flows.append(Flow(flow, reads, streams, reader.reads_files, folders, reader.settings))
         found = rows.schema
         if flow.cdc:
             sequence = rows.select(sequence_column(flow)).schema[0].dataType

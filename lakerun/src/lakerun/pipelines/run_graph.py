@@ -9,12 +9,14 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakerun.dag import DagRun
 from lakerun.errors import LakerunError
 from lakerun.pipelines import expectations as ex
+from lakerun.pipelines.changed_files import ReadFiles
 from lakerun.pipelines.event_log import EventLog, error_of
 from lakerun.pipelines.executor import (
     BatchReport,
@@ -53,6 +55,7 @@ PUBLISH_EVERY_SECONDS = 2.0
 STOP_POLL_SECONDS = 0.25
 STOPPED = "the update was canceled"
 UP_TO_DATE = "up to date"
+NAMED = 5  # files in a message; the event's details have all of them
 KINDS = {"STREAMING_TABLE": "streaming table", "MATERIALIZED_VIEW": "materialized view"}
 
 
@@ -274,11 +277,12 @@ class GraphRun:
             last_batch=progress.last_batch,
             on_batch=on_batch,
         )
+        execute = self._executor.apply_changes if flow.definition.cdc else self._executor.append
         try:
-            if flow.definition.cdc:
-                self._executor.apply_changes(run)
-            else:
-                self._executor.append(run)
+            files = ReadFiles(run.checkpoint, flow.folders) if flow.folders else None
+            execute(run)
+            if files and self._changed_files(dataset, flow, files):
+                execute(replace(run, last_batch=current.last_batch))
         except Exception:
             if not self._stop.is_set():
                 raise
@@ -289,6 +293,34 @@ class GraphRun:
         done = FlowProgress(current.epoch, current.last_batch, inputs)
         self._flow_event(dataset.name, flow, "COMPLETED" if batches else "SKIPPED", flow_progress=done)
         return batches > 0
+
+    def _changed_files(self, dataset: Dataset, flow: Flow, files: ReadFiles) -> bool:
+        """Report the files that changed after they were read; whether the flow must run again for them."""
+        if self._stop.is_set():
+            return False
+        changed = files.changed()
+        again = [file for file in changed if files.may_be_read_again(file)]
+        ignored = [file for file in changed if file not in again]
+        files.forget(again)
+        fix = f"set cloudFiles.allowOverwrites, or refresh '{dataset.name.table}' fully"
+        self._changed_event(dataset, flow, ignored, "WARN", f"They are not read again: {fix}.")
+        self._changed_event(dataset, flow, again, "INFO", "They are read again, as allowOverwrites is set.")
+        files.looked()
+        return bool(again)
+
+    def _changed_event(
+        self, dataset: Dataset, flow: Flow, files: list[Path], level: Level, what: str
+    ) -> None:
+        if files:
+            names = ", ".join(file.name for file in files[:NAMED])
+            more = f" and {len(files) - NAMED:,} more" if len(files) > NAMED else ""
+            self._log.emit(
+                "runtime_details",
+                f"Flow '{flow.name}' had read files that have changed since: {names}{more}. {what}",
+                {"runtime_details": {"changed_files": [str(file) for file in files]}},
+                level=level,
+                origin={"dataset_name": str(dataset.name), "flow_name": flow.name},
+            )
 
     # Shared ---------------------------------------------------------------------------------------------
 

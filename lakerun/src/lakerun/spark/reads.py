@@ -5,7 +5,7 @@ Locally a table is a Delta directory; the session's catalog does not know it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -38,8 +38,8 @@ class Reader(Protocol):
     def table(self, name: str, reader: Any, *, streaming: bool) -> DataFrame:
         """The table or view `name`; `reader` has the options that the query has set."""
 
-    def files(self, path: str) -> str:
-        """The folder to stream files from, for a query that names `path`."""
+    def files(self, path: str, option: Callable[[str], str]) -> str:
+        """The folder to stream files from, for a query that names `path`; `option` has its options."""
 
     def other_source(self) -> None:
         """The query streams something that has no path, or has it in an option."""
@@ -91,7 +91,7 @@ def _stream_of_files(original: Callable[..., Any]) -> Any:
         if reader and path is None:
             reader.other_source()
         elif reader and path is not None:
-            asked, path = path, reader.files(path)
+            asked, path = path, reader.files(path, partial(_option, self, options))
             if path == asked:
                 path = streamed_path(path)
             if not Path(path).is_dir():
@@ -102,6 +102,17 @@ def _stream_of_files(original: Callable[..., Any]) -> Any:
         return original(self, path, *args, **options)
 
     return read
+
+
+def _option(reader: Any, given: Mapping[str, Any], name: str) -> str:
+    """An option of a stream's reader by its name in lower case, as text; empty if it is not set."""
+    for key, value in given.items():
+        if key.lower() == name:
+            return str(value).lower()
+    if is_connect_mode():
+        return str(reader._options.get(name, "")).lower()
+    options = reader._jreader.extraOptions()
+    return str(options.apply(name)).lower() if options.contains(name) else ""
 
 
 # Outside `reading_through` they change nothing.

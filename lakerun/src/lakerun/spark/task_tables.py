@@ -65,7 +65,7 @@ class _Tables:
                 rows = reader.table(name)
         return rows
 
-    def files(self, path: str) -> str:
+    def files(self, path: str, option: Callable[[str], str]) -> str:
         return path
 
     def other_source(self) -> None:
