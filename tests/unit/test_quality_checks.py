@@ -54,6 +54,8 @@ RULES: list[tuple[AnyRule, tuple[int, int | None, str]]] = [
     (check("known_strictly", References("customer", "customers", "id"), "fail"), (2, 0, "failed")),
     (check("fresh", Freshness("happened_at", 90)), (0, None, "passed")),
     (check("fresher", Freshness("happened_at", 89)), (1, None, "warned")),
+    (check("fresh_beside", Freshness("happened_at", 30, ("customers", "seen_at"))), (0, None, "passed")),
+    (check("fresher_beside", Freshness("happened_at", 29, ("customers", "seen_at"))), (1, None, "warned")),
     (check("some", RowCount(10), "fail"), (0, 0, "passed")),
     (check("more", RowCount(11), "fail"), (1, 0, "failed")),
     (check("few", RowCount(0, at_most=9), "fail"), (1, 0, "failed")),
@@ -68,7 +70,11 @@ def answers(spark: SparkSession) -> dict[tuple[str, str], Row]:
     tables = {
         "orders": orders,
         "none": orders.limit(0),
-        "customers": spark.sql("SELECT * FROM VALUES ('c1'), ('c2'), ('c3'), ('c3') AS t(id)"),
+        # The newest is 30 seconds after the newest order.
+        "customers": spark.sql(
+            "SELECT id, timestamp_seconds(second) AS seen_at "
+            "FROM VALUES ('c1', 10), ('c2', 110), ('c3', NULL), ('c3', 5) AS t(id, second)"
+        ),
     }
     asked = RuleSet(
         rules=tuple(rule for rule, _ in RULES if isinstance(rule, Rule)),
@@ -93,7 +99,9 @@ def test_a_rule_of_a_dataset_counts_what_breaks_it(
 
 def test_freshness_gives_the_age_of_the_newest_event(answers: dict[tuple[str, str], Row]) -> None:
     assert answers["orders", "fresh"].lag_seconds == 90
+    assert answers["orders", "fresh_beside"].lag_seconds == 30
     assert answers["none", "fresh"].lag_seconds is None
+    assert answers["none", "fresh_beside"].lag_seconds is None
     assert answers["orders", "key"].lag_seconds is None
 
 

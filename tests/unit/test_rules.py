@@ -15,7 +15,15 @@ from ecommerce_lakehouse.config import LakehouseConfig, get_config
 from ecommerce_lakehouse.domain.entities import SAMPLED
 from ecommerce_lakehouse.quality import rules as registry
 from ecommerce_lakehouse.quality.determinism import nondeterminism
-from ecommerce_lakehouse.quality.rule import DatasetRule, Rule, RuleError, RuleSet, Tolerance, Unique
+from ecommerce_lakehouse.quality.rule import (
+    DatasetRule,
+    Freshness,
+    Rule,
+    RuleError,
+    RuleSet,
+    Tolerance,
+    Unique,
+)
 from ecommerce_lakehouse.quality.rules import (
     datasets_with_rules,
     order_analytics,
@@ -383,3 +391,33 @@ def test_a_limit_of_more_than_six_digits_is_exact(spark: SparkSession) -> None:
         "at": [],
         "above": ["valid_price"],
     }
+
+
+@pytest.mark.parametrize(
+    ("environment", "orders", "sessions"),
+    [
+        ("prod", "ingestion", "ingestion"),
+        (
+            "local",
+            "the newest silver_customers.updated_at",
+            "the newest silver_orders_as_known.order_timestamp",
+        ),
+    ],
+)
+def test_generated_data_is_fresh_by_its_own_calendar_and_delivered_data_by_its_arrival(
+    environment: str, orders: str, sessions: str
+) -> None:
+    config = get_config(environment)
+    found = {
+        rule.name: str(rule.check)
+        for dataset in ("silver_orders", "silver_customer_activity")
+        for rule in rules_for(dataset, config).checks
+        if isinstance(rule.check, Freshness)
+    }
+    assert found == {
+        "orders_fresh": f"newest order_timestamp within 172800 s of {orders}",
+        "sessions_fresh": f"newest session_timestamp within 172800 s of {sessions}",
+    }
+    # Generated order batches are of the hour before: they are judged by their arrival everywhere.
+    batches = {rule.name: rule.check for rule in rules_for("silver_order_batches", config).checks}
+    assert batches["orders_fresh"] == Freshness("order_timestamp", 172_800)

@@ -81,7 +81,7 @@ def _used_columns(dataset: str, check: Check) -> list[tuple[str, str]]:
             return [(dataset, column) for column in columns]
         case References(column, other, to_column):
             return [(dataset, column), (other, to_column)]
-        case Freshness(column):
-            return [(dataset, column), (dataset, "ingested_at")]
+        case Freshness(column, _, of):
+            return [(dataset, column), of or (dataset, "ingested_at")]
         case RowCount():
             return []

@@ -29,7 +29,7 @@ def quality_checks(rules: Mapping[str, RuleSet], read: Read) -> DataFrame:
     (row, unique, references, freshness, row_count), `requirement`, `severity`, `owner` STRING; `rows`
     BIGINT; `violations` BIGINT: rows that break it, for freshness and row_count 0 or 1; `allowed` BIGINT:
     the violations that do not fail the update, NULL for any number; `lag_seconds` BIGINT: for freshness, from
-    the newest event to the newest ingestion, NULL without rows; `verdict` STRING: passed, warned, failed.
+    the newest event to what it is compared with, NULL without rows; `verdict` STRING: passed, warned, failed.
     """
     parts = [part for dataset, each in rules.items() for part in _answers(dataset, each, read)]
     keys = [(dataset, rule) for dataset, each in rules.items() for rule in each.checks if _is_key(rule)]
@@ -57,8 +57,13 @@ def _answers(dataset: str, rules: RuleSet, read: Read) -> list[DataFrame]:
         match rule.check:
             case References() as reference:
                 answers.append(_answer(dataset, rule, _unknown(table, reference, read)))
-            case Freshness(column, seconds):
-                lag = _seconds(F.max("ingested_at")) - _seconds(F.max(column))
+            case Freshness(column, seconds, of):
+                newest = "ingested_at"
+                if of is not None:
+                    newest = f"_newest_{len(measures)}"
+                    other = read(of[0]).agg(F.max(of[1]).alias(newest))
+                    table = table.crossJoin(F.broadcast(other))
+                lag = _seconds(F.max(newest)) - _seconds(F.max(column))
                 late = F.coalesce(lag > seconds, F.lit(False)).cast("bigint")
                 measures.append((rule, late, lag))
             case RowCount(at_least, at_most):

@@ -67,13 +67,18 @@ class References:
 
 @dataclass(frozen=True)
 class Freshness:
-    """The newest `column` is at most `seconds` before the newest ingestion (`ingested_at`)."""
+    """The newest `column` is at most `seconds` before the newest ingestion (`ingested_at`).
+
+    With `of`, a dataset and its column, before the newest value there: for data with a calendar of its own.
+    """
 
     column: str
     seconds: int
+    of: tuple[str, str] | None = None
 
     def __str__(self) -> str:
-        return f"newest {self.column} within {self.seconds} s of ingestion"
+        newest = "ingestion" if self.of is None else f"the newest {'.'.join(self.of)}"
+        return f"newest {self.column} within {self.seconds} s of {newest}"
 
 
 @dataclass(frozen=True)

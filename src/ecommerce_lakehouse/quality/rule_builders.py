@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Rule, Severity, Tolerance, Unique
+from ecommerce_lakehouse.quality.rule import (
+    DatasetRule,
+    Example,
+    Freshness,
+    Rule,
+    Severity,
+    Tolerance,
+    Unique,
+)
 
 
 def rule(
@@ -128,6 +136,18 @@ def customers_within_orders() -> Rule:
 def one_row_per(column: str) -> DatasetRule:
     """A column whose values are unique; otherwise the update fails."""
     return DatasetRule("one_row_per_key", Unique((column,)), "fail", "Readers add up all rows")
+
+
+def daily(
+    name: str, column: str, reason: str, config: LakehouseConfig, *, beside: tuple[str, str]
+) -> DatasetRule:
+    """Something that comes daily, with a day of grace: two days after the newest `column` it counts as late.
+
+    Delivered data is compared with its arrival. Generated data has a calendar of its own, in which "now" is
+    the newest record of another source: `beside`, a dataset and its column.
+    """
+    of = beside if config.source_data == "generated" else None
+    return DatasetRule(name, Freshness(column, 2 * DAY, of), "warn", reason)
 
 
 DAY = 86_400  # seconds

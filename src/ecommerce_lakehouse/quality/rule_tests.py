@@ -158,8 +158,8 @@ def _kind(check: Check) -> Check:
             return Unique(tuple(f"key_{number}" for number, _ in enumerate(columns)))
         case References():
             return References("value", "others", "key")
-        case Freshness(_, seconds):
-            return Freshness("happened_at", seconds)
+        case Freshness(_, seconds, of):
+            return Freshness("happened_at", seconds, of and ("others", "newest"))
     return check
 
 
@@ -199,7 +199,7 @@ def _tables(spark: SparkSession, check: Check) -> dict[str, tuple[DataFrame, Dat
                     spark.sql(
                         f"SELECT timestamp_seconds(0) AS `{column}`, timestamp_seconds({lag}) AS ingested_at"
                     ),
-                    none,
+                    spark.sql(f"SELECT timestamp_seconds({lag}) AS newest"),
                 )
                 for name, lag in rows.items()
             }

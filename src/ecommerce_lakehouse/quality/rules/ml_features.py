@@ -6,8 +6,8 @@ from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import CUSTOMER_ACTIVITY, DEVICE_TYPES
 from ecommerce_lakehouse.quality.entity_rules import entity_rules
 from ecommerce_lakehouse.quality.owners import MACHINE_LEARNING, WEB
-from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Freshness, Rule, RuleSet, Unique
-from ecommerce_lakehouse.quality.rule_builders import DAY, dated, not_future, one_of, present, rule, warn
+from ecommerce_lakehouse.quality.rule import DatasetRule, Example, Rule, RuleSet, Unique
+from ecommerce_lakehouse.quality.rule_builders import daily, dated, not_future, one_of, present, rule, warn
 from ecommerce_lakehouse.transforms.features_schemas import FEATURE_KEYS
 
 SHARES = "Shares of one whole sum to 1"
@@ -41,8 +41,12 @@ def _activity(config: LakehouseConfig) -> dict[str, RuleSet]:
             one_of("valid_device_type", "device_type", DEVICE_TYPES, "The tracker's vocabulary"),
         ),
         checks=(
-            DatasetRule(
-                "sessions_fresh", Freshness("session_timestamp", 2 * DAY), "warn", "Sessions come daily"
+            daily(
+                "sessions_fresh",
+                "session_timestamp",
+                "Sessions come daily",
+                config,
+                beside=("silver_orders_as_known", "order_timestamp"),
             ),
         ),
         example={

@@ -12,10 +12,10 @@ from ecommerce_lakehouse.domain.entities import (
 )
 from ecommerce_lakehouse.quality.entity_rules import entity_rules
 from ecommerce_lakehouse.quality.owners import CRM, SALES
-from ecommerce_lakehouse.quality.rule import DatasetRule, Freshness, References, RowCount, RuleSet, Unique
+from ecommerce_lakehouse.quality.rule import DatasetRule, References, RowCount, RuleSet, Unique
 from ecommerce_lakehouse.quality.rule_builders import (
-    DAY,
     count_in_limits,
+    daily,
     dated,
     not_future,
     one_of,
@@ -51,7 +51,13 @@ def orders(config: LakehouseConfig) -> dict[str, RuleSet]:
         ),
         checks=(
             DatasetRule("customer_known", IS_CUSTOMER, "warn", "A profile may arrive after the first order"),
-            DatasetRule("orders_fresh", Freshness("order_timestamp", 2 * DAY), "warn", "Orders come daily"),
+            daily(
+                "orders_fresh",
+                "order_timestamp",
+                "Orders come daily",
+                config,
+                beside=("silver_customers", "updated_at"),
+            ),
         ),
         example={
             "order_id": "'O-1'",
