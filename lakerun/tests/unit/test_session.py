@@ -17,7 +17,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from lakerun.errors import LakerunError
 from lakerun.spark.jars import JARS
 from lakerun.spark.java import class_archive_options, java_home, java_version
-from lakerun.spark.session import get_session, session_with
+from lakerun.spark.session import get_session, session_with, sized_settings
+from lakerun.tables.storage import Storage
 
 BUNDLE = """
 bundle: {name: small}
@@ -281,6 +282,25 @@ def test_a_pipelines_configuration_applies_only_to_its_own_session(spark: SparkS
     with pytest.raises(ZeroDivisionError), session_with({}):
         raise ZeroDivisionError
     assert SparkSession.active() is spark
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "expressions", "stages"),
+    [(3, "NO_CODEGEN", "false"), (5, "FALLBACK", "false"), (65, "FALLBACK", "true")],
+)
+def test_an_update_compiles_what_pays_off_for_the_size_of_its_lakehouse(
+    tmp_path: Path, mebibytes: int, expressions: str, stages: str
+) -> None:
+    storage = Storage(tmp_path)
+    raw = storage.volumes_root / "main" / "shop" / "raw" / "orders.json"
+    raw.parent.mkdir(parents=True)
+    with raw.open("wb") as file:
+        file.truncate(mebibytes * 2**20)
+
+    settings = sized_settings(storage)
+
+    assert settings["spark.sql.codegen.factoryMode"] == expressions
+    assert settings["spark.sql.codegen.wholeStage"] == stages
 
 
 def test_a_process_has_one_session(spark: SparkSession) -> None:

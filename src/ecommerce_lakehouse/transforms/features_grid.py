@@ -88,7 +88,6 @@ class Measures:
 
 
 WINDOWS = ("", "_28d", "_previous_28d")
-_POINTS = "array<struct<point: bigint, window: int, sign: int>>"
 PASSING = "_passing"  # suffix of a column's name: the extreme of events that will be superseded
 
 
@@ -135,54 +134,73 @@ def changes(
     gains or loses there; for each extreme that of the events that stay known from there on, and, as
     `<name>_passing`, that of the events that are known there but will be superseded.
     """
-    month, end = TRAILING_DAYS * DAY, F.coalesce("until", F.lit(NEVER))
-    spans = [(F.col("snapshot"), end)]
-    for window in range(measures.windows if measures.trailing else 0):
-        leaves = F.col("occurred") + F.lit(month * (window + 1))
-        spans.append((F.greatest(leaves - F.lit(month), F.col("snapshot")), F.least(leaves, end)))
-
-    def point(at: Column, window: int, sign: int) -> Column:
-        """A change of the sums over one window; window -1 is for passing extremes."""
-        return F.struct(at.alias("point"), F.lit(window).alias("window"), F.lit(sign).alias("sign"))
-
-    points = F.array(
-        *[
-            F.when(start < stop, point(at, window, sign))
-            for window, (start, stop) in enumerate(spans)
-            for at, sign in ((start, 1), (stop, -1))
-        ]
-    )
-    if measures.extremes:
-        forgotten = F.least(F.col("until") - F.lit(grid.step), F.col("last"))
-        alive = F.sequence("snapshot", forgotten, F.lit(grid.step))
-        passing = F.transform(alive, lambda at: point(at, -1, 0))
-        points = F.concat(points, F.coalesce(passing, F.array().cast(_POINTS)))
-    values = [*measures.minima.items(), *measures.maxima.items()]
+    values = {**measures.sums, **measures.minima, **measures.maxima}
     return (
-        events.groupBy(*keys, "occurred", "snapshot", "until")
-        .agg(
-            *[F.sum(value).alias(name) for name, value in measures.sums.items()],
-            *[measures.extremes[name](value).alias(name) for name, value in values],
-        )
-        .crossJoin(F.broadcast(last))
+        events.crossJoin(F.broadcast(last))
         .where(F.col("snapshot") <= F.col("last"))
-        .withColumn("change", F.explode(points))
-        .where(F.col("change.point") <= F.col("last"))
-        .groupBy(*keys, F.col("change.point").alias("snapshot"))
+        .select(
+            *keys,
+            "until",
+            "last",
+            *[value.alias(name) for name, value in values.items()],
+            F.explode(_moves(measures, grid)).alias("move"),
+        )
+        .where(F.col("move.at") <= F.col("last"))
+        .groupBy(*keys, F.col("move.at").alias("snapshot"))
         .agg(*_changed(measures))
     )
 
 
+UNKNOWN, PASSES = 0, -1  # of `_moves`: not counted, counted in the snapshot itself and in no later one
+
+
+def _moves(measures: Measures, grid: SnapshotGrid) -> Column:
+    """When an event moves from one window to another: ARRAY of STRUCT(`at`, `source`, `target`).
+
+    A window is `UNKNOWN` before the first snapshot that knows the event and from `until` on; 1, 2, ... while
+    the event is in the last 28 days, the 28 before, ...; and one more while it is older than every window.
+    Each snapshot that knows an event that will be superseded is one more element, from `PASSES` to `PASSES`.
+    """
+    trailing = range(1, (measures.windows if measures.trailing else 0) + 1)
+    leaves = {window: F.col("occurred") + F.lit(window * TRAILING_DAYS * DAY) for window in trailing}
+    end = F.coalesce("until", F.lit(NEVER))
+
+    def move(at: Column, source: Column | int, target: Column | int) -> Column:
+        ends = {"source": source, "target": target}
+        return F.struct(
+            at.alias("at"), *[F.lit(window).cast("int").alias(name) for name, window in ends.items()]
+        )
+
+    def window_of(left: Callable[[Column], Column]) -> Column:
+        return reduce(Column.__add__, [left(at).cast("int") for at in leaves.values()], F.lit(1))
+
+    moves = F.array(
+        move(F.col("snapshot"), UNKNOWN, window_of(lambda at: at <= F.col("snapshot"))),
+        *[
+            F.when((F.col("snapshot") < at) & (at < end), move(at, window, window + 1))
+            for window, at in leaves.items()
+        ],
+        F.when(F.col("until").isNotNull(), move(F.col("until"), window_of(lambda at: at < end), UNKNOWN)),
+    )
+    if not measures.extremes:
+        return moves
+    forgotten = F.least(F.col("until") - F.lit(grid.step), F.col("last"))
+    alive = F.sequence("snapshot", forgotten, F.lit(grid.step))
+    passing = F.transform(alive, lambda at: move(at, PASSES, PASSES))
+    return F.when(F.col("until").isNull(), moves).otherwise(F.concat(moves, passing))
+
+
 def _changed(measures: Measures) -> list[Column]:
-    window, sign = F.col("change.window"), F.col("change.sign")
+    source, target = F.col("move.source"), F.col("move.target")
     found = []
-    for column, (name, own) in measures.totals.items():
-        value = F.when(sign > 0, F.col(name)).otherwise(-F.col(name))
-        found.append(F.sum(F.when(window == own, value).otherwise(0)).alias(column))
-    stays = F.col("until").isNull() & (window == 0)
+    for column, (name, window) in measures.totals.items():
+        gains, loses = (target == window, source == window) if window else (source == 0, target == 0)
+        change = F.when(gains, F.col(name)).when(loses, -F.col(name))
+        found.append(F.coalesce(F.sum(change), F.lit(0)).alias(column))
+    stays = F.col("until").isNull() & (source == UNKNOWN)
     for name, extreme in measures.extremes.items():
         found.append(extreme(F.when(stays, F.col(name))).alias(name))
-        found.append(extreme(F.when(window < 0, F.col(name))).alias(name + PASSING))
+        found.append(extreme(F.when(source == PASSES, F.col(name))).alias(name + PASSING))
     return found
 
 
