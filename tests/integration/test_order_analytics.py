@@ -43,14 +43,20 @@ class Outcome:
         return rows
 
     def clean(self) -> list[dict[str, Any]]:
-        """Valid orders, each once, in plain Python."""
-        orders = {}
+        """The newest record of each valid order, in plain Python."""
+        orders: dict[str, dict[str, Any]] = {}
         for batch in self.batches:
             for line in batch.path.read_text(encoding="utf-8").splitlines():
                 order = json.loads(line, parse_float=Decimal)
-                if _is_sound(order):
+                if _is_sound(order) and _age(order) >= _age(orders.get(order["order_id"], order)):
                     orders[order["order_id"]] = order
         return list(orders.values())
+
+
+def _age(order: dict[str, Any]) -> tuple[str, int]:
+    """Records of an order by when they were made, then by how far they are in its life."""
+    life = ["pending", "processing", "shipped", "delivered", "cancelled", "returned"]
+    return order.get("updated_at", order["order_timestamp"]), life.index(order["status"])
 
 
 def _is_sound(order: dict[str, Any]) -> bool:
@@ -82,7 +88,7 @@ def outcome(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
         pipeline = load_bundle(ROOT, variables={"environment": "local", **names}).pipelines[
             "order_analytics_pipeline"
         ]
-        generator = OrderGenerator(customers=12, issue_rate=0.2)
+        generator = OrderGenerator(customers=12, issue_rate=0.2, update_rate=0.1)
         batches, results = [], []
         for number, time in enumerate(TIMES):
             batches.append(generator.write(folder, 50, number, time))
@@ -95,16 +101,28 @@ def outcome(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def test_both_updates_complete_and_the_second_reads_only_new_files(outcome: Outcome) -> None:
     assert [(result.state, result.error) for result in outcome.results] == [("COMPLETED", None)] * 2
-    assert [dataset(result, "bronze_order_batches").rows_written for result in outcome.results] == [50, 100]
+    assert [dataset(result, "bronze_order_batches").rows_written for result in outcome.results] == [50, 125]
 
 
 def test_every_line_ends_in_silver_in_quarantine_or_as_a_duplicate(outcome: Outcome) -> None:
     silver = outcome.rows("silver_order_batches")
     assert sorted(row["order_id"] for row in silver) == sorted(o["order_id"] for o in outcome.clean())
-    assert len(outcome.rows("bronze_order_batches")) == 150
-    assert len(silver) == 80
-    assert len(outcome.rows("silver_order_batches_duplicates")) == 40  # the sound lines of the file again
+    assert len(outcome.rows("bronze_order_batches")) == 175
+    assert len(silver) == 85  # five orders arrived a batch late
+    # The sound lines of the file again, and of five orders four records each: 40 + 5 * 4.
+    assert len(outcome.rows("silver_order_batches_duplicates")) == 60
     assert len(outcome.rows("quarantine_order_batches")) == 30
+
+
+def test_the_newest_record_of_an_updated_order_is_kept(outcome: Outcome) -> None:
+    found = {
+        row["order_id"]: (row["status"], row["items_ordered"]) for row in outcome.rows("silver_order_batches")
+    }
+    expected = {order["order_id"]: (order["status"], order["items_ordered"]) for order in outcome.clean()}
+    assert found == expected
+    updated = [order for order in outcome.clean() if "updated_at" in order]
+    assert len(updated) == 5
+    assert {order["status"] for order in updated} <= {"shipped", "delivered", "cancelled", "returned"}
 
 
 def test_quarantine_names_exactly_the_rule_that_each_issue_breaks(outcome: Outcome) -> None:

@@ -21,6 +21,7 @@ from ecommerce_lakehouse.generation.order_batches import (
     simulate,
 )
 
+Line = dict[str, object]
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
@@ -88,6 +89,61 @@ def test_each_issue_is_one_line_and_the_manifest_counts_it(tmp_path: Path) -> No
     assert (manifest["rows"], manifest["issues"]) == (40, seen)
 
 
+def revised(folder: Path, sizes: int = 50, rate: float = 0.1) -> tuple[list[Line], list[Line], str]:
+    """The lines of a batch, those of the next one that are about it, and what the next one says of itself."""
+    generator = OrderGenerator(update_rate=rate)
+    first = generator.write(folder, sizes, 0, NOON)
+    second = generator.write(folder, sizes, 1, NOON + timedelta(hours=1))
+    assert (first.revisions, first.orders, second.orders) == (0, sizes, sizes)
+    return lines(first.path), lines(second.path)[sizes:], str(second)
+
+
+def test_the_next_batch_has_newer_late_and_repeated_records_of_pending_orders(tmp_path: Path) -> None:
+    before, after, told = revised(tmp_path)
+    assert told == "orders_20260305T130000_00001.json: 50 orders, 25 lines about earlier ones"
+    for number in range(5):
+        order = before[number]
+        about = after[5 * number : 5 * number + 5]
+        # Of every second order the records arrive in the opposite order.
+        again, processing, decided, other, late = about[::-1] if number % 2 else about
+        assert order["status"] == "pending"
+        assert again == order
+        assert processing == order | {"status": "processing", "updated_at": processing["updated_at"]}
+        corrected = order["items_ordered"] + (number == 3)  # type: ignore[operator]
+        update = {"updated_at": decided["updated_at"], "items_ordered": corrected}
+        assert decided == order | update | {"status": decided["status"]}
+        assert decided["status"] in ("shipped", "delivered", "cancelled", "returned")
+        assert other == order | update
+        made = [order["order_timestamp"], processing["updated_at"], decided["updated_at"]]
+        assert made == sorted(set(made), key=str)
+        assert str(made[-1]) <= "2026-03-05T13:00:00Z"
+        assert late["order_id"] not in {line["order_id"] for line in before}
+        assert late["customer_id"] == order["customer_id"]
+        assert str(late["order_timestamp"]) < str(order["order_timestamp"])
+        assert late["date_ordered"] == str(late["order_timestamp"])[:10]
+        assert "updated_at" not in late
+
+
+def test_the_same_batches_have_the_same_revisions_and_no_rate_has_none(tmp_path: Path) -> None:
+    assert revised(tmp_path / "a") == revised(tmp_path / "b")
+    before, after, told = revised(tmp_path / "c", rate=0)
+    assert (after, told) == ([], "orders_20260305T130000_00001.json: 50 orders")
+    assert before[5:] == lines(tmp_path / "a" / "orders_20260305T120000_00000.json")[5:]
+
+
+def test_only_sound_pending_orders_are_revised(tmp_path: Path) -> None:
+    generator = OrderGenerator(update_rate=0.5, issue_rate=1)
+    flawed = generator.write(tmp_path / "landing", 20, 0, NOON)
+    assert sum(line["status"] == "pending" for line in lines(flawed.path)) >= 6
+    assert generator.write(tmp_path / "landing", 20, 1, NOON + timedelta(hours=1)).revisions == 0
+    # An order that was placed just now has no time for records between.
+    young = OrderGenerator(update_rate=1)
+    placed = [order["order_timestamp"] for order in young.orders(200, 0, NOON)]
+    young.write(tmp_path / "young", 200, 0, NOON)
+    old = sum(time <= "2026-03-05T11:59:57Z" for time in placed)
+    assert young.write(tmp_path / "young", 200, 1, NOON).revisions == 5 * old
+
+
 @pytest.mark.parametrize(
     ("interval", "end", "batches"), [(1, 1, 1), (1, 0, 1), (1, 3, 3), (0.5, 2, 4), (2, 3, 2)]
 )
@@ -122,6 +178,7 @@ def test_a_reader_finds_whole_files_only(tmp_path: Path) -> None:
         (["--batch-size", "0"], "batch-size must be at least 1, not 0."),
         (["--interval", "0"], "interval must be above 0 minutes, not 0."),
         (["--issue-rate", "2"], "issue_rate must be from 0 to 1, not 2.0."),
+        (["--update-rate", "-1"], "update_rate must be from 0 to 1, not -1.0."),
         (["--seed", "x"], "seed: 'x' is not a number."),
         (["--environment", "test"], "Valid environments: local, dev, staging, prod."),
     ],

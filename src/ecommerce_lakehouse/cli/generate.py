@@ -26,8 +26,12 @@ def orders(
     ] = 0.0,
     batch_size: Annotated[int, typer.Option(help="Orders in a batch.")] = 100,
     issue_rate: Annotated[
-        float, typer.Option(help="Share of lines with an intentional issue, 0 to 1.")
+        float, typer.Option(help="Share of new orders with an intentional issue, 0 to 1.")
     ] = 0.0,
+    update_rate: Annotated[
+        float,
+        typer.Option(help="Share of orders that the next batch updates, with late and repeated records."),
+    ] = 0.02,
     seed: Annotated[int, typer.Option(help="Seed of all random values.")] = 42,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,7 +44,12 @@ def orders(
     config = get_config(env)
     refuse_delivered(config)
     written = []
-    generator = OrderGenerator(seed=seed, customers=config.rows_generated.customers, issue_rate=issue_rate)
+    generator = OrderGenerator(
+        seed=seed,
+        customers=config.rows_generated.customers,
+        issue_rate=issue_rate,
+        update_rate=update_rate,
+    )
     for batch in simulate(
         generator,
         landing_folder(config),
@@ -48,7 +57,14 @@ def orders(
         end_minutes=end,
         batch_size=batch_size,
     ):
-        written.append({"file": str(batch.path), "orders": batch.orders, "issues": dict(batch.issues)})
+        written.append(
+            {
+                "file": str(batch.path),
+                "orders": batch.orders,
+                "revisions": batch.revisions,
+                "issues": dict(batch.issues),
+            }
+        )
         if not as_json:
             typer.echo(str(batch))
     if as_json:

@@ -21,9 +21,12 @@ from ecommerce_lakehouse.config.files import write_whole
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES, ORDER_STATUSES
 from ecommerce_lakehouse.generation.catalogue import MIN_PRICE, catalogue
 from ecommerce_lakehouse.generation.manifest import GenerationError, skipped
+from ecommerce_lakehouse.generation.order_revisions import Order, revisable, revisions
+from ecommerce_lakehouse.generation.plan import REVISED_EVERY
 
 DEFAULT_BATCH_SIZE = 100
 DEFAULT_SEED = 42
+DEFAULT_UPDATE_RATE = 1 / REVISED_EVERY
 POPULARITY_EXPONENT = 0.8
 STATUS_WEIGHTS = dict(zip(ORDER_STATUSES, (4, 6, 12, 68, 6, 4), strict=True))
 QUANTITIES, QUANTITY_WEIGHTS = (1, 2, 3, 4, 5, 6), (50, 24, 13, 7, 4, 2)
@@ -36,8 +39,6 @@ examples:
   lakehouse generate orders --interval 0.5 --end 60      a batch each half minute, for an hour
   lakehouse generate orders --issue-rate 0.05            with intentional issues, and a manifest of them
 """
-
-Order = dict[str, Any]
 
 
 def _null_key(order: Order) -> Order:
@@ -72,30 +73,46 @@ ISSUES: Mapping[str, tuple[Callable[[Order], Order], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class WrittenBatch:
-    """A batch on disk: its file, how many orders it has, and how many lines have each intentional issue."""
+    """A batch on disk: its file, how many orders it has, and how many lines have each intentional issue.
+
+    `revisions` is how many more lines are about orders of the batch before.
+    """
 
     path: Path
     orders: int
     issues: Mapping[str, int]
+    revisions: int = 0
 
     def __str__(self) -> str:
         flawed = sum(self.issues.values())
         note = f", {flawed:,} with an intentional issue" if flawed else ""
-        return f"{self.path.name}: {self.orders:,} orders{note}"
+        more = f", {self.revisions:,} lines about earlier ones" if self.revisions else ""
+        return f"{self.path.name}: {self.orders:,} orders{more}{note}"
 
 
 class OrderGenerator:
     """Makes orders of the shop's products and customers; the same seed, number and time give the same batch.
 
-    `issue_rate`, 0 to 1, is the share of lines with one intentional issue each. Raises GenerationError for a
-    value out of range.
+    `issue_rate`, 0 to 1, is the share of new orders with one intentional issue each; `update_rate`, 0 to 1,
+    that of new orders which are pending and which the next batch has newer, late and repeated records of.
+    Raises GenerationError for a value out of range.
     """
 
-    def __init__(self, *, seed: int = DEFAULT_SEED, customers: int = 1000, issue_rate: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = DEFAULT_SEED,
+        customers: int = 1000,
+        issue_rate: float = 0.0,
+        update_rate: float = 0.0,
+    ) -> None:
         if customers < 1:
             raise GenerationError(f"customers must be at least 1, not {customers}.")
         if not 0 <= issue_rate <= 1:
             raise GenerationError(f"issue_rate must be from 0 to 1, not {issue_rate}.")
+        if not 0 <= update_rate <= 1:
+            raise GenerationError(f"update_rate must be from 0 to 1, not {update_rate}.")
+        self.update_rate = update_rate
         self.seed = seed
         self.customers = customers
         self.issue_rate = issue_rate
@@ -111,28 +128,38 @@ class OrderGenerator:
         if size < 1:
             raise GenerationError(f"batch-size must be at least 1, not {size}.")
         draw = self._random(number, now)
-        return [self._order(draw, f"B{draw.getrandbits(64):016x}", now) for _ in range(size)]
+        drawn = [self._order(draw, f"B{draw.getrandbits(64):016x}", now) for _ in range(size)]
+        pending = self._revised(size)
+        return [order | {"status": "pending"} for order in drawn[:pending]] + drawn[pending:]
 
     def write(self, folder: Path, size: int, number: int, now: datetime) -> WrittenBatch:
         """Write one batch into `folder` as JSON lines; a reader sees the whole file or none.
 
-        A manifest of intentional issues goes into the folder `manifests` beside `folder`.
+        After its orders it has lines about those of the newest batch in the folder. A manifest of intentional
+        issues goes into the folder `manifests` beside `folder`.
         """
+        earlier = revisable(folder, self._revised(size), now)
+        revised = revisions(earlier, self._random(number, now, "revisions"), now)
         orders = self.orders(size, number, now)
         draw = self._random(number, now, "issues")
         chosen = draw.sample(range(size), round(size * self.issue_rate))
         kinds = {line: tuple(ISSUES)[position % len(ISSUES)] for position, line in enumerate(chosen)}
         lines = [
             ISSUES[kinds[line]][0](order) if line in kinds else order for line, order in enumerate(orders)
-        ]
+        ] + revised
         name = f"orders_{now:%Y%m%dT%H%M%S}_{number:05d}"
         counts = {kind: list(kinds.values()).count(kind) for kind in ISSUES}
         if self.issue_rate:
-            manifest = {"file": f"{name}.json", "rows": size, "seed": self.seed, "issues": counts}
+            rows = {"rows": len(lines), "revisions": len(revised)}
+            manifest = {"file": f"{name}.json", **rows, "seed": self.seed, "issues": counts}
             write_whole(folder.parent / "manifests" / f"{name}.json", json.dumps(manifest, indent=2) + "\n")
         path = folder / f"{name}.json"
         write_whole(path, "".join(json.dumps(order, ensure_ascii=False) + "\n" for order in lines))
-        return WrittenBatch(path, size, counts)
+        return WrittenBatch(path, size, counts, len(revised))
+
+    def _revised(self, size: int) -> int:
+        """How many orders of a batch of this size the next one revises."""
+        return round(size * self.update_rate)
 
     def _random(self, number: int, now: datetime, purpose: str = "orders") -> random.Random:
         return random.Random(f"{self.seed} {number} {now.isoformat()} {purpose}")
@@ -206,6 +233,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 seed=_number(int, given, "seed", DEFAULT_SEED),
                 customers=config.rows_generated.customers,
                 issue_rate=_number(float, given, "issue_rate", 0.0),
+                update_rate=_number(float, given, "update_rate", DEFAULT_UPDATE_RATE),
             )
             batches = simulate(
                 generator,
@@ -250,7 +278,14 @@ def _parser() -> argparse.ArgumentParser:
         "--issue-rate",
         "--issue_rate",
         metavar="SHARE",
-        help="share of lines with an intentional issue, 0 to 1; default 0",
+        help="share of new orders with an intentional issue, 0 to 1; default 0",
+    )
+    parser.add_argument(
+        "--update-rate",
+        "--update_rate",
+        metavar="SHARE",
+        help="share of orders that the next batch updates, with late and repeated records; "
+        f"default {DEFAULT_UPDATE_RATE:g}",
     )
     parser.add_argument("--seed", help=f"seed of all random values; default {DEFAULT_SEED}")
     return parser
