@@ -47,6 +47,23 @@ print(spark.table("default.made").count())
     assert [str(name) for name in jobs.storage.tables()] == ["main.default.made", "main.shop.made"]
 
 
+def test_names_after_a_comma_are_tables_and_compared_values_are_not(jobs: JobLab) -> None:
+    body = """
+spark.range(2).write.saveAsTable("one")
+spark.range(3).write.saveAsTable("shop.two")
+spark.range(4).write.saveAsTable("id")
+def count(sql): return spark.sql("SELECT count(*) " + sql).first()[0]
+print(count("FROM one, shop.two"), count("FROM one AS a, shop.two b, id WHERE a.id = b.id AND b.id = id.id"))
+print(count("FROM shop.two, one VERSION AS OF 0"))
+print(count("FROM (SELECT 1) s JOIN one, shop.two"), count("FROM one, LATERAL explode(array(1, 2)) AS e"))
+print(count("FROM one, (SELECT id IS DISTINCT FROM id AS same, id FROM shop.two) WHERE NOT same"))
+row = spark.sql("SELECT 'FROM one, id', two.id IS DISTINCT FROM two.id, one.id FROM one, shop.two").first()
+print(tuple(row)[:2])
+"""
+    expected = ["6 2", "6", "6 4", "6", "('FROM one, id', False)"]
+    assert run(jobs, body).splitlines() == expected
+
+
 def test_statements_make_change_and_drop_tables(jobs: JobLab) -> None:
     body = """
 spark.sql("CREATE SCHEMA lab.north")
@@ -116,6 +133,11 @@ print(spark.catalog.tableExists("lab.north.copied"))
             "spark.readStream.format('cloudFiles').option('cloudFiles.format', 'csv').load('/tmp')",
             "Auto Loader ('cloudFiles') exists only on Databricks. Here read the folder as a stream of its "
             "format, for example spark.readStream.schema(...).csv(folder).",
+        ),
+        (
+            "spark.range(1).write.saveAsTable('days'); spark.table('main.default.day')",
+            "AnalysisException: [TABLE_OR_VIEW_NOT_FOUND] The table or view `main`.`default`.`day` cannot be "
+            "found. There are: main.default.days. SQLSTATE: 42P01",
         ),
         ("spark.sql('USE CATALOG nome')", "Unknown catalog 'nome'. Valid: main."),
         ("spark.sql('DROP TABLE shop.none')", "Table 'main.shop.none' does not exist."),

@@ -17,18 +17,22 @@ DEFAULT_SCHEMA = "default"
 PART = r"(?:`[^`/]+`|[^\W\d]\w*+)"
 _NAME = rf"{PART}(?:\.{PART}){{0,2}}"
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|--[^\n]*|/\*.*?\*/"""
-# A name after a word that a table's name follows, and whether an alias follows the name.
+_ALIAS = (
+    rf"\s+(?:AS\s+)?(?!(?:ON|USING|FROM|WHERE|JOIN|INNER|LEFT|RIGHT|FULL|OUTER|CROSS|SEMI|ANTI|NATURAL|LATERAL|GROUP"
+    rf"|ORDER|HAVING|LIMIT|UNION|INTERSECT|EXCEPT|MINUS|WINDOW|QUALIFY|SET|WHEN|VALUES|SELECT|WITH|TABLESAMPLE"
+    rf"|PIVOT|UNPIVOT|VERSION|TIMESTAMP|FOR|CLUSTER|DISTRIBUTE|SORT|OFFSET|PARTITION|AS)\b){PART}"
+)
+# A name after a word that a table's name follows, its alias, and further names after commas.
 _TABLE = re.compile(
     rf"""{_QUOTED}|(?P<before>(?<![\w.`])(?P<word>FROM|JOIN|INTO|UPDATE|USING|OVERWRITE|TABLE|OPTIMIZE|VACUUM"""
     rf"""|DESC(?:RIBE)?(?:\s+(?:DETAIL|HISTORY))?|REFRESH|COLUMNS\s+IN)\s+(?:TABLE\s+)?"""
     rf"""(?:(?:EXTENDED|FORMATTED)\s+)?"""
-    rf"""(?P<exists>IF\s+(?:NOT\s+)?EXISTS\s+)?)(?P<name>{_NAME})(?![\w.`])"""
-    rf"""(?P<alias>\s+(?:AS\s+)?(?!(?:ON|USING|WHERE|JOIN|INNER|LEFT|RIGHT|FULL|OUTER|CROSS|SEMI|ANTI|NATURAL"""
-    rf"""|LATERAL|GROUP|ORDER|HAVING|LIMIT|UNION|INTERSECT|EXCEPT|MINUS|WINDOW|QUALIFY|SET|WHEN|VALUES|SELECT"""
-    rf"""|WITH|TABLESAMPLE|PIVOT|UNPIVOT|VERSION|TIMESTAMP|FOR|CLUSTER|DISTRIBUTE|SORT|OFFSET|PARTITION|AS)\b)"""
-    rf"""{PART})?""",
+    rf"""(?P<exists>IF\s+(?:NOT\s+)?EXISTS\s+)?)(?P<name>{_NAME})(?![\w.`])(?P<alias>{_ALIAS})?"""
+    rf"""(?P<more>(?:\s*,\s*(?!LATERAL\b){_NAME}(?![\w.`]|\s*\()(?:{_ALIAS})?)*)""",
     re.IGNORECASE | re.DOTALL,
 )
+_MORE = re.compile(rf"(?P<before>\s*,\s*)(?P<name>{_NAME})(?P<alias>{_ALIAS})?", re.IGNORECASE)
+_COMPARED = re.compile(r"\bDISTINCT\s+$", re.IGNORECASE)  # before FROM it compares two values
 _OTHER = re.compile(
     rf"{_QUOTED}|(?<![\w.`])(?P<name>{PART}\.{PART}\.{PART})(?![\w.`(])|`[^`]*`\.?(?!\w)", re.DOTALL
 )
@@ -43,6 +47,7 @@ _CHANGED = re.compile(
     re.IGNORECASE,
 )
 _TEMPORAL = re.compile(r"(?:FOR|VERSION|TIMESTAMP|TABLESAMPLE|PIVOT|UNPIVOT|@)", re.IGNORECASE)
+_LISTED = ("FROM", "JOIN")
 _ALIASED = ("FROM", "JOIN", "USING", "UPDATE")
 
 
@@ -125,18 +130,24 @@ def prepared(statement: str, tables: TaskTables, is_view: Callable[[str], bool])
         return own or None
 
     def place(found: re.Match[str]) -> str:
-        if found["name"] is None or (place := relation(found["name"])) is None:
+        if found["name"] is None or _COMPARED.search(found.string, 0, found.start()):
             return found[0]
-        word, after = found["word"].upper(), statement_after(found)
-        if word in ("FROM", "JOIN") and after.startswith("("):
-            return found[0]  # a table function
+        word, more, last = found["word"].upper(), found["more"], found.string[found.end() :]
+        first = placed(found, more or last, word in _ALIASED)
+        if word not in _LISTED:
+            return first + more
+        if found.string[found.end("name") :].lstrip().startswith("("):  # a table function
+            return found[0]
+        return first + _MORE.sub(lambda item: placed(item, item.string[item.end() :] or last, True), more)
+
+    def placed(found: re.Match[str], after: str, aliased: bool) -> str:
+        """The name's place, with its own name as alias unless the statement gives one."""
         alias = found["alias"] or ""
-        if not alias and word in _ALIASED and place[0] != "(" and not _TEMPORAL.match(after):
+        if (place := relation(found["name"])) is None:
+            return f"{found['before']}{found['name']}{alias}"
+        if not alias and aliased and place[0] != "(" and not _TEMPORAL.match(after.lstrip()):
             alias = f" AS {quoted(name_parts(found['name'])[-1])}"
         return f"{found['before']}{place}{alias}"
-
-    def statement_after(found: re.Match[str]) -> str:
-        return found.string[found.end("name") :].lstrip()
 
     def other(found: re.Match[str]) -> str:
         return (relation(found["name"]) if found["name"] else None) or found[0]

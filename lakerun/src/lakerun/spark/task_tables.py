@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lakerun.errors import closest_first
 from lakerun.patches import CONNECT_STATEMENTS, STATEMENTS, patched
 from lakerun.spark.active_session import is_connect_mode
 from lakerun.spark.names import PART, TaskTables, prepared
@@ -19,7 +20,7 @@ from lakerun.spark.reads import reading_through
 from lakerun.spark.statements import NOTHING, carried_out
 from lakerun.spark.task_catalog import catalog_hooks, current_tables
 from lakerun.spark.volumes import with_volume_paths
-from lakerun.tables.storage import Storage
+from lakerun.tables.storage import Storage, name_parts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 DESCRIBE = re.compile(
     rf"\s*DESC(?:RIBE)?\s+(?:TABLE\s+)?(?:EXTENDED\s+)?({PART}\.{PART}\.{PART})\s*;?\s*", re.IGNORECASE
 )
+_NAMED = re.compile(r"^\[REQUIRES_SINGLE_PART_NAMESPACE\].* identifier (`.+`)\. ")
 
 
 @contextmanager
@@ -62,7 +64,8 @@ class _Tables:
             elif union := tables.union(name):
                 rows = session.sql(union.sql_on_paths(tables.storage)).alias(union.name.table)
             else:
-                rows = reader.table(name)
+                with _unknown_tables(tables):
+                    rows = reader.table(name)
         return rows
 
     def files(self, path: str, option: Callable[[str], str]) -> str:
@@ -70,6 +73,25 @@ class _Tables:
 
     def other_source(self) -> None:
         """A task's code may stream any source."""
+
+
+@contextmanager
+def _unknown_tables(tables: TaskTables) -> Iterator[None]:
+    """In this context, an unknown name of three parts gives the error that it gives on Databricks."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        yield
+    except AnalysisException as error:
+        found = _NAMED.search(str(error))
+        if found is None:
+            raise
+        names = [str(name) for name in tables.storage.tables()]
+        closest = closest_first(".".join(name_parts(found[1])), names)[:3]
+        hint = f" There are: {', '.join(closest)}." if closest else ""
+        raise AnalysisException(
+            f"[TABLE_OR_VIEW_NOT_FOUND] The table or view {found[1]} cannot be found.{hint} SQLSTATE: 42P01"
+        ) from None
 
 
 def is_view(session: Any, name: str) -> bool:
@@ -97,6 +119,7 @@ def _hooked(original: Callable[..., Any]) -> Any:
         if described and tables.stored(described[1]) is None and (union := tables.union(described[1])):
             return original(self, f"DESCRIBE QUERY {union.sql_on_paths(tables.storage)}")
         statement = prepared(statement, tables, lambda name: is_view(self, name))
-        return original(self, statement, args, **kwargs)
+        with _unknown_tables(tables):
+            return original(self, statement, args, **kwargs)
 
     return sql
