@@ -7,18 +7,23 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import ORDERS
 from ecommerce_lakehouse.quality.quarantine import kept, quarantined, with_broken_rules
 from ecommerce_lakehouse.quality.rules import rules_for
-from ecommerce_lakehouse.transforms.ingest import latest_per_key, parse, superseded
+from ecommerce_lakehouse.transforms.ingest import latest_per_key, parse, sequence, superseded
+from lakerun.pipelines.auto_cdc import ChangeBatch, apply_changes
+from lakerun.pipelines.definitions import AutoCdc, FlowDefinition
+from lakerun.tables.delta_files import read_table
 from tests.unit.bronze import INGESTED_AT, bronze
 
 # Spark answers in seconds: each example is a whole table of cases.
@@ -191,7 +196,10 @@ def shipments(draw: st.DrawFn) -> list[Record]:
     shuffle=st.randoms(use_true_random=False),
 )
 def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
-    spark: SparkSession, deliveries: list[list[Record]], shuffle: Any
+    spark: SparkSession,
+    tmp_path_factory: pytest.TempPathFactory,
+    deliveries: list[list[Record]],
+    shuffle: Any,
 ) -> None:
     # Each delivery is a case of its own: its number is part of its keys.
     rows = [(f"{n}-{row[0]}", *row[1:]) for n, records in enumerate(deliveries) for row in records]
@@ -199,7 +207,10 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
     shuffle.shuffle(shuffled)
     records = spark.createDataFrame(rows, RECORD_SCHEMA).coalesce(1)
     latest = latest_per_key(records, ORDERS)
+    cut = len(rows) // 3
+    batches = [spark.createDataFrame(part, RECORD_SCHEMA) for part in (shuffled[cut:], shuffled[:cut])]
     answers = {
+        "latest by auto CDC": _by_auto_cdc(batches, tmp_path_factory.mktemp("silver")),
         "latest": latest,
         "latest of latest": latest_per_key(latest, ORDERS),
         "latest in another order": latest_per_key(spark.createDataFrame(shuffled, RECORD_SCHEMA), ORDERS),
@@ -236,10 +247,33 @@ def test_one_record_per_order_stays_and_the_others_are_the_duplicates(
         if row[0] not in newest or row[1:5] > newest[row[0]][1:5]:
             newest[row[0]] = row
     assert found["latest"] == Counter(newest.values())
+    assert found["latest by auto CDC"] == found["latest"]
     assert found["latest of latest"] == found["latest"]
     assert found["latest in another order"] == found["latest"]
     assert found["superseded"] + found["latest"] == Counter(plain)
     assert newest_dates == {row[0]: {row[-1]} for row in newest.values()}
+
+
+def _by_auto_cdc(batches: list[DataFrame], folder: Path) -> DataFrame:
+    """The records as they are in silver after a stream delivered them in these batches."""
+    spark, target = batches[0].sparkSession, folder / "target"
+    declared = AutoCdc(source="valid_orders", keys=(ORDERS.key,), sequence_by=sequence(ORDERS))
+    flow = FlowDefinition("silver_orders", "silver_orders", "test.py:1", None, declared)
+    spark.createDataFrame([], RECORD_SCHEMA).write.format("delta").save(str(target))
+    for number, rows in enumerate(batches):
+        apply_changes(
+            ChangeBatch(
+                flow=flow,
+                flows=[flow],
+                rows=rows,
+                target=target,
+                memory=folder / "memory",
+                app_id="silver_orders",
+                batch_id=number,
+                target_is_empty=number == 0,
+            )
+        )
+    return read_table(spark.read, target)
 
 
 def test_the_pools_of_values_are_json() -> None:
