@@ -26,6 +26,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliLab]:
     started.start()
     yield started
     started.stop()
+    for command, seconds in started.seconds:  # `-s` shows them; how busy the machine was decides them
+        print(f"{seconds:5.2f} s  databricks bundle {command}")
 
 
 def sdk(lab: CliLab) -> WorkspaceClient:
@@ -127,19 +129,6 @@ def check_deployed(lab: CliLab, target: str) -> None:
     assert lab.runtime_wheel.exists()
     dependencies = (medallion.spec.environment and medallion.spec.environment.dependencies) or []
     assert dependencies == [wheels[0].path]
-
-
-def test_every_command_but_the_build_takes_less_than_three_seconds(lab: CliLab) -> None:
-    begin = time.monotonic()
-    build = ["uv", "build", "--wheel", "--clear", "--quiet"]
-    subprocess.run(build, cwd=lab.project, check=True, env=lab.environment)
-    build_seconds = time.monotonic() - begin
-    assert lab.seconds, "the tests above have noted their times"
-    for command, seconds in lab.seconds:
-        allowed = 3 + (build_seconds if command.split()[0] in ("plan", "deploy") else 0)
-        print(f"{seconds:5.2f} s (of {allowed:.2f})  databricks bundle {command}")
-    # Room for a busy machine; on a quiet one, look at the printed times.
-    assert min(s for command, s in lab.seconds if command.startswith("validate")) < 3
 
 
 @pytest.mark.parametrize("share", [pytest.param(0.1, marks=SLOW), 0.6, pytest.param(0.95, marks=SLOW)])
