@@ -231,18 +231,15 @@ def main() -> None:
         one for one in sample(arguments.mutants, arguments.seed) if fnmatch.fnmatch(one.short, arguments.only)
     ]
     runner = Runner(arguments.seconds)
-    for tests in dict.fromkeys(tuple(mutant.tests) for mutant in drawn):
-        clock = time.monotonic()
-        outcome, test = runner.run([*tests])
-        print(
-            f"unchanged: {time.monotonic() - clock:.1f} s, {' '.join(Path(name).name for name in tests)}",
-            flush=True,
-        )
-        if outcome != "survived":
-            sys.exit(f"The tests must pass without a mutant: {test}")
     counts: Counter[str] = Counter()
+    passed = []
     for number, mutant in enumerate(drawn, 1):
         clock = time.monotonic()
+        if mutant.tests not in passed:
+            passed.append(mutant.tests)
+            outcome, test = runner.run(mutant.tests)
+            if outcome != "survived":
+                sys.exit(f"The tests must pass without a mutant: {test}")
         outcome, test = runner.run(mutant.tests, mutant)
         counts[outcome] += 1
         print(

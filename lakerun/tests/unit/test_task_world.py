@@ -71,7 +71,9 @@ thread.join()
     for first, second in (("a", "b"), ("c", "d")):
         tasks = [lab.notebook("one", body.format(first)), lab.script("two", body.format(second))]
         references = ["{{tasks.one.values.value}}", "{{tasks.two.values.value}}"]
-        lab.run(lab.job(*tasks, lab.script("show", show, *references, after=["one", "two"])))
+        result = lab.run(lab.job(*tasks, lab.script("show", show, *references, after=["one", "two"])))
+        assert [(item.key, item.error) for item in result.tasks if item.error] == []
+        assert [lab.logs(key) for key in ("one", "two")] == ["", ""]  # no thread has failed
         assert lab.last("show").message == f"{first} {second}"
 
 
