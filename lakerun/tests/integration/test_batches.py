@@ -6,7 +6,6 @@ import pytest
 
 from integration.lab import Lab
 from lakerun.spark import batches
-from lakerun.spark.batches import heap_bytes
 
 SOURCE = """
 @dp.table(name="raw")
@@ -38,10 +37,3 @@ def test_a_backlog_is_read_in_batches_that_memory_holds_unless_the_query_has_a_l
         if "Flow" in event.message and "is RUNNING" in event.message
     ]
     assert {name: running.count(name) for name in set(running)} == {"raw": 3, "copy": 3, "whole": 1}
-
-
-@pytest.mark.parametrize(
-    ("memory", "size"), [("6g", 6 * 2**30), ("2048m", 2**31), ("1GB", 2**30), ("1073741824", 2**30)]
-)
-def test_the_heaps_size_is_read_as_the_jvm_reads_it(memory: str, size: int) -> None:
-    assert heap_bytes(memory) == size

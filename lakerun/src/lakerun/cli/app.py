@@ -104,7 +104,17 @@ def _report(error: Exception) -> int:
         return fail(_usage_message(error), USAGE)
     if is_for_users(error):
         return fail(str(error), error.exit_code, getattr(error, "hint", None))  # type: ignore[attr-defined]
+    if ended := _end_of_spark(error):
+        return fail(ended, FAILED)
     return fail(f"Unexpected {typed_first_line(error)}. Details: {_keep_traceback(error)}", FAILED)
+
+
+def _end_of_spark(error: Exception) -> str | None:
+    if "pyspark" not in sys.modules:
+        return None
+    from lakerun.spark.causes import end_of_spark
+
+    return end_of_spark(error)
 
 
 def fail(message: str, code: int, hint: str | None = None) -> int:

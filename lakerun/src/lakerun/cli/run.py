@@ -197,9 +197,10 @@ class _Session:
         self._session: Any = None
 
     def __call__(self) -> Any:
+        from lakerun.spark.memory import why_ended
         from lakerun.spark.session import get_session
 
-        if self._session is None:
+        if self._session is None or why_ended():
             self._progress.say("Starting Spark")
             self._session = get_session(self._log, typical=self._typical)
             self._progress.say("")

@@ -46,6 +46,7 @@ class SkipReason(StrEnum):
 
     UP_TO_DATE = "UP_TO_DATE"
     UPSTREAM_FAILED = "UPSTREAM_FAILED"
+    SPARK_ENDED = "SPARK_ENDED"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ from lakerun.pipelines.state import FlowProgress, Refreshed, Seen, State, cdc_me
 from lakerun.spark.active_session import activate
 from lakerun.spark.batches import bound_batch
 from lakerun.spark.causes import root_cause
+from lakerun.spark.memory import why_ended
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage, TableName
 
@@ -133,7 +135,8 @@ class GraphRun:
                     self._dag.step(STOP_POLL_SECONDS)
                     self._publish_sometimes()
             except BaseException:
-                self._stop_streams()
+                with suppress(Exception):  # Spark may have ended
+                    self._stop_streams()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         return [self._dag.results[name] for name in names]
@@ -173,6 +176,9 @@ class GraphRun:
         return DatasetResult(str(name), KINDS[dataset.definition.kind], status, note=note, skip_reason=reason)
 
     def _run_dataset(self, name: TableName) -> DatasetResult:
+        if why_ended():
+            ended = SkipReason.SPARK_ENDED
+            return self._not_run(name, "SKIPPED", "Spark has ended", level="WARN", reason=ended)
         activate(self._session)
         dataset = self._graph.datasets[name]
         kind = KINDS[dataset.definition.kind]

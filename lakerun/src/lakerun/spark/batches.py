@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lakerun.spark.memory import heap_bytes
+
 # Of the heap: Parquet grows about tenfold in memory, and a MERGE sorts a batch against the table's rows.
 PART_OF_HEAP = 48
 LIMITS = ("maxbytespertrigger", "maxfilespertrigger")
-_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def bound_batch(reader: Any) -> Any:
@@ -20,9 +21,3 @@ def bound_batch(reader: Any) -> Any:
         return reader
     heap = reader._spark.conf.get("spark.driver.memory", "2g").lower()
     return reader.option("maxBytesPerTrigger", str(max(1, heap_bytes(heap) // PART_OF_HEAP)))
-
-
-def heap_bytes(memory: str) -> int:
-    """`6g` as bytes, as the JVM reads it."""
-    text = memory.lower().removesuffix("b")
-    return int(float(text[:-1]) * _UNITS[text[-1]]) if text[-1:] in _UNITS else int(text)

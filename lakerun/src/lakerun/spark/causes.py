@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lakerun.errors import LakerunError, first_line, typed_first_line
+from lakerun.spark.memory import full, why_ended
 
 # These only say where it happened.
 WRAPPERS = ("STREAM_FAILED", "FOREACH_BATCH_USER_FUNCTION_ERROR", "FOREACH_USER_FUNCTION_ERROR")
@@ -31,25 +32,43 @@ class Cause:
 
 
 def readable(error: BaseException) -> BaseException:
-    """The error; for one that only says that Java failed, an error with Java's own message."""
-    py4j = sys.modules.get("py4j.protocol")
-    if py4j is not None and isinstance(error, py4j.Py4JJavaError):
+    """The error; for one that only says that Java failed or has ended, an error with the reason."""
+    if "py4j.protocol" not in sys.modules:
+        return error
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+
+    if isinstance(error, Py4JJavaError):
         return LakerunError(root_cause(error).message)
-    return error
+    return LakerunError(ended) if (ended := end_of_spark(error)) else error
 
 
 def root_cause(error: BaseException) -> Cause:
     """The innermost of the errors that led to this one."""
+    if ended := end_of_spark(error):
+        return Cause(ended)
     found = list(_java_errors(error))
     if not found:
         return Cause(typed_first_line(error)[:500])
+    if any(_is_a(java, "java.lang.OutOfMemoryError") for java in found):  # one of Spark's own checks
+        return Cause(full())
     known = [cause for cause in map(_spark_cause, found) if cause and cause.condition not in WRAPPERS]
     return known[-1] if known else Cause(_first(found[-1].getMessage() or found[-1].toString()))
 
 
+def end_of_spark(error: BaseException) -> str | None:
+    """Why Spark has ended, in one line with what to do; None if this error does not come from that."""
+    from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
+    from pyspark.errors.exceptions.captured import CapturedException
+
+    # An answer that did not come is an error of exactly this class.
+    if type(error) is Py4JError or isinstance(error, (Py4JNetworkError, ConnectionError)):
+        return why_ended(wait=True)
+    return why_ended() if isinstance(error, (Py4JJavaError, CapturedException)) else None
+
+
 def _java_errors(error: BaseException) -> Iterator[Any]:
     """The Java exception behind a Python one, and its causes."""
-    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors.exceptions.captured import CapturedException
 
     java = None
@@ -64,10 +83,7 @@ def _java_errors(error: BaseException) -> Iterator[Any]:
 
 def _spark_cause(java: Any) -> Cause | None:
     """None for an exception that has no error class."""
-    from py4j.java_gateway import is_instance_of  # type: ignore[import-untyped]
-    from pyspark import SparkContext
-
-    if not is_instance_of(SparkContext._gateway, java, "org.apache.spark.SparkThrowable"):
+    if not _is_a(java, "org.apache.spark.SparkThrowable"):
         return None
     condition = java.getCondition()
     if not condition:
@@ -81,6 +97,13 @@ def _spark_cause(java: Any) -> Cause | None:
     if condition == "DATA_SOURCE_NOT_FOUND" and parameters.get("provider", "").lower() == "cloudfiles":
         text = AUTO_LOADER
     return Cause(text[:500], condition, parameters)
+
+
+def _is_a(java: Any, name: str) -> bool:
+    from py4j.java_gateway import is_instance_of  # type: ignore[import-untyped]
+    from pyspark import SparkContext
+
+    return bool(is_instance_of(SparkContext._gateway, java, name))
 
 
 def _first(text: str) -> str:

@@ -52,7 +52,7 @@ def connect_session(base: SparkSession, settings: Mapping[str, str]) -> Iterator
         finally:
             with suppress(Exception):  # Spark may have ended before
                 session.interruptAll()
-            session.stop()
+                session.stop()
 
 
 @contextmanager
@@ -68,7 +68,8 @@ def tagged_jobs(session: SparkSession, tag: str) -> Iterator[Callable[[], object
     try:
         yield lambda: cancel(tag)
     finally:
-        remove(tag)
+        with suppress(Exception):  # Spark may have ended before
+            remove(tag)
 
 
 def _address(base: SparkSession) -> str:

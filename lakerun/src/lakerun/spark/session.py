@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from lakerun.errors import LakerunError, first_line
 from lakerun.files import write_file
 from lakerun.spark.active_session import activate, session_of_builder
+from lakerun.spark.causes import root_cause
 from lakerun.spark.jars import delta_jars
 from lakerun.spark.java import MINIMUM_JAVA, cache_root, class_archive_options, java_home
 from lakerun.spark.jvm_names import remember_jvm_names
+from lakerun.spark.memory import EXIT_WHEN_FULL, MEMORY_VARIABLE, driver_memory, watch_memory, why_ended
 from lakerun.spark.volumes import mount_settings
 from lakerun.tables.storage import Storage
 
@@ -36,13 +38,15 @@ TINY_LAKEHOUSE_BYTES = 4 * 2**20
 
 
 def get_session(log_file: Path | None = None, *, typical: bool = False) -> SparkSession:
-    """The process's Spark session, started at the first call.
+    """The process's Spark session, started at the first call, and again if Spark has ended.
 
     `typical` says that this process does usual work, so that the classes it loads are worth archiving for
     later starts. Raises LakerunError in one line if Java or the jars are missing and cannot be installed.
     """
     from pyspark.sql import SparkSession
 
+    if why_ended():
+        _forget_spark()
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
@@ -57,6 +61,7 @@ def get_session(log_file: Path | None = None, *, typical: bool = False) -> Spark
             session = builder.getOrCreate()
     except Exception as error:
         raise _start_error(error, log_file) from error
+    watch_memory(session, settings["spark.driver.memory"])
     return session
 
 
@@ -90,7 +95,8 @@ def session_with(
         try:
             yield session
         finally:
-            activate(base)
+            if not why_ended():
+                activate(base)
 
 
 def session_settings(*, typical: bool = False) -> dict[str, str]:
@@ -107,7 +113,7 @@ def session_settings(*, typical: bool = False) -> dict[str, str]:
     scratch.mkdir(parents=True, exist_ok=True)
     return {
         "spark.master": f"local[{cores}]",
-        "spark.driver.memory": os.environ.get("LAKEHOUSE_DRIVER_MEMORY") or _driver_memory(),
+        "spark.driver.memory": driver_memory(),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.extraJavaOptions": (
@@ -170,8 +176,8 @@ def _sized(size: int) -> dict[str, str]:
 
 def _heap_options() -> str:
     # Growing to this size step by step costs a tenth of a run in garbage collections.
-    grown = "" if os.environ.get("LAKEHOUSE_DRIVER_MEMORY") else "-Xms1500m -XX:NewSize=900m"
-    return f"-XX:+UseParallelGC -XX:MetaspaceSize=300m {grown}"
+    grown = "" if os.environ.get(MEMORY_VARIABLE) else "-Xms1500m -XX:NewSize=900m"
+    return f"-XX:+UseParallelGC {EXIT_WHEN_FULL} -XX:MetaspaceSize=300m {grown}"
 
 
 def _jit_options(size: int) -> str:
@@ -183,15 +189,6 @@ def _spark_jars() -> list[Path]:
     import pyspark
 
     return list((Path(pyspark.__file__).parent / "jars").glob("*.jar"))
-
-
-def _driver_memory() -> str:
-    """A quarter of the machine's memory, from 2 to 8 GB."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (ValueError, OSError):
-        total = 8.0
-    return f"{min(8, max(2, int(total / 4)))}g"
 
 
 def _log_configuration() -> Path:
@@ -207,6 +204,17 @@ appender.console.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_file(path, text)
     return path
+
+
+def _forget_spark() -> None:
+    """Let PySpark start another JVM in place of one that has ended."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    if ended := SparkContext._active_spark_context:
+        ended._jsc = None  # as in one that was stopped
+    SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
 
 
 @contextmanager
@@ -235,4 +243,8 @@ def _start_error(error: Exception, log_file: Path) -> LakerunError:
         return LakerunError(
             f"Spark needs Java {MINIMUM_JAVA} or later; set JAVA_HOME to one. Details: {log_file}"
         )
+    cause = root_cause(error)
+    if cause.condition == "INVALID_DRIVER_MEMORY":
+        least = -(-int(cause.parameters["minSystemMemory"]) // 2**20)
+        return LakerunError(f"{MEMORY_VARIABLE}={driver_memory()} is too little: Spark needs over {least}m.")
     return LakerunError(f"Spark did not start: {first_line(error)}. Details: {log_file}")
