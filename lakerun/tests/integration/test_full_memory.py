@@ -13,11 +13,21 @@ from deltalake import DeltaTable
 BUNDLE = """
 bundle: {name: large}
 resources:
+  jobs:
+    nightly:
+      name: nightly
+      tasks:
+        - task_key: update
+          pipeline_task: {pipeline_id: "${resources.pipelines.large.id}"}
+        - task_key: count
+          depends_on: [{task_key: update}]
+          run_if: ALL_DONE
+          spark_python_task: {python_file: ./count.py}
   pipelines:
     large: {name: large, catalog: c, schema: s, libraries: [{file: {path: ./large.py}}]}
 """
 
-# `wide` holds 600 MB in one array, which cannot be spilled.
+# `wide` holds 300 MB in one array, which cannot be spilled.
 PIPELINE = """
 from pyspark import pipelines as dp
 from pyspark.sql import SparkSession, functions as F
@@ -27,7 +37,7 @@ spark = SparkSession.active()
 
 @dp.materialized_view(name="ids")
 def ids():
-    return spark.range(300_000)
+    return spark.range(150_000)
 
 
 @dp.materialized_view(name="wide")
@@ -41,10 +51,19 @@ def after():
     return spark.read.table("wide")
 """
 
+COUNT = "print(spark.table('c.s.ids').count(), 'ids')"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in {"databricks.yml": BUNDLE, "large.py": PIPELINE, "count.py": COUNT}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
 
 def run(project: Path, memory: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "lakerun.cli.main", "run", "large"],
+        [sys.executable, "-m", "lakerun.cli.main", "run", "nightly"],
         cwd=project,
         env=os.environ | {"LAKEHOUSE_HOME": str(project / "home"), "LAKEHOUSE_DRIVER_MEMORY": memory},
         capture_output=True,
@@ -54,27 +73,26 @@ def run(project: Path, memory: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow  # two JVMs, and 600 MB
-def test_a_run_whose_memory_is_full_ends_with_the_setting_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "databricks.yml").write_text(BUNDLE, encoding="utf-8")
-    (tmp_path / "large.py").write_text(PIPELINE, encoding="utf-8")
-    failed = run(tmp_path, "512m")
+@pytest.mark.slow  # three JVMs, and 300 MB
+def test_a_run_whose_memory_is_full_ends_with_the_setting_and_the_next_one_goes_on(project: Path) -> None:
+    failed = run(project, "512m")
     told = (
-        "Spark's memory of 512m is full. Give it more, such as LAKEHOUSE_DRIVER_MEMORY=1g, and run again: "
-        "it continues where it stopped."
+        "Flow 'wide' failed: Spark's memory of 512m is full. Give it more, such as "
+        "LAKEHOUSE_DRIVER_MEMORY=1g, and run again: it continues where it stopped."
     )
-    assert failed.returncode == 1
-    assert failed.stderr.startswith(f"Error: large failed: Flow 'c.s.wide' failed: {told} Log: ")
-    assert len(failed.stderr.splitlines()) == 1
-    done = run(tmp_path, "3g")
-    assert (done.returncode, done.stderr) == (0, "")
-    rows = DeltaTable(tmp_path / "home/tables/c/s/after").to_pyarrow_table().to_pylist()
-    assert rows == [{"texts": 300_000, "total": 300_000 * 299_999 // 2}]
+    assert failed.returncode == 0  # the job's last task succeeded
+    assert "task nightly.update FAILED" in failed.stdout
+    assert told in failed.stdout
+    # In another JVM.
+    assert "task nightly.count SUCCESS" in failed.stdout
+    assert "150000 ids" in failed.stdout
+    done = run(project, "3g")
+    assert "task nightly.update SUCCESS" in done.stdout
+    rows = DeltaTable(project / "home/tables/c/s/after").to_pyarrow_table().to_pylist()
+    assert rows == [{"texts": 150_000, "total": 150_000 * 149_999 // 2}]
 
 
-def test_a_heap_in_which_spark_does_not_start_is_named_with_the_least_that_it_needs(tmp_path: Path) -> None:
-    (tmp_path / "databricks.yml").write_text(BUNDLE, encoding="utf-8")
-    (tmp_path / "large.py").write_text(PIPELINE, encoding="utf-8")
-    refused = run(tmp_path, "300m")
+def test_a_heap_in_which_spark_does_not_start_is_named_with_the_least_that_it_needs(project: Path) -> None:
+    refused = run(project, "300m")
     assert refused.returncode == 1
-    assert refused.stderr == "Error: LAKEHOUSE_DRIVER_MEMORY=300m is too little: Spark needs over 450m.\n"
+    assert "LAKEHOUSE_DRIVER_MEMORY=300m is too little: Spark needs over 450m." in refused.stderr

@@ -115,6 +115,8 @@ ADDITIONS = {
     "jobs/task_process.py: sys.path",  # a task's packages; as it was before the tasks that have ended
     "workspace/worker.py: sys.path",  # the deployed wheels
     "spark/active_session.py: SparkSession._activeSession",  # where PySpark itself keeps it
+    "spark/session.py: SparkContext._gateway",  # of a JVM that has ended
+    "spark/session.py: SparkContext._jvm",
     "jobs/notebooks.py: linecache.cache",  # a cell's lines, for traces
     "volumes/libraries.py: sys.meta_path",  # changes libraries in C when they are imported
 }

@@ -209,12 +209,11 @@ appender.console.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
 def _forget_spark() -> None:
     """Let PySpark start another JVM in place of one that has ended."""
     from pyspark import SparkContext
-    from pyspark.sql import SparkSession
 
-    if ended := SparkContext._active_spark_context:
-        ended._jsc = None  # as in one that was stopped
-    SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
-    SparkSession._instantiatedSession = SparkSession._activeSession = None
+    if context := SparkContext._active_spark_context:
+        context._jsc = None  # or it would ask the JVM to stop
+        context.stop()
+    SparkContext._gateway = SparkContext._jvm = None
 
 
 @contextmanager
