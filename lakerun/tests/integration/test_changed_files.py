@@ -59,7 +59,7 @@ LINES = [(f"line {number}",) for number in range(12)]
 IGNORED = (
     "WARN",
     "Flow 'lines' had read files that have changed since: {}. They are not read again: set "
-    "cloudFiles.allowOverwrites, or refresh 'lines' fully.",
+    "the option allowOverwrites, or refresh 'lines' fully.",
 )
 
 

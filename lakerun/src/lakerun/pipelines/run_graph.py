@@ -308,7 +308,7 @@ class GraphRun:
         again = [file for file in changed if files.may_be_read_again(file)]
         ignored = [file for file in changed if file not in again]
         files.forget(again)
-        fix = f"set cloudFiles.allowOverwrites, or refresh '{dataset.name.table}' fully"
+        fix = f"set the option allowOverwrites, or refresh '{dataset.name.table}' fully"
         self._changed_event(dataset, flow, ignored, "WARN", f"They are not read again: {fix}.")
         self._changed_event(dataset, flow, again, "INFO", "They are read again, as allowOverwrites is set.")
         files.looked()
