@@ -12,6 +12,7 @@ PAUSE_STATUSES = ("PAUSED", "UNPAUSED")
 UNIT_HOURS = {"HOURS": 1, "DAYS": 24, "WEEKS": 24 * 7}
 CONDITIONS = ("ANY_UPDATED", "ALL_UPDATED")
 VOLUMES = "/Volumes/"
+MOST = 10**6  # hours or seconds; the scheduler cannot reckon with centuries
 
 
 class TriggerSpec(BaseModel):
@@ -42,14 +43,16 @@ def read_trigger(job: Section) -> TriggerSpec | None:
     if trigger.values.get("periodic") is not None:
         periodic = trigger.section("periodic")
         unit = periodic.choice("unit", tuple(UNIT_HOURS))
-        return TriggerSpec(kind="interval", hours=periodic.number("interval", least=1) * UNIT_HOURS[unit])
+        return TriggerSpec(
+            kind="interval", hours=periodic.number("interval", least=1, most=MOST) * UNIT_HOURS[unit]
+        )
     for key in ("file_arrival", "table_update"):
         if trigger.values.get(key) is None:
             continue
         watched = trigger.section(key)
         times = {
-            "pause_seconds": watched.number("min_time_between_triggers_seconds", 0),
-            "quiet_seconds": watched.number("wait_after_last_change_seconds", 0),
+            "pause_seconds": watched.number("min_time_between_triggers_seconds", 0, most=MOST),
+            "quiet_seconds": watched.number("wait_after_last_change_seconds", 0, most=MOST),
         }
         if key == "file_arrival":
             return TriggerSpec(kind="files", folder=watched.text("url"), **times)

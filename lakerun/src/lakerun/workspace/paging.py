@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -62,7 +63,7 @@ def page_after(
 
 def number_in(token: str | None) -> int:
     """The number in a token, 0 without a token."""
-    if token and not token.isdecimal():
+    if token and not re.fullmatch(r"[0-9]{1,18}", token):
         raise invalid(FOREIGN_TOKEN)
     return int(token or 0)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lakerun.workspace.errors import ApiError, invalid
@@ -39,6 +41,15 @@ def file_inside(root: Path, names: tuple[str, ...], field: str = "path") -> Path
     if os.path.realpath(path) != path:
         raise ApiError("PERMISSION_DENIED", f"{field}: /{'/'.join(names)} goes through a symbolic link.")
     return Path(path)
+
+
+@contextmanager
+def present(absent: ApiError) -> Iterator[None]:
+    """Raises `absent` if a file in use here is deleted meanwhile."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise absent from None
 
 
 def _size(text: str, field: str) -> int:

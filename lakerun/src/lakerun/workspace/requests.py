@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.paths import NAME_BYTES
 from lakerun.workspace.store import Document
 
 DEEPEST = 100  # levels of nesting; deeper values cannot be written as JSON again
@@ -26,6 +28,20 @@ LEAST, LARGEST = -(2**63), 2**63 - 1
 
 Whole = Annotated[int, Field(ge=LEAST, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
+
+
+def _fits(name: str) -> str:
+    if len(name.encode()) > NAME_BYTES:
+        raise ValueError(f"it is longer than {NAME_BYTES} bytes")
+    return name
+
+
+# The name of a catalog, schema, table or volume, which is also that of a folder.
+Name = Annotated[
+    StrictStr,
+    Field(min_length=1, max_length=NAME_BYTES, pattern=r"^[^\s./\\\x00-\x1f\x7f]+$"),
+    AfterValidator(_fits),
+]
 
 
 class RequestModel(BaseModel):

@@ -7,12 +7,15 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
+from lakerun.workspace.api.downloads import Download
 from lakerun.workspace.api.routing import FILE, group
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.paths import present
 from lakerun.workspace.requests import Whole
 from lakerun.workspace.services.checks import without_none
+from lakerun.workspace.services.files.volume_files import no_file
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Services
@@ -27,17 +30,20 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/fs/files/{path:path}")
     @routes.head("/fs/files/{path:path}")
-    def read(path: str, request: Request) -> FileResponse:
+    def read(path: str, request: Request) -> Download:
         file = files.file(f"/{path}")
         since = request.headers.get("If-Unmodified-Since")
-        if since and _changed_since(file.stat().st_mtime, since):
-            raise ApiError("BAD_REQUEST", "The file has changed since it was first read.", status=412)
-        return FileResponse(file, media_type="application/octet-stream")
+        with present(no_file(f"/{path}")):
+            if since and _changed_since(file.stat().st_mtime, since):
+                raise ApiError("BAD_REQUEST", "The file has changed since it was first read.", status=412)
+        return Download(file, no_file(f"/{path}"))
 
     @routes.put("/fs/files/{path:path}", status_code=204, openapi_extra=FILE)
     async def write(path: str, request: Request, overwrite: bool = True) -> Response:
-        length = request.headers.get("Content-Length")
-        await files.write(f"/{path}", request.stream(), overwrite, int(length) if length else None)
+        length = request.headers.get("Content-Length", "")
+        await files.write(
+            f"/{path}", request.stream(), overwrite, int(length) if length.isdecimal() else None
+        )
         return Response(status_code=204)
 
     @routes.post("/fs/files/{path:path}")
@@ -94,5 +100,5 @@ def router(services: Services) -> APIRouter:
 def _changed_since(modified: float, since: str) -> bool:
     try:
         return int(modified) > parsedate_to_datetime(since).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise invalid(f"If-Unmodified-Since: '{since}' is not an HTTP date.") from None

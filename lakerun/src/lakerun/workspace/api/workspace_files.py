@@ -11,13 +11,15 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from starlette.datastructures import UploadFile
 
+from lakerun.workspace.api.downloads import Download
 from lakerun.workspace.api.routing import FILE, body_of, group
 from lakerun.workspace.api.uploads import bounded, too_large, uploaded
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.paths import present
 from lakerun.workspace.requests import json_refusal, read_json
 from lakerun.workspace.services import Services
 from lakerun.workspace.services.checks import check
-from lakerun.workspace.services.files.workspace_files import LANGUAGES, Notebook
+from lakerun.workspace.services.files.workspace_files import LANGUAGES, Notebook, absent
 from lakerun.workspace.services.files.workspace_requests import DeleteObject, ImportObject, ObjectPath
 
 EXPORT_BYTES = 10 * 2**20  # as on Databricks; direct_download has no such limit
@@ -59,18 +61,19 @@ def router(services: Services) -> APIRouter:
             raise invalid(f"format: '{format}' is not one of SOURCE, AUTO, RAW, JUPYTER.")
         file = files.readable(path)
         if direct_download:
-            return FileResponse(file, media_type="application/octet-stream")
-        if file.stat().st_size > EXPORT_BYTES:
-            raise ApiError(
-                "MAX_READ_SIZE_EXCEEDED",
-                f"path: {path} is larger than {EXPORT_BYTES:,} bytes; export it with direct_download.",
-            )
-        content = base64.b64encode(file.read_bytes()).decode()
+            return Download(file, absent(path))
+        with present(absent(path)):
+            if file.stat().st_size > EXPORT_BYTES:
+                raise ApiError(
+                    "MAX_READ_SIZE_EXCEEDED",
+                    f"path: {path} is larger than {EXPORT_BYTES:,} bytes; export it with direct_download.",
+                )
+            content = base64.b64encode(file.read_bytes()).decode()
         return {"content": content, "file_type": file.suffix.lstrip(".") or "py"}
 
     @routes.get("/api/2.0/workspace-files/{path:path}", response_model=None)
     def read(path: str) -> FileResponse:
-        return FileResponse(files.readable(f"/{path}"), media_type="application/octet-stream")
+        return Download(files.readable(f"/{path}"), absent(f"/{path}"))
 
     @routes.post(
         "/api/2.0/workspace-files/import-file/{path:path}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -26,6 +27,19 @@ def wrong_field(location: Iterable[object], problem: str) -> ApiError:
     """A model's error about the field at `location`."""
     field = ".".join(map(str, location))
     return invalid(f"{field or 'The request'}: {problem.removeprefix('Value error, ').rstrip('.')}.")
+
+
+def like(pattern: str, *, one: str = "_") -> re.Pattern[str]:
+    """A pattern as in LIKE, in which `one` is any letter, for `fullmatch`; it ignores case.
+
+    Each part between two % is looked for only at its first place, which suffices: no text takes long.
+    """
+    first, *others = [
+        "".join("." if letter == one else re.escape(letter) for letter in part) for part in pattern.split("%")
+    ]
+    if others:
+        first += "".join(f"(?>.*?{part})" for part in others[:-1]) + f".*{others[-1]}"
+    return re.compile(first, re.IGNORECASE | re.DOTALL)
 
 
 def now_ms() -> int:

@@ -13,6 +13,7 @@ from lakerun.errors import closest_first
 from lakerun.tables.samples import SAMPLES
 from lakerun.tables.storage import Storage, is_folder_name
 from lakerun.workspace.errors import ApiError, invalid
+from lakerun.workspace.paths import NAME_BYTES
 from lakerun.workspace.services.catalog.catalog_requests import (
     CatalogChange,
     NewCatalog,
@@ -109,7 +110,11 @@ class CatalogService:
             return stored if there or kind != "volume" else None
         if not there or full_name != full_name.lower():
             return None
-        times = dict.fromkeys(("created_at", "updated_at"), int(there[0].stat().st_mtime * 1000))
+        try:
+            modified = int(there[0].stat().st_mtime * 1000)
+        except FileNotFoundError:  # deleted since it was found
+            return None
+        times = dict.fromkeys(("created_at", "updated_at"), modified)
         return self._made(self._described(kind, full_name, uuid.uuid5(_FOLDERS, full_name))) | times
 
     def _roots(self, kind: str) -> tuple[Path, ...]:
@@ -120,6 +125,8 @@ class CatalogService:
         """The folders, existing or not, of a catalog, schema or volume; none for a name of other parts."""
         parts = full_name.split(".")
         if len(parts) != _LEVELS[kind] or not all(map(is_folder_name, parts)):
+            return ()
+        if any(len(part.encode()) > NAME_BYTES for part in parts):
             return ()
         return tuple(root.joinpath(*parts) for root in self._roots(kind))
 
@@ -160,10 +167,8 @@ class CatalogService:
                 )
             for schema in schemas:
                 self.delete_schema(schema["full_name"], force=True)
-            self._store.delete("catalog", found["name"])
-            self._grants.forget("catalog", found["name"])
-        for folder in self._folders("catalog", found["name"]):
-            shutil.rmtree(folder, ignore_errors=True)
+            removed = self._remove("catalog", found["name"])
+        _delete(removed)
 
     def delete_schema(self, full_name: str, *, force: bool) -> None:
         """Delete a schema; with `force`, also its tables and volumes with their files."""
@@ -180,18 +185,27 @@ class CatalogService:
                 )
             for volume in volumes:
                 self.delete_volume(volume["full_name"])
-            self._store.delete("schema", found["full_name"])
-            self._grants.forget("schema", found["full_name"])
-        for root in (self._storage.tables_root, self._storage.volumes_root):
-            shutil.rmtree(root / catalog / name, ignore_errors=True)
+            removed = self._remove("schema", found["full_name"])
+        _delete(removed)
 
     def delete_volume(self, full_name: str) -> None:
         """Delete a volume and its files."""
         with self._store.transaction():
             found = self.get("volume", full_name)
-            self._store.delete("volume", found["full_name"])
-            self._grants.forget("volume", found["full_name"])
-        shutil.rmtree(self._storage.volumes_root.joinpath(*found["full_name"].split(".")), ignore_errors=True)
+            removed = self._remove("volume", found["full_name"])
+        _delete(removed)
+
+    def _remove(self, kind: str, full_name: str) -> tuple[Path, ...]:
+        """Delete the document and set its folders aside, so that the name is free; returns where they are."""
+        self._store.delete(kind, full_name)
+        self._grants.forget(kind, full_name)
+        trash = self._storage.home / "workspace" / "trash"
+        trash.mkdir(parents=True, exist_ok=True)
+        aside = []
+        for folder in self._folders(kind, full_name):
+            with suppress(FileNotFoundError):
+                aside.append(folder.rename(trash / uuid.uuid4().hex))
+        return tuple(aside)
 
     def _create(self, kind: str, made: Document, parent: str | None) -> Document:
         full_name = made["full_name"]
@@ -243,6 +257,11 @@ class CatalogService:
         code = f"{kind.upper()}_DOES_NOT_EXIST"
         hint = f" The closest: {valid}." if valid else ""
         return ApiError(code, f"{kind.capitalize()} '{full_name}' does not exist.{hint}", 404)
+
+
+def _delete(folders: tuple[Path, ...]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _parent(found: Document) -> str | None:

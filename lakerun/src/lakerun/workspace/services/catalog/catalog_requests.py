@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StrictStr
+from pydantic import StrictStr
 
-from lakerun.workspace.requests import Definition, RequestModel
-
-Name = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"^[^\s./\\\x00-\x1f\x7f]+$")]
+from lakerun.workspace.requests import Definition, Name, RequestModel
 
 
 class NewCatalog(Definition):

@@ -16,6 +16,7 @@ from lakerun.tables.samples import SAMPLES
 from lakerun.tables.storage import Storage, TableName
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.paging import page_after, page_size
+from lakerun.workspace.services.checks import like
 from lakerun.workspace.store import Document
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Tables:
         page_token: str | None = None,
     ) -> tuple[list[Document], str | None]:
         """One page of the names and types of a catalog's tables. The patterns are as in LIKE."""
-        schemas, names = _like(schema_pattern), _like(table_pattern)
+        schemas, names = like(schema_pattern or "%"), like(table_pattern or "%")
         found = [
             t
             for t in self._storage.tables()
@@ -194,8 +195,3 @@ def _type(kind: Any) -> Document:
         precision, scale = map(int, decimal.groups())
         return {"type_name": "DECIMAL", "type_precision": precision, "type_scale": scale}
     return {"type_name": "INT" if kind == "integer" else kind.upper()}
-
-
-def _like(pattern: str | None) -> re.Pattern[str]:
-    wild = {"%": ".*", "_": "."}
-    return re.compile("".join(wild.get(c, re.escape(c)) for c in pattern or "%"), re.IGNORECASE | re.DOTALL)

@@ -12,6 +12,7 @@ from lakerun.bundles.pipeline_specs import read_pipeline
 from lakerun.bundles.sections import Section
 from lakerun.errors import LakerunError, SettingsError
 from lakerun.tables.storage import Storage
+from lakerun.workspace.paths import checked_names
 
 
 class Deployed:
@@ -25,6 +26,8 @@ class Deployed:
         """The file of a workspace path or a `/Volumes/...` path; LakerunError if it is outside of both."""
         text = name.removeprefix("file:").removeprefix("dbfs:")
         parts = PurePosixPath(text).parts
+        if text.startswith("/"):
+            checked_names(text)
         if parts[:2] == ("/", "Volumes"):
             root = self.storage.volumes_root
             found = root.joinpath(*parts[2:])

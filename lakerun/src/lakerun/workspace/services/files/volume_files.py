@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from lakerun.tables.storage import Storage
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.paging import page_after, page_size
+from lakerun.workspace.paths import present
 
 if TYPE_CHECKING:
     from lakerun.workspace.services import Settings
@@ -47,11 +48,12 @@ class VolumeFiles:
         """The file on disk for `path`; NOT_FOUND if there is no file."""
         found = self._locate(path)
         if not found.is_file():
-            raise ApiError("NOT_FOUND", f"The file being accessed is not found: {path}")
+            raise no_file(path)
         return found
 
     def delete_file(self, path: str) -> None:
-        self.file(path).unlink()
+        with present(no_file(path)):
+            self.file(path).unlink()
 
     async def write(
         self, path: str, chunks: AsyncIterator[bytes], overwrite: bool, size: int | None = None
@@ -77,10 +79,11 @@ class VolumeFiles:
                     file.write(chunk)
             self._make_folder(path, target.parent)
             self._check_free(path, target, overwrite)
-            if overwrite:
-                upload.replace(target)
-            else:
-                os.link(upload, target)  # unlike a rename, this fails if another upload was faster
+            with present(_no_folder(path)):
+                if overwrite:
+                    upload.replace(target)
+                else:
+                    os.link(upload, target)  # unlike a rename, this fails if another upload was faster
         except FileExistsError:
             raise _exists(path) from None
         finally:
@@ -92,14 +95,15 @@ class VolumeFiles:
         """The folder on disk for `path`; NOT_FOUND if there is none."""
         found = self._locate(path)
         if not found.is_dir() and found != self._root:
-            raise ApiError("NOT_FOUND", f"The directory being accessed is not found: {path}")
+            raise _no_folder(path)
         return found
 
     def entries(self, path: str, size: int | None, page_token: str | None) -> tuple[list[Entry], str | None]:
         """One page of a folder's entries by name, and the token of the next page, None at the end."""
         folder = self.directory(path)
         size = page_size(size, MAX_PAGE, "page_size")
-        names, following = page_after(sorted(_names(folder)), page_token, size, str)
+        with present(_no_folder(path)):
+            names, following = page_after(sorted(_names(folder)), page_token, size, str)
         base = "/Volumes" + "".join(f"/{part}" for part in folder.relative_to(self._root).parts)
         listed = [entry for name in names if (entry := _entry(folder / name, base))]
         return listed, following
@@ -148,6 +152,8 @@ class VolumeFiles:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise ApiError("ALREADY_EXISTS", f"The given path points to an existing file: {path}") from None
+        except FileNotFoundError:  # a folder above it is deleted at the same time
+            raise _no_folder(path) from None
 
     def _check_free(self, path: str, target: Path, overwrite: bool) -> None:
         if target.is_dir():
@@ -163,13 +169,13 @@ class VolumeFiles:
 
 def check_name(name: str, path: str) -> None:
     """Refuse a part of a path that is not a plain name, also if it is percent-encoded."""
+    if len(name.encode(errors="replace")) > MAX_NAME or len(path.encode(errors="replace")) > MAX_PATH:
+        raise invalid(f"path: it is longer than {MAX_PATH} bytes, or a name in it than {MAX_NAME}.")
     decoded = name
     while (again := unquote(decoded)) != decoded:
         decoded = again
     if decoded in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f\ud800-\udfff\ufffd]", decoded):
         raise invalid(f"path: '{path}' has a part that is not a valid name.")
-    if len(name.encode()) > MAX_NAME or len(path.encode()) > MAX_PATH:
-        raise invalid(f"path: it is longer than {MAX_PATH} bytes, or a name in it than {MAX_NAME}.")
 
 
 def _names(folder: Path) -> list[str]:
@@ -187,6 +193,15 @@ def _entry(file: Path, base: str) -> Entry | None:
     if file.is_dir():
         return Entry(path, file.name, True, last_modified=status.st_mtime_ns // 1_000_000)
     return Entry(path, file.name, False, status.st_size, status.st_mtime_ns // 1_000_000)
+
+
+def no_file(path: str) -> ApiError:
+    """The error for a path without a file."""
+    return ApiError("NOT_FOUND", f"The file being accessed is not found: {path}")
+
+
+def _no_folder(path: str) -> ApiError:
+    return ApiError("NOT_FOUND", f"The directory being accessed is not found: {path}")
 
 
 def _exists(path: str) -> ApiError:

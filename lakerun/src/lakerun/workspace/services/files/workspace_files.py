@@ -11,11 +11,12 @@ import json
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lakerun.workspace.errors import ApiError, invalid
-from lakerun.workspace.paths import checked_names, file_inside
+from lakerun.workspace.paths import checked_names, file_inside, present
 from lakerun.workspace.services.access.permissions import PermissionService
 from lakerun.workspace.services.checks import now_ms
 from lakerun.workspace.store import Document, Store
@@ -61,20 +62,26 @@ class WorkspaceFiles:
         names = _names(path)
         file = file_inside(self._root, names)
         if not file.exists():
-            raise _absent(path)
-        return self._info(names, file, _prefix(path))
+            raise absent(path)
+        with present(absent(path)):
+            return self._info(names, file, _prefix(path))
 
     def list(self, path: str) -> list[Document]:
         """A folder's objects by name; for a file, the file itself, as on Databricks."""
         names = _names(path)
         folder = file_inside(self._root, names)
         if not folder.exists():
-            raise _absent(path)
-        if not folder.is_dir():
-            return [self._info(names, folder, _prefix(path))]
-        children = sorted(child for child in folder.iterdir() if not child.is_symlink())
+            raise absent(path)
+        with present(absent(path)):
+            if not folder.is_dir():
+                return [self._info(names, folder, _prefix(path))]
+            children = sorted(child for child in folder.iterdir() if not child.is_symlink())
+        found = []
         with self._store.transaction():
-            return [self._info((*names, child.name), child, _prefix(path)) for child in children]
+            for child in children:
+                with suppress(FileNotFoundError):  # deleted since the folder was read
+                    found.append(self._info((*names, child.name), child, _prefix(path)))
+        return found
 
     def mkdirs(self, path: str) -> None:
         """Create a folder and its parents; an existing one is fine."""
@@ -115,7 +122,7 @@ class WorkspaceFiles:
         if file.is_dir():
             raise invalid(f"path: {path} is a folder; only files and notebooks can be read.")
         if not file.exists():
-            raise _absent(path)
+            raise absent(path)
         return file
 
     def delete(self, path: str, *, recursive: bool) -> None:
@@ -123,18 +130,17 @@ class WorkspaceFiles:
         names = _names(path)
         file = file_inside(self._root, names)
         if not file.exists():
-            raise _absent(path)
+            raise absent(path)
         if len(names) < 2 or (names[0] == "Users" and len(names) == 2):
             raise ApiError(
                 "PERMISSION_DENIED", f"path: {path} is part of the workspace; it cannot be deleted."
             )
-        if file.is_dir() and not recursive and any(file.iterdir()):
-            raise ApiError("DIRECTORY_NOT_EMPTY", f"Folder ({path}) is not empty.", 400)
+        with present(absent(path)):
+            if file.is_dir() and not recursive and any(file.iterdir()):
+                raise ApiError("DIRECTORY_NOT_EMPTY", f"Folder ({path}) is not empty.", 400)
         trash = self.new_upload()
-        try:
+        with present(absent(path)):
             file.rename(trash)
-        except FileNotFoundError:
-            raise _absent(path) from None
         below = [names]
         if trash.is_dir():
             below += [(*names, *found.relative_to(trash).parts) for found in trash.rglob("*")]
@@ -234,7 +240,8 @@ def _key(names: tuple[str, ...]) -> str:
     return "/" + "/".join(names)
 
 
-def _absent(path: str) -> ApiError:
+def absent(path: str) -> ApiError:
+    """The error for a path without an object."""
     return ApiError("RESOURCE_DOES_NOT_EXIST", f"Path ({path}) doesn't exist.")
 
 

@@ -6,9 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StrictStr
 
-from lakerun.workspace.requests import Definition, RequestModel, RunAs, Whole
-
-Name = Annotated[StrictStr, Field(pattern=r"^[^\s./]+$")]
+from lakerun.workspace.requests import Definition, Name, RequestModel, RunAs, Whole
 
 
 class PipelineLibrary(RequestModel):

@@ -11,7 +11,7 @@ from lakerun.tables.storage import Storage, TableName
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.paging import checked_size, page_of
 from lakerun.workspace.services.access.permissions import PermissionService
-from lakerun.workspace.services.checks import now_ms
+from lakerun.workspace.services.checks import like, now_ms
 from lakerun.workspace.services.creations import CreationService
 from lakerun.workspace.services.pipelines.pipeline_requests import PipelineDefinition
 from lakerun.workspace.store import Document, Store
@@ -164,6 +164,6 @@ def _pattern(filter: str) -> re.Pattern[str]:
     parsed = FILTER.match(filter)
     if parsed is None or parsed[1] != "name":
         raise invalid(f"filter: must be like name LIKE '%daily%'; given: {filter!r}.")
-    wanted = parsed[3]
-    parts = wanted.split("%") if parsed[2].lower() == "like" else [wanted]
-    return re.compile(".*".join(map(re.escape, parts)), re.IGNORECASE)
+    if parsed[2] == "=":
+        return re.compile(re.escape(parsed[3]), re.IGNORECASE)
+    return like(parsed[3], one="")

@@ -19,6 +19,7 @@ from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import UPDATE_ENDED, Event
 from lakerun.workspace.errors import ApiError, invalid, missing
 from lakerun.workspace.paging import FOREIGN_TOKEN, checked_size, number_in, page_from, page_of
+from lakerun.workspace.requests import read_json
 from lakerun.workspace.services.checks import now_ms, without_none
 from lakerun.workspace.services.compute.compute import Compute
 from lakerun.workspace.services.compute.deployed import Deployed
@@ -37,6 +38,7 @@ CAUSES = ("API_CALL", "JOB_TASK", "USER_ACTION", "RETRY_ON_FAILURE", "SERVICE_UP
 OPTIONS = ("full_refresh", "validate_only", "refresh_selection", "full_refresh_selection")
 LATEST_UPDATES = 5
 PAGE = 100
+TOKEN = ("filter", "order", "page")  # what the token of a page of events has
 LARGEST_PAGE = 250
 STOPPED = "The workspace stopped during the update."
 
@@ -149,7 +151,7 @@ class Updates:
         if token:
             filter, order_by = token.get("filter"), token.get("order")
         order = (order_by or "timestamp desc").lower().split()
-        if order[0] != "timestamp" or order[1:] not in ([], ["asc"], ["desc"]):
+        if order[:1] != ["timestamp"] or order[1:] not in ([], ["asc"], ["desc"]):
             raise invalid(f"order_by: 'timestamp asc' or 'timestamp desc' is expected, not '{order_by}'.")
         newest_first = order[1:] != ["asc"]
         wanted = event_filter(filter or "")
@@ -364,9 +366,10 @@ def _token(**content: str | None) -> str:
 
 def _read_token(token: str) -> dict[str, str | None]:
     try:
-        found = json.loads(base64.urlsafe_b64decode(token))
+        found = read_json(base64.urlsafe_b64decode(token))
     except ValueError:
         found = None
-    if not isinstance(found, dict) or not isinstance(found.get("page"), str):
+    texts = (str, type(None))
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), texts) for name in TOKEN):
         raise invalid(FOREIGN_TOKEN)
     return found
