@@ -15,7 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
-from ecommerce_lakehouse.cli.plugin import UNIONS
+from ecommerce_lakehouse.cli.unions import UNIONS
 from ecommerce_lakehouse.config import get_config
 from lakerun.bundles.load import Bundle, load_bundle
 from lakerun.errors import UnknownNameError

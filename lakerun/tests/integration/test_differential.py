@@ -14,9 +14,8 @@ from sqlglot import exp
 from integration.differential import Answer, Case, Engines, cases, same
 from lakerun.sql.databricks_sql import parse_statement
 from lakerun.sql.errors import OnlyInSparkError
-from lakerun.sql.expressions import AGGREGATE_NAMES
+from lakerun.sql.expressions import AGGREGATE_NAMES, NODES
 from lakerun.sql.functions import AGGREGATES, CATALOGUE, WINDOWS, functions
-from lakerun.sql.nodes import NODES
 from lakerun.sql.query import query
 from lakerun.sql.registry import SCALARS
 from lakerun.tables.storage import Storage

@@ -60,7 +60,7 @@ class Laptop:
 
     def create_events(self) -> list[str]:
         """Stores nothing: the runtime resolves the name to the event logs that exist at query time."""
-        from ecommerce_lakehouse.cli.plugin import UNIONS
+        from ecommerce_lakehouse.cli.unions import UNIONS
         from lakerun.tables.unions import tables_by_schema
 
         found = tables_by_schema(self._storage(), UNIONS[EVENTS])

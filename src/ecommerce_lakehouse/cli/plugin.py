@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ecommerce_lakehouse import __version__
-from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX, EVENTS, LOG_COLUMNS, events_sql
-from lakerun.plugins import Environment, Environments, Monitoring, Plugin, Quarantine, RunSql, TableUnion
+from ecommerce_lakehouse.cli.unions import UNIONS
+from ecommerce_lakehouse.observability.health_sql import EVENTS
+from lakerun.plugins import Environment, Environments, Monitoring, Plugin, Quarantine, RunSql
 
 if TYPE_CHECKING:
     from ecommerce_lakehouse.observability.trends import Trends
@@ -80,8 +81,6 @@ def _trends(run: RunSql, *, days: int) -> Trends:
 
     return trends(run, days=days)
 
-
-UNIONS = {EVENTS: TableUnion(prefix=EVENT_LOG_PREFIX, columns=LOG_COLUMNS, sql=events_sql)}
 
 PLUGIN = Plugin(
     name="ecommerce-lakehouse",

@@ -137,8 +137,6 @@ class UnityCatalog:
         return logs
 
     def source(self) -> Source:
-        from ecommerce_lakehouse.observability.metrics_export.sources import SparkSource
-
         return SparkSource(self)
 
     def secret(self, key: str) -> SecretStr | None:
@@ -157,6 +155,26 @@ class UnityCatalog:
         from pyspark.sql import SparkSession
 
         return self._given or SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
+
+
+class SparkSource:
+    """Tables of Unity Catalog."""
+
+    def __init__(self, lakehouse: Lakehouse) -> None:
+        self._lakehouse = lakehouse
+
+    def tables(self) -> list[str]:
+        return [table.name for table in self._lakehouse.tables()]
+
+    def rows(self, table: str, columns: str, clauses: str = "") -> list[tuple[Any, ...]]:
+        found = self._lakehouse.rows(f"SELECT {columns} FROM {self._lakehouse.reference(table)} {clauses}")
+        return [tuple(row.values()) for row in found]
+
+    def micros(self, column: str) -> str:
+        return f"unix_micros({column})"
+
+    def instant(self, micros: int) -> str:
+        return f"timestamp_micros({micros})"
 
 
 def reference_in(config: LakehouseConfig, table: str) -> str:

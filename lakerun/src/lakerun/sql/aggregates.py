@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from lakerun.sql import arithmetic
 from lakerun.sql.errors import only_in_spark
+from lakerun.sql.expressions import AGGREGATE_NAMES, Writer
+from lakerun.sql.functions import AGGREGATES as TEMPLATES
+from lakerun.sql.functions import functions
 from lakerun.sql.types import BIGINT, DOUBLE, Type
 from lakerun.sql.values import Value
 
-if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
+
+def aggregate(writer: Writer, name: str, arguments: list[exp.Expr], after: str = "") -> Value:
+    """An aggregate, of a group or over a window; `after` are FILTER and OVER."""
+    distinct = False
+    if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
+        distinct, arguments = True, list(arguments[0].expressions)
+    if name == "count":
+        return count(writer, arguments, distinct, after)
+    values = [writer.write(argument) for argument in arguments]
+    word = "DISTINCT " if distinct else ""
+    if name in AGGREGATES:
+        found = AGGREGATES[name](writer, values, word, after)
+        if found is not None:
+            return found
+    return writer.call(name, values, functions(TEMPLATES).get(name, ()), distinct=word, after=after)
 
 
 def count(writer: Writer, arguments: Sequence[exp.Expr], distinct: bool, after: str) -> Value:
@@ -90,3 +105,4 @@ AGGREGATES: dict[str, Callable[[Writer, Sequence[Value], str, str], Value | None
     "approx_percentile": _approx_percentile,
     "percentile_approx": _approx_percentile,
 }
+AGGREGATE_NAMES.update(AGGREGATES)

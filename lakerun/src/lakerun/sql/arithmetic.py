@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
 
 from lakerun.sql.errors import only_in_spark
+from lakerun.sql.expressions import Writer
 from lakerun.sql.types import BIGINT, DATE, DOUBLE, VOID, Type, as_decimal, common
 from lakerun.sql.values import TYPED, Value
-
-if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
 
 _SIGNS = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.IntDiv: "div", exp.Mod: "%"}
 _UNITS = {

@@ -6,18 +6,18 @@ Anything that is not known to mean the same is refused (`OnlyInSparkError`); not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from lakerun.sql import aggregates as aggregates_
 from lakerun.sql.casts import cast
 from lakerun.sql.errors import SqlError, not_available, only_in_spark
 from lakerun.sql.functions import AGGREGATES, Function, functions
 from lakerun.sql.types import (
     BOOLEAN,
+    STRING,
     VOID,
     Type,
     common,
@@ -27,7 +27,10 @@ from lakerun.sql.values import Value
 if TYPE_CHECKING:
     from lakerun.sql.scopes import Scope
 
-AGGREGATE_NAMES = functions(AGGREGATES).keys() | aggregates_.AGGREGATES.keys() | {"count"}
+# Each kind of expression by sqlglot's class; `nodes.py` adds them.
+NODES: dict[type[exp.Expr], Callable[[Writer, Any], Value]] = {}
+# `aggregates.py` adds those that need more than a template.
+AGGREGATE_NAMES = {*functions(AGGREGATES), "count"}
 
 
 class Writer:
@@ -61,8 +64,6 @@ class Writer:
                 raise SqlError(
                     f'SQL: column "{node.name}" must appear in the GROUP BY clause or be aggregated.'
                 )
-        from lakerun.sql.nodes import NODES
-
         write = NODES.get(type(node))
         if write is None:
             raise only_in_spark(node.sql("databricks") if len(node.sql("databricks")) < 60 else node.key)
@@ -87,6 +88,22 @@ class Writer:
         if written is None:
             raise only_in_spark(f"a cast from {value.type} to {kind}")
         return written
+
+    def compared(self, left: Value, right: Value) -> tuple[str, str]:
+        """Two values in the type in which they are compared: a text beside a date as a date."""
+        for one, other in ((left, right), (right, left)):
+            if (
+                one.type == STRING
+                and other.type.name in ("date", "timestamp")
+                and isinstance(one.literal, str)
+            ):
+                cast_ = Value(self.to(one, other.type), other.type)
+                left, right = (cast_, other) if one is left else (other, cast_)
+                break
+        if left.type.nested or right.type.nested:
+            raise only_in_spark(f"a comparison of {left.type.name}")
+        first, second = self.texts([left, right])[0]
+        return first, second
 
     def condition(self, node: exp.Expr, *, may_be_null: bool = False) -> str:
         """The SQL of a condition; a plain NULL is one only in AND, OR and NOT."""

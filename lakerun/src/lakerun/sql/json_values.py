@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakerun.sql.errors import SqlError, only_in_spark
+from lakerun.sql.expressions import Writer
 from lakerun.sql.types import STRING, Type, quoted, spark_type, text
 from lakerun.sql.values import Value
-
-if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]|\['([^'\"\\]+)'\]|\[(\*)\]")
 _INTEGERS = "('BIGINT', 'UBIGINT')"

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from lakerun.sql import aggregates as aggregates_
 from lakerun.sql import arithmetic, special, texts
+from lakerun.sql.aggregates import aggregate
 from lakerun.sql.errors import SqlError, not_available, only_in_spark
-from lakerun.sql.expressions import AGGREGATE_NAMES, aggregates
-from lakerun.sql.functions import AGGREGATES, CATALOGUE, functions
+from lakerun.sql.expressions import AGGREGATE_NAMES, NODES, Writer, aggregates
+from lakerun.sql.functions import CATALOGUE, functions
 from lakerun.sql.registry import SCALARS
 from lakerun.sql.types import (
     BIGINT,
@@ -38,7 +38,6 @@ from lakerun.sql.values import TYPED, Value
 from lakerun.sql.windows import window
 
 if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
     from lakerun.sql.scopes import Relation
 
 _COMPARED = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
@@ -172,25 +171,12 @@ def _bracket(writer: Writer, node: exp.Bracket) -> Value:
 
 
 def _compared(writer: Writer, node: exp.Binary) -> Value:
-    left, right = compared(writer, writer.write(node.this), writer.write(node.expression))
+    left, right = writer.compared(writer.write(node.this), writer.write(node.expression))
     return Value(f"({left} {_COMPARED[type(node)]} {right})", BOOLEAN)
 
 
-def compared(writer: Writer, left: Value, right: Value) -> tuple[str, str]:
-    """Two values in the type in which they are compared: a text beside a date as a date."""
-    for one, other in ((left, right), (right, left)):
-        if one.type == STRING and other.type.name in ("date", "timestamp") and isinstance(one.literal, str):
-            cast_ = Value(writer.to(one, other.type), other.type)
-            left, right = (cast_, other) if one is left else (other, cast_)
-            break
-    if left.type.nested or right.type.nested:
-        raise only_in_spark(f"a comparison of {left.type.name}")
-    first, second = writer.texts([left, right])[0]
-    return first, second
-
-
 def _null_safe(writer: Writer, node: exp.Binary) -> Value:
-    left, right = compared(writer, writer.write(node.this), writer.write(node.expression))
+    left, right = writer.compared(writer.write(node.this), writer.write(node.expression))
     negated = "" if isinstance(node, exp.NullSafeNEQ) else "NOT "
     return Value(f"({left} IS {negated}DISTINCT FROM {right})", BOOLEAN)
 
@@ -220,8 +206,8 @@ def _between(writer: Writer, node: exp.Between) -> Value:
     if node.args.get("symmetric"):
         raise only_in_spark("BETWEEN SYMMETRIC")
     value = writer.write(node.this)
-    left, low = compared(writer, value, writer.write(node.args["low"]))
-    right, high = compared(writer, value, writer.write(node.args["high"]))
+    left, low = writer.compared(value, writer.write(node.args["low"]))
+    right, high = writer.compared(value, writer.write(node.args["high"]))
     return Value(f"({left} >= {low} AND {right} <= {high})", BOOLEAN)
 
 
@@ -234,11 +220,11 @@ def _in(writer: Writer, node: exp.In) -> Value:
         if len(relation.columns) != 1:
             raise only_in_spark("IN with several columns")
         column = relation.columns[0]
-        left, right = compared(writer, value, Value(quoted(column.key), column.type))
+        left, right = writer.compared(value, Value(quoted(column.key), column.type))
         return Value(f"({left} IN (SELECT {right} FROM ({relation.sql})))", BOOLEAN)
     found = []
     for item in node.expressions:
-        left, right = compared(writer, value, writer.write(item))
+        left, right = writer.compared(value, writer.write(item))
         found.append(f"{left} = {right}")
     return Value(f"({' OR '.join(found)})", BOOLEAN)
 
@@ -277,7 +263,7 @@ def _case(writer: Writer, node: exp.Case) -> Value:
         if node.this is None:
             whens.append(writer.condition(branch.this))
         else:
-            left, right = compared(writer, writer.write(node.this), writer.write(branch.this))
+            left, right = writer.compared(writer.write(node.this), writer.write(branch.this))
             whens.append(f"{left} = {right}")
         values.append(writer.write(branch.args["true"]))
     default = node.args.get("default")
@@ -350,22 +336,6 @@ def function(writer: Writer, name: str, arguments: list[exp.Expr]) -> Value:
     return writer.call(name, [writer.write(argument) for argument in arguments], forms)
 
 
-def aggregate(writer: Writer, name: str, arguments: list[exp.Expr], after: str = "") -> Value:
-    """An aggregate, of a group or over a window; `after` are FILTER and OVER."""
-    distinct = False
-    if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
-        distinct, arguments = True, list(arguments[0].expressions)
-    if name == "count":
-        return aggregates_.count(writer, arguments, distinct, after)
-    values = [writer.write(argument) for argument in arguments]
-    word = "DISTINCT " if distinct else ""
-    if name in aggregates_.AGGREGATES:
-        found = aggregates_.AGGREGATES[name](writer, values, word, after)
-        if found is not None:
-            return found
-    return writer.call(name, values, functions(AGGREGATES).get(name, ()), distinct=word, after=after)
-
-
 def _filter(writer: Writer, node: exp.Filter) -> Value:
     inner = node.this
     if not isinstance(inner, exp.Anonymous) or inner.name.lower() not in AGGREGATE_NAMES:
@@ -390,7 +360,7 @@ def _named(name: str, *keys: str) -> Callable[[Writer, Any], Value]:
     return write
 
 
-NODES: dict[type[exp.Expr], Callable[[Writer, Any], Value]] = {
+NODES |= {
     exp.Add: arithmetic.write,
     exp.And: _connected,
     exp.Anonymous: _anonymous,

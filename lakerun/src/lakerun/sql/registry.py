@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from lakerun.sql.errors import not_available, only_in_spark
+from lakerun.sql.expressions import Writer
 from lakerun.sql.values import Value
 
-if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
-
 Arguments = list[exp.Expr]
-Scalar = Callable[["Writer", Arguments], Value]
+Scalar = Callable[[Writer, Arguments], Value]
 SCALARS: dict[str, Scalar] = {}
 
 

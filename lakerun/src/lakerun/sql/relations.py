@@ -9,7 +9,6 @@ from sqlglot import exp
 
 from lakerun.sql.errors import SqlError, only_in_spark
 from lakerun.sql.expressions import Writer
-from lakerun.sql.nodes import compared
 from lakerun.sql.scopes import Column, Relation, Scope, Source
 from lakerun.sql.types import INT, VOID, Type
 from lakerun.sql.values import Value
@@ -160,7 +159,7 @@ def _using(
                 raise SqlError(f"SQL: USING needs one column '{name}' on each side.")
             sides.append(found[0])
         values = [Value(side.key, side.type) for side in sides]
-        conditions.append(" = ".join(compared(writer, *values)))
+        conditions.append(" = ".join(writer.compared(*values)))
         gone |= {side.key for side in sides}
         kept = sides[1] if word == "RIGHT JOIN" else sides[0]
         if word == "FULL JOIN":

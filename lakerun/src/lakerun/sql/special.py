@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from lakerun.sql import arithmetic, json_values, times
 from lakerun.sql.errors import SqlError, not_available, only_in_spark
+from lakerun.sql.expressions import Writer
 from lakerun.sql.registry import (
     SCALARS,
     Arguments,
@@ -32,9 +32,6 @@ from lakerun.sql.types import (
 )
 from lakerun.sql.values import Value
 
-if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
-
 # Choices ---------------------------------------------------------------------------------------------
 
 
@@ -53,10 +50,8 @@ def _nvl2(writer: Writer, arguments: Arguments) -> Value:
 
 @scalar("nullif")
 def _nullif(writer: Writer, arguments: Arguments) -> Value:
-    from lakerun.sql.nodes import compared
-
     given, other = arguments_of(writer, arguments, "nullif", 2)
-    left, right = compared(writer, given, other)
+    left, right = writer.compared(given, other)
     return Value(f"(CASE WHEN {left} = {right} THEN NULL ELSE {given.sql} END)", given.type)
 
 

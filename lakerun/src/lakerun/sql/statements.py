@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+import lakerun.sql.nodes  # noqa: F401  (adds the kinds of expressions)
 from lakerun.sql.casts import cast
 from lakerun.sql.errors import SqlError, only_in_spark
 from lakerun.sql.expressions import Writer, aggregates

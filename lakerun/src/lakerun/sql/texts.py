@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
 
 from lakerun.sql.errors import SqlError, not_available, only_in_spark
+from lakerun.sql.expressions import Writer
 from lakerun.sql.patterns import anchored, groups_in, may_be_empty, regular
 from lakerun.sql.registry import Arguments, arguments_of, literal_number, literal_text, scalar
 from lakerun.sql.types import BOOLEAN, STRING, VOID, array, text
 from lakerun.sql.values import Value
-
-if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
 
 
 @scalar("concat")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from lakerun.sql.errors import not_available, only_in_spark
+from lakerun.sql.expressions import Writer
 from lakerun.sql.patterns import formatted, parsed_by
 from lakerun.sql.registry import Arguments, arguments_of, literal_text
 from lakerun.sql.types import BIGINT, DATE, INT, STRING, TIMESTAMP, Type, decimal
 from lakerun.sql.values import Value
-
-if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
 
 _UNITS = {
     **dict.fromkeys(("YEAR", "YYYY", "YY"), "year"),

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
 
+from lakerun.sql.aggregates import aggregate
 from lakerun.sql.errors import SqlError, only_in_spark
+from lakerun.sql.expressions import Writer
 from lakerun.sql.functions import WINDOWS, functions
 from lakerun.sql.values import Value
-
-if TYPE_CHECKING:
-    from lakerun.sql.expressions import Writer
 
 _WITH_FRAMES = ("first_value", "last_value", "nth_value")
 
 
 def window(writer: Writer, node: exp.Window) -> Value:
     """A function over the rows of a window."""
-    from lakerun.sql.nodes import aggregate
-
     if node.args.get("alias") or node.args.get("first") is not None:
         raise only_in_spark("OVER with a name")
     inner, nulls, filtered = node.this, "", ""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from ecommerce_lakehouse.observability.lakehouse import Lakehouse
+from typing import Any, Protocol
 
 Values = tuple[Any, ...]
 
@@ -24,23 +21,3 @@ class Source(Protocol):
 
     def instant(self, micros: int) -> str:
         """SQL for a number as an instant."""
-
-
-class SparkSource:
-    """Tables of Unity Catalog."""
-
-    def __init__(self, lakehouse: Lakehouse) -> None:
-        self._lakehouse = lakehouse
-
-    def tables(self) -> list[str]:
-        return [table.name for table in self._lakehouse.tables()]
-
-    def rows(self, table: str, columns: str, clauses: str = "") -> list[Values]:
-        found = self._lakehouse.rows(f"SELECT {columns} FROM {self._lakehouse.reference(table)} {clauses}")
-        return [tuple(row.values()) for row in found]
-
-    def micros(self, column: str) -> str:
-        return f"unix_micros({column})"
-
-    def instant(self, micros: int) -> str:
-        return f"timestamp_micros({micros})"
