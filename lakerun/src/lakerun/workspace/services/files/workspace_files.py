@@ -92,6 +92,8 @@ class WorkspaceFiles:
             raise ApiError(
                 "RESOURCE_ALREADY_EXISTS", f"path: there is a file in the place of the folder {path}."
             ) from None
+        except FileNotFoundError:  # a folder above it is deleted at the same time
+            raise absent(path) from None
 
     def new_upload(self) -> Path:
         """A path to write a request's body to, before `save` moves it into place."""
@@ -148,7 +150,8 @@ class WorkspaceFiles:
             for gone in below:
                 self._forget(gone)
         if trash.is_dir():
-            shutil.rmtree(trash)
+            # A file that was being written there meanwhile goes at the next start, with the other uploads.
+            shutil.rmtree(trash, ignore_errors=True)
         else:
             trash.unlink()
 
@@ -165,7 +168,7 @@ class WorkspaceFiles:
             else:
                 os.link(upload, target)  # fails if it exists, even when several try at once
                 upload.unlink()
-        except FileExistsError:
+        except (FileExistsError, IsADirectoryError):
             raise ApiError("RESOURCE_ALREADY_EXISTS", f"{path} already exists.", 409) from None
         except (FileNotFoundError, NotADirectoryError):
             parent = path.rsplit("/", 1)[0] or "/"
