@@ -38,8 +38,7 @@ SAME, DIFFERENT, FAILED = 0, 1, 2
 EXAMPLES = """examples:
   uv run python -m benchmarks.compare                              10 thousand and 1 million orders
   uv run python -m benchmarks.compare --orders 2000                a quick look, no aim for the ratio
-  uv run python -m benchmarks.compare --repeat 3 --json out.json   medians, order of the two alternating
-  uv run python -m benchmarks.compare --tuned-plain                against the plain script at its fastest
+  uv run python -m benchmarks.compare --repeat 2 --json out.json   medians; each goes first once in each step
 
 exit codes: 0 the rows are the same, whether or not an aim was missed; 1 the rows differ; 2 a run failed
 """
@@ -54,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if load > 0.5 * (os.cpu_count() or 1):
         _say(f"WARNING: the machine is busy (load {load:.1f}); these times will not be good for much.")
     folder = Path(arguments.work or tempfile.mkdtemp(prefix="lakehouse-benchmark-")).absolute()
-    benchmark = _Benchmark(folder, arguments.tuned_plain, [], {})
+    benchmark = _Benchmark(folder, [], {})
     try:
         for orders in arguments.orders:
             for repeat in range(arguments.repeat):
@@ -101,11 +100,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="FOLDER",
         help="where data and logs go; kept, and generated data used again. Default: a temporary folder",
     )
-    parser.add_argument(
-        "--tuned-plain",
-        action="store_true",
-        help="the plain script writes gold tables side by side and real-time metrics without a stream",
-    )
     arguments = parser.parse_args(argv)
     arguments.orders = sorted(set(arguments.orders))
     return arguments
@@ -124,7 +118,6 @@ def _at_least(least: int) -> Callable[[str], int]:
 @dataclass
 class _Benchmark:
     folder: Path
-    tuned: bool
     measurements: list[Measurement]
     differences: dict[str, list[str]]
 
@@ -132,12 +125,11 @@ class _Benchmark:
         """All steps of one size by both contenders, in new data folders."""
         source = self._source(orders)
         homes = {name: self.folder / f"{orders}" / f"{name}_{repeat}" for name in CONTENDERS}
-        # The second of the two finds files in the page cache and a warmer processor: take turns.
-        in_turn = CONTENDERS if repeat % 2 == 0 else CONTENDERS[::-1]
         for home in homes.values():
             shutil.rmtree(home, ignore_errors=True)
-        for step in STEPS:
-            for contender in in_turn:
+        for turn, step in enumerate(STEPS, start=repeat):
+            # The second of the two finds files in the page cache and a warmer processor: take turns.
+            for contender in CONTENDERS if turn % 2 == 0 else CONTENDERS[::-1]:
                 self._step(orders, repeat, step, contender, source, homes[contender])
             self._compare(f"{orders:,} orders, {step}", homes)
         if not self.differences:
@@ -163,10 +155,9 @@ class _Benchmark:
         batch = BATCH_OF[step]
         if batch is not None:
             _deliver(source, home, batch)
-        work = "tuned" if self.tuned and contender == "plain" else contender
         label = f"{orders:,} orders, {step}, {contender}"
         _say(f"{label}: running")
-        measured, result = self._work(work, home, step.replace(" ", "_").replace("%", "percent"))
+        measured, result = self._work(contender, home, step.replace(" ", "_").replace("%", "percent"))
         measurement = Measurement(
             orders=orders,
             step=step,
@@ -249,8 +240,7 @@ def _machine() -> str:
 
 def _print_result(benchmark: _Benchmark, arguments: argparse.Namespace) -> None:
     measurements = benchmark.measurements
-    plain = "tuned plain script" if benchmark.tuned else "plain script"
-    print(f"The engine against the {plain}; {arguments.repeat} repeat(s), medians. {_machine()}")
+    print(f"The engine against the plain script; {arguments.repeat} repeat(s), medians. {_machine()}")
     print()
     print(as_text(measurements))
     print()
@@ -263,7 +253,6 @@ def _print_result(benchmark: _Benchmark, arguments: argparse.Namespace) -> None:
     if arguments.json:
         document = {
             "machine": _machine(),
-            "tuned_plain": benchmark.tuned,
             "same_rows": not benchmark.differences,
             "differences": benchmark.differences,
             "measurements": [asdict(item) for item in measurements],

@@ -1,8 +1,8 @@
 """The tables of medallion_dlt_pipeline by a plain PySpark and Delta script: what the engine is measured by.
 
 New files are found by a list of those that were processed; they are appended to bronze and parsed once;
-silver is a MERGE; gold is overwritten. No expectation is counted, nothing is logged, and a kill in the
-middle leaves a mess: that is what the engine's extra time buys.
+silver is a MERGE; gold is overwritten, its tables side by side. No expectation is counted, nothing is logged,
+and a kill in the middle leaves a mess: that is what the engine's extra time buys.
 """
 
 from __future__ import annotations
@@ -42,15 +42,11 @@ from ecommerce_lakehouse.transforms.ingest import (
 
 HELPERS = [*CHECKS, "raw_line", BROKEN_RULES, JUDGED_BY]
 PIPELINE = "medallion"
-TUNED_THREADS = 3
+THREADS = 3  # more are not faster on 2 cores
 
 
-def run(spark: SparkSession, config: LakehouseConfig, home: Path, *, tuned: bool = False) -> int:
-    """Bring the tables below `home`/tables up to date; the number of new files that were found.
-
-    `tuned` is the script at its fastest: the gold tables side by side, and the real-time metrics by a batch
-    query over everything, which equals the stream only as long as no order arrives after its window closed.
-    """
+def run(spark: SparkSession, config: LakehouseConfig, home: Path) -> int:
+    """Bring the tables below `home`/tables up to date; the number of new files that were found."""
     lake = _Lake(spark, config, home)
     new_files = {entity: lake.new_files(entity) for entity in (ORDERS, CUSTOMER_PROFILES)}
     if not any(new_files.values()):
@@ -58,15 +54,10 @@ def run(spark: SparkSession, config: LakehouseConfig, home: Path, *, tuned: bool
     for entity, files in new_files.items():
         if files:
             lake.ingest(entity, files)
-    tables = [lake.duplicates, lake.history, *lake.gold()]
-    tables.append(lake.realtime_by_batch if tuned else lake.realtime_by_stream)
-    if tuned:
-        with ThreadPoolExecutor(TUNED_THREADS) as pool:
-            for written in [pool.submit(table) for table in tables]:
-                written.result()
-    else:
-        for table in tables:
-            table()
+    tables = [lake.realtime, lake.duplicates, lake.history, *lake.gold()]
+    with ThreadPoolExecutor(THREADS) as pool:
+        for written in [pool.submit(table) for table in tables]:
+            written.result()
     lake.data_quality_check()
     lake.quality()
     lake.remember([name for files in new_files.values() for name in files])
@@ -170,7 +161,7 @@ class _Lake:
             for name, query in tables.items()
         ]
 
-    def realtime_by_stream(self) -> None:
+    def realtime(self) -> None:
         """Windows that the watermark closes, each written once; later records are not counted."""
         parsed = self.spark.readStream.format("delta").load(self._path("silver_orders_parsed"))
         metrics = sales.realtime_metrics(kept(parsed), self.config)
@@ -186,15 +177,6 @@ class _Lake:
             .start(self._path(table))
             .awaitTermination()
         )
-
-    def realtime_by_batch(self) -> None:
-        """All windows that would be closed by now, recomputed."""
-        orders = self._valid(ORDERS)
-        newest = orders.agg(F.max("order_timestamp").alias("newest"))
-        closed = F.col("window_end") <= F.col("newest") - F.expr(f"interval {self.config.watermark_delay}")
-        metrics = sales.realtime_metrics(orders, self.config)
-        rows = metrics.crossJoin(F.broadcast(newest)).where(closed).drop("newest")
-        self._overwrite_gold("realtime_metrics", rows)
 
     def data_quality_check(self) -> None:
         check = sales.data_quality_check(

@@ -61,7 +61,8 @@ def _fingerprint(folder: Path) -> Fingerprint:
     fields = [(column.name, column.type) for column in table.columns]
     stream = QueryBuilder().register("t", table.delta).execute("SELECT * FROM t")
     rows = pa.RecordBatchReader.from_stream(stream)
-    values = ", ".join(_value(name) for name, _ in fields if name not in PROCESSING_TIME)
+    hashed = [field for field in rows.schema if field.name not in PROCESSING_TIME]
+    values = ", ".join(_value(field.name, field.type) for field in hashed)
     with duckdb.connect() as connection:
         connection.register("rows", rows)
         sums = f"SELECT count(*), sum(hash({values})::HUGEINT)::VARCHAR FROM rows"
@@ -69,6 +70,10 @@ def _fingerprint(folder: Path) -> Fingerprint:
     return Fingerprint(count, checksum or "0", tuple(fields))
 
 
-def _value(name: str) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
-    return f"parse_filename({quoted})" if name in FILE_COLUMNS else quoted
+def _value(name: str, kind: pa.DataType, parent: str = "") -> str:
+    """SQL for a column or a struct's field, in which a path is only the file's name."""
+    value = parent + '"' + name.replace('"', '""') + '"'
+    if pa.types.is_struct(kind):
+        fields = ", ".join(_value(field.name, field.type, f"{value}.") for field in kind)
+        return f"CASE WHEN {value} IS NOT NULL THEN row({fields}) END"
+    return f"parse_filename({value})" if name in FILE_COLUMNS else value

@@ -50,6 +50,21 @@ def test_the_order_of_rows_the_data_folder_and_the_clock_make_no_difference(tmp_
     assert differences(fingerprints(plain), fingerprints(engine)) == []
 
 
+def test_a_file_within_a_struct_counts_by_its_name(tmp_path: Path) -> None:
+    def history(folder: str, file: str) -> Path:
+        home = tmp_path / folder
+        start = {"updated_at": 1, "source_file": f"file:///{folder}/{file}"}
+        rows = pa.table({"customer_id": ["c1", "c2"], "__START_AT": [start, None]})
+        write_deltalake(str(home / "tables" / "c" / "s" / "silver_customers_history"), rows)
+        return home
+
+    one, other, third = history("plain", "f1.json"), history("engine", "f1.json"), history("third", "f2.json")
+    assert differences(fingerprints(one), fingerprints(other)) == []
+    assert differences(fingerprints(one), fingerprints(third)) == [
+        "silver_customers_history: 2 rows in both, with different values"
+    ]
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
