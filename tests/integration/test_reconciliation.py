@@ -13,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.domain.entities import ORDER_BATCHES
 from ecommerce_lakehouse.quality import datasets, quarantine
+from ecommerce_lakehouse.transforms.ingest import superseded
 from lakerun.bundles.load import load_bundle
 from lakerun.pipelines.results import UpdateResult
 from lakerun.pipelines.update import Selection, run_update
@@ -72,7 +73,7 @@ def test_an_update_that_does_not_reconcile_fails(
 ) -> None:
     """An inverted predicate, lost duplicates, lost quarantine: tests/property has each of them alone."""
     monkeypatch.setattr(datasets, "with_broken_rules", inverted)
-    monkeypatch.setattr(datasets, "superseded", lambda valid, entity: valid.limit(0))
+    monkeypatch.setattr(datasets, "superseded", lambda *arguments: superseded(*arguments).limit(0))
     monkeypatch.setattr(datasets, "quarantined", lambda rows: quarantine.quarantined(rows).limit(0))
     result = update(home)
     assert result.state == "FAILED"

@@ -15,6 +15,7 @@ OUTSIDE = {
     "lakerun.jobs.local_task_runner.TaskCanceled": "ends a task, past its `except Exception`",
     "lakerun.jobs.time_limit._TimedOut": "ends a notebook whose time is over, past its `except Exception`",
     "lakerun.pipelines.run_graph._StoppedError": "ends a flow and never leaves its module",
+    "lakerun.workspace.api.uploads.RefusedBody": "the web framework turns an HTTPException into an answer",
     "lakerun.workspace.api.uploads.BodyTooLarge": "the web framework turns an HTTPException into an answer",
 }
 

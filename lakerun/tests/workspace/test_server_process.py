@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import stat
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
@@ -59,7 +59,9 @@ class Process:
 
     def kill(self) -> None:
         pid = int(str(self.status()["pid"]))
-        os.kill(pid, signal.SIGKILL)
+        server = psutil.Process(pid)
+        server.kill()
+        server.wait(timeout=30)
 
 
 @pytest.fixture
