@@ -52,7 +52,7 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
         "product_id", F.lit(None).cast("string")
     )
     buyers = snapshots(
-        _gained(of_product.unionByName(of_shop), ["product_id"], "buyers", last),
+        _gained(of_product.unionByName(of_shop), ["product_id"], "buyers", last, grid),
         "product_id",
         Measures(sums={"buyers": F.lit(1)}),
         last,
@@ -63,7 +63,7 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
         return buyers.select(F.col("product_id").alias(key), "snapshot", F.col("buyers").alias(name))
 
     return (
-        _pairs(of_product, last)
+        _pairs(of_product, last, grid)
         .join(buyers_of("product_id", "customers_product"), ["product_id", "snapshot"])
         .join(buyers_of("other_product_id", "customers_other"), ["other_product_id", "snapshot"])
         .join(buyers_of("shop", "customers").where(F.col("shop").isNull()), "snapshot")
@@ -101,23 +101,12 @@ def _customers(bought: DataFrame, keys: list[str], last: DataFrame, grid: Snapsh
     )
 
 
-def _gained(spans: DataFrame, keys: list[str], name: str, last: DataFrame) -> DataFrame:
+def _gained(spans: DataFrame, keys: list[str], name: str, last: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """How many spans begin minus how many end, per key and closed snapshot, if not zero."""
-    begins_and_ends = F.array(
-        F.struct(F.col("snapshot").alias("at"), F.lit(1).alias("sign")),
-        F.struct(F.col("until").alias("at"), F.lit(-1).alias("sign")),
-    )
-    return (
-        spans.withColumn("_change", F.explode(begins_and_ends))
-        .crossJoin(F.broadcast(last))
-        .where("_change.at <= last")
-        .groupBy(*keys, F.col("_change.at").alias("snapshot"))
-        .agg(F.sum("_change.sign").alias(name))
-        .where(F.col(name) != 0)
-    )
+    return changes(spans, keys, Measures(sums={name: F.lit(1)}), last, grid).where(F.col(name) != 0)
 
 
-def _pairs(bought: DataFrame, last: DataFrame) -> DataFrame:
+def _pairs(bought: DataFrame, last: DataFrame, grid: SnapshotGrid) -> DataFrame:
     """`customers_both` per pair, at the closed snapshots at which it changed."""
     other = bought.select(
         "customer_id",
@@ -141,6 +130,6 @@ def _pairs(bought: DataFrame, last: DataFrame) -> DataFrame:
         .orderBy("snapshot")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
-    return _gained(both, ["product_id", "other_product_id"], "gained", last).select(
+    return _gained(both, ["product_id", "other_product_id"], "gained", last, grid).select(
         "product_id", "other_product_id", "snapshot", F.sum("gained").over(so_far).alias("customers_both")
     )

@@ -194,7 +194,9 @@ def _changed(measures: Measures) -> list[Column]:
     source, target = F.col("move.source"), F.col("move.target")
     found = []
     for column, (name, window) in measures.totals.items():
-        gains, loses = (target == window, source == window) if window else (source == 0, target == 0)
+        gains, loses = (
+            (target == window, source == window) if window else (source == UNKNOWN, target == UNKNOWN)
+        )
         change = F.when(gains, F.col(name)).when(loses, -F.col(name))
         found.append(F.coalesce(F.sum(change), F.lit(0)).alias(column))
     stays = F.col("until").isNull() & (source == UNKNOWN)
