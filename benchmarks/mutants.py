@@ -25,6 +25,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from lakerun.spark.memory import why_ended
+
 ROOT = Path(__file__).parents[1]
 SHOP, RUNTIME = ROOT / "src" / "ecommerce_lakehouse", ROOT / "lakerun" / "src" / "lakerun"
 # By module, first match: the tests that should notice a change, the quickest first.
@@ -245,6 +247,8 @@ def main() -> None:
             counts["not tried"] += 1
             continue
         outcome, test = runner.run(mutant.tests, mutant)
+        if outcome != "survived" and (ended := why_ended(wait=True)):
+            sys.exit(f"{number}/{len(drawn)} {mutant.short}: not judged. {ended}")
         counts[outcome] += 1
         print(
             f"{number}/{len(drawn)} {mutant.short}: {outcome} {test} ({time.monotonic() - clock:.1f} s)",
