@@ -40,7 +40,7 @@ def revisions(placed: Sequence[Order], draw: random.Random, now: datetime) -> li
 
 
 def revisable(folder: Path, most: int, now: datetime) -> list[Order]:
-    """Up to `most` pending orders of the newest batch in the folder; none if there is no batch yet."""
+    """At most `most` pending orders of the folder's newest batch; empty without a batch."""
     newest = max((path for path in folder.glob("orders_*.json")), default=None) if most else None
     if newest is None:
         return []
