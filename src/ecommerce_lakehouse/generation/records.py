@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.domain.entities import GENDERS, LOYALTY_TIERS, SAMPLED
@@ -70,8 +71,9 @@ PROCESSED, DECIDED, LATE, REPEATED = range(4)
 def lines_of(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan, entity: str) -> DataFrame:
     """The lines of one of `DATASETS` in a batch.
 
-    Out: `value` STRING, the line, whose bytes need not be UTF-8; `_issue` STRING, its intentional issue or
-    NULL; `_update` BOOLEAN, whether it is a newer record of a customer or an order that was delivered before.
+    Out: `value` STRING, the line, whose bytes need not be UTF-8, or NULL where no line arrives; `_issue`
+    STRING, its intentional issue or NULL; `_update` BOOLEAN, whether it is a newer record of a customer or an
+    order that was delivered before.
     """
     if entity == ORDER_UPDATES:
         return _order_updates(spark, config, plan)
@@ -142,7 +144,8 @@ def _order_updates(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan
     fields = _order_fields("_corrected", "_told")
     fields["updated_at"] = f"IF(_part = {LATE}, 'null', {_quoted(event_time('_updated'))})"
     _add_line(columns, fields, '"coupon_code":"WELCOME10"', parameters.seed)
-    return columns.build().where(f"_placed BETWEEN {first_day} AND {last_day}").drop("_placed")
+    arrives = F.col("_placed").between(first_day, last_day)
+    return columns.build().select("_issue", "_update", F.when(arrives, F.col("value")).alias("value"))
 
 
 def _add_order(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:

@@ -150,15 +150,17 @@ def _write(lines: DataFrame, folder: BatchFolder, plan: BatchPlan, entity: str) 
     counts = Observation(f"{entity}_{plan.batch}")
     issue = F.col("_issue")
     valid = issue.isNull() | (issue == UNEXPECTED_COLUMN)
+    is_line = F.col("value").isNotNull()
     observed = lines.observe(
         counts,
-        F.count(F.lit(1)).alias("rows"),
-        F.count_if(F.col("_update") & valid).alias("updates"),
+        F.count("value").alias("rows"),
+        F.count_if(is_line & F.col("_update") & valid).alias("updates"),
         *[F.count_if(issue == kind).alias(kind) for kind in KINDS],
     )
-    observed.select("value").write.mode("overwrite").options(compression="none", lineSep="\n").text(
-        str(folder.staged(plan.batch, entity))
-    )
+    # Filtered after counting: Spark would move a filter below all columns and repeat their expressions in it.
+    observed.where(is_line).select("value").write.mode("overwrite").options(
+        compression="none", lineSep="\n"
+    ).text(str(folder.staged(plan.batch, entity)))
     count = counts.get
     issues = {kind: int(count[kind] or 0) for kind in KINDS}
     rows = int(count["rows"])

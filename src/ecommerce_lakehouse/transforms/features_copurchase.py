@@ -46,27 +46,21 @@ def product_copurchase(orders: DataFrame, grid: SnapshotGrid) -> DataFrame:
         .where("customer_id IS NOT NULL AND product_id IS NOT NULL")
         .repartition("customer_id")
     )
-    of_product = _customers(bought, ["customer_id", "product_id"], last, grid)
-    # The whole shop is one more key beside the products: NULL, which no product has.
-    of_shop = _customers(bought, ["customer_id"], last, grid).withColumn(
-        "product_id", F.lit(None).cast("string")
-    )
-    buyers = snapshots(
-        _gained(of_product.unionByName(of_shop), ["product_id"], "buyers", last, grid),
-        "product_id",
-        Measures(sums={"buyers": F.lit(1)}),
-        last,
-        grid,
-    )
+    buyers = _customers(bought, ["customer_id", "product_id"], last, grid)
+    count = Measures(sums={"buyers": F.lit(1)})
+    of_product = snapshots(_gained(buyers, ["product_id"], "buyers"), "product_id", count, last, grid)
+    # The whole shop is one more product, which everybody buys who buys anything.
+    shop = _customers(bought, ["customer_id"], last, grid).withColumn("shop", F.lit(True))
+    of_shop = snapshots(_gained(shop, ["shop"], "buyers"), "shop", count, last, grid)
 
     def buyers_of(key: str, name: str) -> DataFrame:
-        return buyers.select(F.col("product_id").alias(key), "snapshot", F.col("buyers").alias(name))
+        return of_product.select(F.col("product_id").alias(key), "snapshot", F.col("buyers").alias(name))
 
     return (
-        _pairs(of_product, last, grid)
+        _pairs(buyers)
         .join(buyers_of("product_id", "customers_product"), ["product_id", "snapshot"])
         .join(buyers_of("other_product_id", "customers_other"), ["other_product_id", "snapshot"])
-        .join(buyers_of("shop", "customers").where(F.col("shop").isNull()), "snapshot")
+        .join(of_shop.select("snapshot", F.col("buyers").alias("customers")), "snapshot")
         .select(
             "product_id",
             "other_product_id",
@@ -101,27 +95,35 @@ def _customers(bought: DataFrame, keys: list[str], last: DataFrame, grid: Snapsh
     )
 
 
-def _gained(spans: DataFrame, keys: list[str], name: str, last: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """How many spans begin minus how many end, per key and closed snapshot, if not zero."""
-    return changes(spans, keys, Measures(sums={name: F.lit(1)}), last, grid).where(F.col(name) != 0)
-
-
-def _pairs(bought: DataFrame, last: DataFrame, grid: SnapshotGrid) -> DataFrame:
-    """`customers_both` per pair, at the closed snapshots at which it changed."""
-    other = bought.select(
-        "customer_id",
-        F.col("product_id").alias("other_product_id"),
-        F.col("snapshot").alias("other_snapshot"),
-        F.col("until").alias("other_until"),
+def _gained(spans: DataFrame, keys: list[str], name: str) -> DataFrame:
+    """How many spans begin minus how many end, per key and snapshot, if not zero."""
+    ends = [
+        F.struct(F.col(at).alias("at"), F.lit(by).alias("by")) for at, by in (("snapshot", 1), ("until", -1))
+    ]
+    return (
+        spans.select(*keys, F.explode(F.array(*ends)).alias("end"))
+        .where("end.at IS NOT NULL")
+        .groupBy(*keys, F.col("end.at").alias("snapshot"))
+        .agg(F.sum("end.by").alias(name))
+        .where(F.col(name) != 0)
     )
+
+
+def _pairs(buyers: DataFrame) -> DataFrame:
+    """`customers_both` per pair, at the snapshots at which it changed."""
+    # Arrays of a customer's spans, because a join of the spans with themselves would compute them twice.
+    span = F.struct("product_id", "snapshot", "until")
     both = (
-        bought.join(other, "customer_id")
-        .where(F.col("product_id") < F.col("other_product_id"))
+        buyers.groupBy("customer_id")
+        .agg(F.collect_list(span).alias("spans"))
+        .select("spans", F.explode("spans").alias("one"))
+        .select("one", F.explode("spans").alias("other"))
+        .where("one.product_id < other.product_id")
         .select(
-            "product_id",
-            "other_product_id",
-            F.greatest("snapshot", "other_snapshot").alias("snapshot"),
-            F.least("until", "other_until").alias("until"),
+            F.col("one.product_id").alias("product_id"),
+            F.col("other.product_id").alias("other_product_id"),
+            F.greatest("one.snapshot", "other.snapshot").alias("snapshot"),
+            F.least("one.until", "other.until").alias("until"),
         )
         .where("until IS NULL OR snapshot < until")
     )
@@ -130,6 +132,6 @@ def _pairs(bought: DataFrame, last: DataFrame, grid: SnapshotGrid) -> DataFrame:
         .orderBy("snapshot")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
-    return _gained(both, ["product_id", "other_product_id"], "gained", last, grid).select(
+    return _gained(both, ["product_id", "other_product_id"], "gained").select(
         "product_id", "other_product_id", "snapshot", F.sum("gained").over(so_far).alias("customers_both")
     )
