@@ -3,7 +3,6 @@
 from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
-from volumes import volume_folder
 
 spark = SparkSession.active()
 
@@ -12,7 +11,7 @@ spark = SparkSession.active()
 @dp.expect_or_drop("possible", "celsius BETWEEN -90 AND 60")
 def readings() -> DataFrame:
     lines = spark.readStream.schema("station STRING, day DATE, celsius DOUBLE")
-    return lines.json(str(volume_folder(spark.conf.get("incoming"))))
+    return lines.json(spark.conf.get("incoming"))
 
 
 @dp.materialized_view(comment="Mean temperature of each station and day")
