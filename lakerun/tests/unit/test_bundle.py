@@ -9,7 +9,7 @@ import pytest
 
 from lakerun.bundles.load import Bundle, load_bundle
 from lakerun.bundles.places import make_places
-from lakerun.errors import BundleError, UnknownNameError
+from lakerun.errors import BundleError, LakerunError, UnknownNameError
 from lakerun.tables.storage import Storage
 
 ROOT_FILE = """
@@ -215,6 +215,28 @@ def test_find_takes_a_key_or_a_name_and_lists_the_closest_otherwise(root: Path) 
     with pytest.raises(UnknownNameError, match="Did you mean 'nightly'") as error:
         bundle.find("nightli")
     assert error.value.valid == ["nightly", "orders"]
+
+
+APPS = """
+resources:
+  apps:
+    viewer:
+      name: order-viewer
+      source_code_path: src
+      resources: [{name: job, job: {id: "${resources.jobs.nightly.id}", permission: CAN_VIEW}}]
+  volumes:
+    views:
+      comment: ${resources.apps.viewer.service_principal_client_id} ${resources.apps.viewer.name}
+"""
+
+
+def test_an_app_is_in_the_bundle_but_does_not_run(root: Path) -> None:
+    (root / "resources" / "apps.yml").write_text(APPS, encoding="utf-8")
+    bundle = load_bundle(root)
+    assert bundle.resources["apps"]["viewer"]["resources"][0]["job"]["id"] == "nightly"
+    assert bundle.resources["volumes"]["views"]["comment"] == "viewer order-viewer"
+    with pytest.raises(LakerunError, match=r"^resources\.apps\.viewer does not run here: only jobs and"):
+        bundle.find("viewer")
 
 
 def edited(root: Path, old: str, new: str) -> Path:

@@ -190,6 +190,7 @@ class Fuzz:
         self._post("/api/2.0/workspace/mkdirs", path="/Shared/drawn")
         warehouse = self._post("/api/2.0/sql/warehouses", name="drawn")["id"]
         cluster = self._post("/api/2.1/clusters/create", spark_version="15.4.x-scala2.12")["cluster_id"]
+        app = self._post("/api/2.0/apps?no_compute=true", name="drawn")["name"]
         dashboard = self._post("/api/2.0/lakeview/dashboards", display_name="drawn")["dashboard_id"]
         alert = self._post(
             "/api/2.0/alerts",
@@ -211,11 +212,13 @@ class Fuzz:
             "run_id": [run],
             "pipeline_id": [pipeline],
             "cluster_id": [cluster],
+            "app_name": [app],
+            "no_compute": [True],
             "warehouse_id": [warehouse],
             "id": [warehouse, dashboard, alert, statement, "1"],
             "kind": ["Users", "Groups", "ServicePrincipals"],
-            "object_type": ["jobs", "pipelines", "directories", "clusters", "sql/warehouses"],
-            "object_id": [str(job), pipeline, cluster, warehouse],
+            "object_type": ["jobs", "pipelines", "directories", "clusters", "apps", "sql/warehouses"],
+            "object_id": [str(job), pipeline, cluster, app, warehouse],
             "securable_type": ["catalog", "schema", "volume", "table"],
             "full_name": ["main", "main.drawn", "main.drawn.raw", "main.drawn.other"],
             "catalog_name": ["main"],
@@ -231,7 +234,7 @@ class Fuzz:
             "page_token": ["1", "20", "e30="],
             "filter": ["name LIKE '%a%a%a%'", "userName eq 'x'", "level = 'INFO'"],
             "order_by": ["timestamp asc", " "],
-            "update_mask": ["*", "schedule", "evaluation.threshold", "display_name.x"],
+            "update_mask": ["*", "schedule", "evaluation.threshold", "display_name.x", "description"],
             "statement": ["SELECT 1", "SELECT * FROM main.drawn.other", "SELECT"],
             "wait_timeout": ["0s"],
             "quartz_cron_schedule": ["0 0 3 * * ?", "0 0 0 31 2 ? *", "* * * * * ?"],

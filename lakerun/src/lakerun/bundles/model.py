@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from lakerun.bundles.triggers import TriggerSpec
-from lakerun.errors import UnknownNameError
+from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.tables.storage import TableName
 
 # Databricks calls the schema `schema`; pydantic warns because a deprecated method of its own has that name.
@@ -134,11 +134,17 @@ class Bundle(_Frozen):
     resources: dict[str, dict[str, dict[str, Any]]]
 
     def find(self, name: str) -> PipelineSpec | JobSpec:
-        """The pipeline or job with this key or name; UnknownNameError lists the valid ones."""
+        """The pipeline or job with this key or name; UnknownNameError lists the valid ones.
+
+        The key of another resource, such as an app, is a LakerunError: only pipelines and jobs run here.
+        """
         found: dict[str, PipelineSpec | JobSpec] = {**self.pipelines, **self.jobs}
         if name in found:
             return found[name]
         for spec in found.values():
             if spec.name == name:
                 return spec
+        for kind, resources in self.resources.items():
+            if name in resources:
+                raise LakerunError(f"resources.{kind}.{name} does not run here: only jobs and pipelines do.")
         raise UnknownNameError("job or pipeline", name, found)

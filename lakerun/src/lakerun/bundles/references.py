@@ -15,6 +15,8 @@ _NAME = r"[^\W\d_](?:[\w-]*[^\W_])?"  # a letter, then letters and digits, with 
 REFERENCE = re.compile(rf"\$\{{({_NAME}(?:\[\d+\])*(?:\.{_NAME}(?:\[\d+\])*)*)\}}")
 # Where a deployment keeps its files; on a laptop that is the bundle's own folder.
 WORKSPACE_PATHS = ("root_path", "file_path", "artifact_path", "state_path", "resource_path")
+# The second is an app's, in the permissions of what the app uses.
+IDENTITIES = ("id", "service_principal_client_id")
 
 
 class Resolver:
@@ -77,7 +79,9 @@ class Resolver:
     def _descend(self, reference: str, key: str, mark: Mark) -> Any:
         steps = re.findall(r"[^.\[\]]+", reference)
         # Nothing is deployed, so a resource's key serves as its id.
-        identity = steps[2] if steps[0] == "resources" and len(steps) == 4 and steps[3] == "id" else None
+        identity = (
+            steps[2] if steps[0] == "resources" and len(steps) == 4 and steps[3] in IDENTITIES else None
+        )
         value: Any = self._tree
         where = self._tree.mark
         if steps[0] == "var" and len(steps) > 1:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lakerun.workspace.api import (
     alerts,
+    apps,
     catalog,
     clusters,
     dashboards,
@@ -40,6 +41,7 @@ def routers(services: Services) -> list[APIRouter]:
         permissions.router,
         jobs.router,
         pipelines.router,
+        apps.router,
         catalog.router,
         clusters.router,
         grants.router,

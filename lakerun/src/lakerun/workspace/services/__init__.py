@@ -13,6 +13,7 @@ from lakerun.workspace.services.access.secrets import Secrets
 from lakerun.workspace.services.catalog.catalog import CatalogService
 from lakerun.workspace.services.catalog.grants import GrantService
 from lakerun.workspace.services.catalog.tables import Tables
+from lakerun.workspace.services.compute.apps import Apps
 from lakerun.workspace.services.compute.clusters import Clusters
 from lakerun.workspace.services.compute.compute import Compute
 from lakerun.workspace.services.compute.deployed import Deployed
@@ -60,6 +61,7 @@ class Services:
     pipelines: PipelineService = field(init=False)
     grants: GrantService = field(init=False)
     catalog: CatalogService = field(init=False)
+    apps: Apps = field(init=False)
     clusters: Clusters = field(init=False)
     dashboards: Dashboards = field(init=False)
     secrets: Secrets = field(init=False)
@@ -86,6 +88,7 @@ class Services:
         self.catalog = CatalogService(
             store, self.storage, user, self.grants, self.creations, self.plugins.catalogs
         )
+        self.apps = Apps(store, user, self.creations)
         self.clusters = Clusters(store, user, self.creations)
         self.dashboards = Dashboards(self.settings, self.storage, self.store)
         self.secrets = Secrets(self.storage.home / "workspace" / "secrets.db", self.settings.user)

@@ -24,6 +24,7 @@ OBJECT_TYPES: dict[str, tuple[str, str | None]] = {
     "sql/dashboards": ("dashboard", None),
     "dbsql-dashboards": ("dashboard", None),
     "queries": ("query", None),
+    "apps": ("apps", "app"),
     "clusters": ("cluster", "cluster"),
     "cluster-policies": ("cluster-policy", None),
     "instance-pools": ("instance-pool", None),

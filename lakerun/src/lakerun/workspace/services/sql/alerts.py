@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from apscheduler.jobstores.base import JobLookupError
@@ -19,7 +18,7 @@ from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.storage import Storage
 from lakerun.workspace.errors import ApiError, invalid
 from lakerun.workspace.paging import page_of, page_size
-from lakerun.workspace.services.checks import check
+from lakerun.workspace.services.checks import check, now_iso, now_ms
 from lakerun.workspace.services.jobs.quartz import parse_quartz
 from lakerun.workspace.services.sql.alert_model import Alert, AlertChange
 from lakerun.workspace.services.sql.alert_rules import judge
@@ -75,7 +74,7 @@ class Alerts:
     def create(self, alert: Alert) -> Document:
         given = alert.given()
         self._check(alert)
-        now = _now()
+        now = now_iso()
         body = {key: value for key, value in given.items() if key not in _OUTPUT_ONLY}
         body |= {
             "id": str(uuid.uuid4()),
@@ -108,7 +107,7 @@ class Alerts:
             evaluation |= {k: body["evaluation"][k] for k in evaluated if k in body["evaluation"]}
             run_as = changed.get("run_as") or {"user_name": self._settings.user}
             body = changed | kept | {"evaluation": evaluation, "effective_run_as": run_as}
-            body["update_time"] = _now()
+            body["update_time"] = now_iso()
             self._put(body)
         return body
 
@@ -146,7 +145,7 @@ class Alerts:
         with self._store.transaction():
             alert = self.get(id)  # it may have changed while the query ran
             previous = alert["evaluation"].get("state", "UNKNOWN")
-            alert["evaluation"] |= {"state": state, "last_evaluated_at": _now()}
+            alert["evaluation"] |= {"state": state, "last_evaluated_at": now_iso()}
             self._store.put(KIND, id, alert)
             if self._notifies(alert, previous, state):
                 self._notify(alert, previous, state, value, problem)
@@ -169,7 +168,7 @@ class Alerts:
                 return True
             again = int(notification.get("retrigger_seconds") or 0)
             last = self.notifications(alert["id"], limit=1)
-            return bool(again) and (not last or _now_ms() - last[0]["time"] >= again * 1000)
+            return bool(again) and (not last or now_ms() - last[0]["time"] >= again * 1000)
         return state == "OK" and previous == "TRIGGERED" and bool(notification.get("notify_on_ok"))
 
     def _notify(self, alert: Document, previous: str, state: str, value: Any, problem: str) -> None:
@@ -177,7 +176,7 @@ class Alerts:
         id = str(self._store.next_id())
         body = {
             "id": id,
-            "time": _now_ms(),
+            "time": now_ms(),
             "alert_id": alert["id"],
             "display_name": alert["display_name"],
             "state": state,
@@ -242,11 +241,3 @@ def _masked(body: Document, given: Mapping[str, Any], mask: str) -> dict[str, An
         if value is not None:
             target[last] = value
     return changed
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
