@@ -285,17 +285,24 @@ def test_a_pipelines_configuration_applies_only_to_its_own_session(spark: SparkS
 
 
 @pytest.mark.parametrize(
-    ("mebibytes", "expressions", "stages"),
-    [(3, "NO_CODEGEN", "false"), (5, "FALLBACK", "false"), (65, "FALLBACK", "true")],
+    ("raw", "table", "expressions", "stages"),
+    [
+        (3, 0, "NO_CODEGEN", "false"),
+        (5, 0, "FALLBACK", "false"),
+        (3, 31, "NO_CODEGEN", "false"),
+        (0, 32, "FALLBACK", "false"),
+        (30, 35, "FALLBACK", "true"),
+    ],
 )
 def test_an_update_compiles_what_pays_off_for_the_size_of_its_lakehouse(
-    tmp_path: Path, mebibytes: int, expressions: str, stages: str
+    tmp_path: Path, raw: int, table: int, expressions: str, stages: str
 ) -> None:
     storage = Storage(tmp_path)
-    raw = storage.volumes_root / "main" / "shop" / "raw" / "orders.json"
-    raw.parent.mkdir(parents=True)
-    with raw.open("wb") as file:
-        file.truncate(mebibytes * 2**20)
+    for root, mebibytes in ((storage.volumes_root, raw), (storage.tables_root, table)):
+        file = root / "main" / "shop" / "orders" / "file"
+        file.parent.mkdir(parents=True)
+        with file.open("wb") as handle:
+            handle.truncate(mebibytes * 2**20)
 
     settings = sized_settings(storage)
 

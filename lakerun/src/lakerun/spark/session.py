@@ -32,9 +32,12 @@ if TYPE_CHECKING:
 # Spark's code generation and adaptive planning. On 2 cores, four runs of the main job on 700 orders
 # in one process take 36.6, 21.8, 17.5, 16.1 s with the second compiler, and 27.2, 20.2, 15.8, 15.8 s without.
 SMALL_LAKEHOUSE_BYTES = 64 * 2**20
-# With fewer bytes even the code for single expressions costs more than it saves: a run on 10,000 orders
-# (8 MB of lines) takes a tenth less CPU time with it, the tests, on a few hundred lines, a quarter more.
+# With fewer bytes even the code for single expressions costs more than it saves: with it the first run on
+# 10,000 orders (6 MB of lines) takes 65 instead of 79 seconds of CPU time and the next ones as many as
+# without, but one on 700 orders 49 instead of 29. Tables have more bytes than a run reads, since they keep
+# what was overwritten.
 TINY_LAKEHOUSE_BYTES = 4 * 2**20
+TABLE_BYTES_PER_BYTE_READ = 8
 
 
 def get_session(log_file: Path | None = None, *, typical: bool = False) -> SparkSession:
@@ -108,7 +111,7 @@ def session_settings(*, typical: bool = False) -> dict[str, str]:
     os.environ["JAVA_HOME"] = str(home)
     jars = delta_jars()
     cores = os.cpu_count() or 2
-    size = Storage.default().size()
+    sizes = Storage.default().sizes()
     scratch = Storage.default().home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     return {
@@ -118,7 +121,7 @@ def session_settings(*, typical: bool = False) -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.extraJavaOptions": (
             f"-Dlog4j2.configurationFile={_log_configuration()} -Dderby.system.home={scratch} "
-            f"-Duser.timezone=UTC {_heap_options()} {_jit_options(size)} "
+            f"-Duser.timezone=UTC {_heap_options()} {_jit_options(sum(sizes))} "
             f"{class_archive_options(home, [*_spark_jars(), *jars], record=typical)}"
         ),
         # On the class path and not in `spark.jars`, because the JVM archives classes only from there.
@@ -150,7 +153,7 @@ def session_settings(*, typical: bool = False) -> dict[str, str]:
         # OSS Delta does not know delta.targetFileSize; keep it on the table instead of refusing it.
         "spark.databricks.delta.allowArbitraryProperties.enabled": "true",
         "spark.sql.streaming.metricsEnabled": "false",
-        **_sized(size),
+        **_sized(*sizes),
         **mount_settings(Storage.default()),
         "spark.sql.debug.maxToStringFields": "1000",
         # Delta's parser drops the parameters of `sql(..., args=...)`; Spark's older way avoids that parser.
@@ -160,16 +163,17 @@ def session_settings(*, typical: bool = False) -> dict[str, str]:
 
 def sized_settings(storage: Storage) -> dict[str, str]:
     """Spark settings that depend on the current size of the lakehouse."""
-    return _sized(storage.size())
+    return _sized(*storage.sizes())
 
 
-def _sized(size: int) -> dict[str, str]:
-    optimize = "false" if size < SMALL_LAKEHOUSE_BYTES else "true"
+def _sized(volumes: int, tables: int) -> dict[str, str]:
+    optimize = "false" if volumes + tables < SMALL_LAKEHOUSE_BYTES else "true"
+    tiny = max(volumes, tables // TABLE_BYTES_PER_BYTE_READ) < TINY_LAKEHOUSE_BYTES
     return {
         # Only Spark's Delta can read and overwrite tables with deletion vectors (`delta_files.py`).
         "spark.databricks.delta.merge.deletionVectors.persistent": optimize,
         "spark.sql.codegen.wholeStage": optimize,
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN" if size < TINY_LAKEHOUSE_BYTES else "FALLBACK",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN" if tiny else "FALLBACK",
         "spark.sql.adaptive.enabled": optimize,
     }
 

@@ -153,10 +153,13 @@ class Storage:
         finally:
             lock.release()
 
-    def size(self) -> int:
-        """The bytes of all tables and volumes."""
-        roots = (self.tables_root, self.volumes_root)
-        return sum(file.stat().st_size for root in roots for file in root.rglob("*") if file.is_file())
+    def sizes(self) -> tuple[int, int]:
+        """The bytes of all volumes, and of all tables with their logs and what was overwritten."""
+        volumes, tables = (
+            sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+            for root in (self.volumes_root, self.tables_root)
+        )
+        return volumes, tables
 
 
 def name_parts(name: str) -> list[str]:
