@@ -239,6 +239,11 @@ def test_an_app_is_in_the_bundle_but_does_not_run(root: Path) -> None:
         bundle.find("viewer")
 
 
+def test_a_type_of_resource_may_have_none(root: Path) -> None:
+    edited(root, "resources:\n  pipelines:", "resources:\n  apps:\n  volumes: {}\n  pipelines:")
+    assert load_bundle(root).resources.keys() == {"pipelines", "jobs"}
+
+
 def edited(root: Path, old: str, new: str) -> Path:
     """The bundle with one passage changed, in whichever file has it."""
     for path in (root / "databricks.yml", root / "resources" / "all.yml"):
@@ -263,6 +268,11 @@ ERRORS = {
         "    orders:\n      name",
         "    x: []\n    orders:\n      name",
         "resources/all.yml:4: resources.pipelines.x: a mapping is expected, not a list",
+    ),
+    "a resource without settings": (
+        "    orders:\n      name",
+        "    x:\n    orders:\n      name",
+        "resources/all.yml:4: resources.pipelines.x has no settings",
     ),
     "text for a list": (
         "      tasks:\n        - task_key: load\n          pipeline_task:\n            pipeline_id: ",

@@ -67,8 +67,8 @@ def load_bundle(root: Path, target: str | None = None, variables: Mapping[str, s
     if python := _mapping(tree, "python") or _mapping(_mapping(tree, "experimental"), "python"):
         found = with_python_resources(tree, python, root, chosen, resolved_values())
         tree.put("resources", found, tree.marks.get("resources", tree.mark))
-    _check_resources(_mapping(tree, "resources"))
-    resources = resolver.resolve(_mapping(tree, "resources"), "resources", tree.mark)
+    declared = _checked_resources(_mapping(tree, "resources"))
+    resources = resolver.resolve(declared, "resources", tree.mark)
     presets = resolver.resolve(_mapping(tree, "presets"), "presets", tree.mark)
     pipelines = pipeline_specs(resources, presets, in_development=overrides.get("mode") == "development")
     return Bundle(
@@ -218,14 +218,22 @@ def _definition(declared: YamlMap, name: str, of_target: YamlMap) -> YamlMap:
     return merged
 
 
-def _check_resources(resources: YamlMap) -> None:
+def _checked_resources(resources: YamlMap) -> YamlMap:
+    """The resources of known types, without the types under which there is nothing."""
+    found = YamlMap(resources.mark)
     for kind, mark in resources.marks.items():
         if kind not in RESOURCE_TYPES:
             raise BundleError(
                 f"resources: {UnknownNameError('type of resource', kind, RESOURCE_TYPES)}", location=mark
             )
-        for key in _mapping(resources, kind, "resources"):
-            _mapping(resources[kind], key, f"resources.{kind}")
+        of_kind = _mapping(resources, kind, "resources")
+        for key in of_kind:
+            if of_kind[key] is None:
+                raise BundleError(f"resources.{kind}.{key} has no settings", location=of_kind.marks[key])
+            _mapping(of_kind, key, f"resources.{kind}")
+        if of_kind:
+            found.put(kind, of_kind, mark)
+    return found
 
 
 def _mapping(parent: YamlMap, key: str, path: str = "") -> YamlMap:
