@@ -87,7 +87,10 @@ class Lab:
         return found
 
     def output(self, run: Mapping[str, Any], key: str) -> dict[str, Any]:
-        task = next(t for t in reversed(run["tasks"]) if t["task_key"] == key)
+        """The output of the task's last attempt; empty until the run lists it, a moment after its start."""
+        task = next((t for t in reversed(run["tasks"]) if t["task_key"] == key), None)
+        if task is None:
+            return {}
         found: dict[str, Any] = self.call("GET", "/api/2.2/jobs/runs/get-output", run_id=task["run_id"])
         return found
 
