@@ -37,7 +37,7 @@ def _starts_spark(path: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The longest file first, or the other process would wait for it at the end.
+    # The longest file first, or the other processes would wait for it at the end.
     items.sort(key=lambda item: item.path.name != "test_real_cli_runs.py")
 
 
