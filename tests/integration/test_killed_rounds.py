@@ -188,10 +188,19 @@ def _read(table: Path) -> list[dict[str, Any]]:
 
 def _comparable(row: dict[str, Any]) -> str:
     """The row as text, without what the clock decides, and file names without their folder."""
-    kept = {name: value for name, value in row.items() if name not in CLOCK}
-    if "source_file" in kept:
-        kept["source_file"] = str(kept["source_file"]).rpartition("/")[2]
-    return repr(kept)
+    return repr(_kept(row))
+
+
+def _kept(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _kept(value)
+        if isinstance(value, dict)
+        else str(value).rpartition("/")[2]
+        if name == "source_file"
+        else value
+        for name, value in values.items()
+        if name not in CLOCK
+    }
 
 
 @dataclass(frozen=True)
