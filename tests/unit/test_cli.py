@@ -100,7 +100,8 @@ def loaded(names):
     return sorted(name for name in names.split() if name in sys.modules)
 
 assert CliRunner().invoke(command_line(), ["--help"]).exit_code == 0
-print(loaded("pyspark pandas numpy pyarrow deltalake duckdb sqlglot pydantic yaml psutil"))
+print(loaded("pyspark pandas numpy pyarrow deltalake duckdb sqlglot pydantic yaml psutil "
+             "httpx2 orjson structlog tenacity"))
 assert CliRunner().invoke(command_line(), ["config"]).exit_code == 0
 print(loaded("pyspark pandas py4j psutil"))
 """

@@ -1,0 +1,1 @@
+"""What the lakehouse knows reaches the tools that marketing uses."""
