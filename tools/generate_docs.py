@@ -4,6 +4,7 @@ docs/tables.md          every table that the pipelines declare
 docs/configuration.md   the table of environments, between its two markers
 docs/command_line.md    the table of commands, between its two markers
 docs/sql.md             the functions that need no Spark, between its two markers
+docs/activation.md      the events of Customer.io, between its two markers
 docs/supported.md       the settings and arguments, between its two markers
 docs/decisions/index.md the decisions, by number
 
@@ -41,6 +42,7 @@ def generated(spark: SparkSession) -> dict[Path, str]:
         DOCS / "configuration.md": _with_part(DOCS / "configuration.md", "environments", environments()),
         DOCS / "command_line.md": _with_part(DOCS / "command_line.md", "commands", commands()),
         DOCS / "sql.md": _with_part(DOCS / "sql.md", "functions", sql_functions()),
+        DOCS / "activation.md": _with_part(DOCS / "activation.md", "events", events()),
         DOCS / "supported.md": _with_part(DOCS / "supported.md", "supported", supported()),
         DECISIONS / "index.md": _with_part(DECISIONS / "index.md", "decisions", decisions()),
     }
@@ -104,6 +106,19 @@ def commands() -> str:
             summary = " ".join((one.help or "").split("\n\n")[0].split())
             rows.append((f"`lakehouse {words}`", summary))
     return _table(("Command", "What it does"), rows)
+
+
+def events() -> str:
+    """The table of events, from the registry of the client of Customer.io."""
+    from ecommerce_lakehouse.activation.customerio.registry import EVENTS
+
+    rows = []
+    for event in EVENTS:
+        part = f"context.{event.context[0]}." if event.context else ""
+        names = [f"{field.name}{' (required)' * field.required}" for field in event.fields()]
+        names += [f"{part}{field.name}{' (required)' * field.required}" for field in event.context_fields()]
+        rows.append((event.name, event.meaning, ", ".join(names)))
+    return _table(("Event", "Meaning", "Properties"), rows)
 
 
 def sql_functions() -> str:

@@ -28,8 +28,9 @@ from ecommerce_lakehouse.activation.customerio.outcomes import (
     Rejected,
     Unknown,
 )
-from ecommerce_lakehouse.activation.customerio.settings import Retries, Settings
-from tests.customerio_server import KEY, OLD_KEY, CustomerIOServer, Fault, Request
+from ecommerce_lakehouse.activation.customerio.settings import APP, PIPELINES, Region, Retries, Settings
+from tests.customerio_server import APP_KEY, KEY, OLD_KEY, CustomerIOServer, Fault, Request
+from tests.unit.documents import DOCUMENTS, blocks
 
 QUICK = Retries(
     attempts=4, budget=5.0, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001, retry_after_max=0.05
@@ -355,3 +356,19 @@ def test_leaving_early_sends_no_more() -> None:
         deliveries.close()  # type: ignore[attr-defined]
         assert cio.call(person(5_000)) == VERIFIED
     assert len(server.requests) <= 3
+
+
+def test_the_examples_of_the_page_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTOMERIO_KEY", KEY)
+    monkeypatch.setenv("CUSTOMERIO_APP_KEY", APP_KEY)
+    sending, email = (
+        block for block in blocks(DOCUMENTS["docs/activation.md"], "python") if ">>>" not in block
+    )
+    with CustomerIOServer() as server:
+        for hosts in (PIPELINES, APP):
+            monkeypatch.setitem(hosts, Region.US, server.url)
+        names: dict[str, Any] = {}
+        exec(sending, names)
+        assert names["accepted"] == len(server.arrivals) == 1_000
+        exec(email, names)
+        assert names["delivery_id"]
