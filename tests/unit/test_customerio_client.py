@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,8 @@ from ecommerce_lakehouse.activation.customerio.calls import Attempt, retry_after
 from ecommerce_lakehouse.activation.customerio.client import AsyncClient, Client
 from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError, UnexpectedAnswerError
 from ecommerce_lakehouse.activation.customerio.limits import Limits
+from ecommerce_lakehouse.activation.customerio.logs import NAME as LOGGER
+from ecommerce_lakehouse.activation.customerio.logs import Redaction
 from ecommerce_lakehouse.activation.customerio.models import Alias, Group, Identify, Page, Screen, Track
 from ecommerce_lakehouse.activation.customerio.outcomes import (
     Accepted,
@@ -35,6 +39,7 @@ from tests.unit.documents import DOCUMENTS, blocks
 QUICK = Retries(
     attempts=4, budget=5.0, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001, retry_after_max=0.05
 )
+QUICK_AND_LONG = Retries(attempts=20, wait_initial=0.001, wait_max=0.002, wait_jitter=0.001)
 SECRET = "sk_us_topsecret"  # not local to a test, whose own variables would show it in a traceback
 VERIFIED = Accepted(verified=True)
 
@@ -320,23 +325,80 @@ def test_each_attempt_is_observed_without_its_messages() -> None:
 
 def test_neither_key_nor_person_is_in_a_log_or_an_error(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    ann = {"type": "identify", "userId": "ann-4711", "traits": {"email": "ann@example.com"}}
+    ann = {
+        "type": "identify",
+        "userId": "ann-4711",
+        "messageId": "m",
+        "traits": {"email": "ann@example.com"},
+    }
     texts = []
-    with CustomerIOServer(first(2, Fault(500))) as server, client(server, key=SECRET) as cio:
-        for _ in range(2):
+    for keys in (frozenset({SECRET}), frozenset({KEY})):
+        with (
+            CustomerIOServer(first(2, Fault(500)), keys=keys) as server,
+            client(server, key=SECRET) as cio,
+        ):
             try:
                 texts.append(repr(cio.call(ann)))
             except AuthenticationError as error:
-                texts.append(
-                    "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-                )
-        texts.append(repr(cio.__dict__))
+                shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+                texts.append("".join(shown.format()))
+            texts.append(f"{cio.__dict__} {cio._client.__dict__} {cio._client._calls.__dict__}")
+    logged = [record.getMessage() for record in caplog.records if record.name == LOGGER]
+    size = len(json.dumps(ann, separators=(",", ":")))
+    assert logged == [
+        f"event=called endpoint=identify count=1 bytes={size} attempts=3 status=200 refused=false"
+    ]
     texts += [record.getMessage() + repr(record.__dict__) for record in caplog.records]
-    whole = "\n".join(texts)
-    assert any("status=401" in text or "answered 401" in text for text in texts)
-    assert SECRET not in whole
+    assert SECRET not in "\n".join(texts)
+    assert "answered 401" in "\n".join(texts)
     for private in ("ann-4711", "ann@example.com"):
         assert all(private not in record.getMessage() for record in caplog.records)
+
+
+def test_what_a_log_may_not_hold_is_hidden_from_it() -> None:
+    hide = Redaction(SECRET)
+    event = {"event": f"x {SECRET}", "user_id": "ann", "anonymous_id": None, "traits": {"a": 1}, "count": 3}
+    hidden = hide(None, "info", event)
+    assert hidden == {
+        "event": "x [key]",
+        "user_id": hide.hashed("ann"),
+        "anonymous_id": None,
+        "traits": "[redacted]",
+        "count": 3,
+    }
+    assert "ann" not in hidden["user_id"]
+    assert Redaction("another").hashed("ann") != hidden["user_id"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_with_a_server_that_fails_at_random_nothing_is_lost_and_doubles_are_explained(
+    concurrency: int,
+) -> None:
+    draw = random.Random(concurrency)
+    kinds = [
+        Fault(500),
+        Fault(429, {"Retry-After": "0"}),
+        Fault(429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+        Fault(),
+        Fault(accepted=True),
+    ]
+    doubled: Counter[str] = Counter()  # what a fault accepted without saying so
+
+    def faults(request: Request) -> Fault | None:
+        fault = draw.choice(kinds) if draw.random() < 0.2 else None
+        if fault and fault.accepted:
+            doubled.update(message["messageId"] for message in request.messages)
+        return fault
+
+    small = Limits(batch_bytes=300)
+    with (
+        CustomerIOServer(faults) as server,
+        client(server, limits=small, concurrency=concurrency, retries=QUICK_AND_LONG) as cio,
+    ):
+        found = outcomes(cio.send(person(number) for number in range(600)))
+    assert found == dict.fromkeys(range(600), VERIFIED)
+    assert doubled
+    assert server.arrivals == Counter({f"m{number}": 1 for number in range(600)}) + doubled
 
 
 def test_async_code_uses_the_core() -> None:

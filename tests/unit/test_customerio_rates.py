@@ -60,7 +60,7 @@ def _call(url: str, path: Path, count: int) -> None:
 
 def test_processes_share_a_limit(tmp_path: Path) -> None:
     with CustomerIOServer() as server:
-        context = multiprocessing.get_context("fork")
+        context = multiprocessing.get_context("spawn")
         others = [context.Process(target=_call, args=(server.url, tmp_path / "rate", 12)) for _ in range(2)]
         for other in others:
             other.start()

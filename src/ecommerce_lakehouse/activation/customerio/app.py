@@ -24,7 +24,7 @@ from ecommerce_lakehouse.activation.customerio.settings import Settings
 
 class _Request(BaseModel):
     model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", validate_by_name=True, hide_input_in_errors=True
+        strict=True, frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
     )
 
     def wire(self) -> dict[str, Any]:

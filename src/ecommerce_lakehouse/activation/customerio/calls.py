@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -120,12 +119,10 @@ class Calls:
 
         async def attempt() -> Answer:
             nonlocal number, unknown, last
-            if wait := self._breaker.refuses_for():
-                return Answer(None, refused_for=wait)
-            number += 1
-            last = await self._attempt(endpoint, body, messages, number)
-            unknown = unknown or last.unknown
-            return last
+            answer = await self._attempt(endpoint, body, messages, number + 1)
+            if answer.refused_for is None:
+                number, unknown, last = number + 1, unknown or answer.unknown, answer
+            return answer
 
         answer: Answer = await self._retrying(repeatable)(attempt)
         if answer.refused_for is not None and number:
@@ -135,7 +132,7 @@ class Calls:
             logging.INFO if ok else logging.WARNING,
             "called",
             endpoint=endpoint,
-            messages=messages,
+            count=messages,
             bytes=len(body),
             attempts=number,
             status=answer.status,
@@ -146,6 +143,9 @@ class Calls:
     async def _attempt(self, endpoint: str, body: bytes, messages: int, number: int) -> Answer:
         status, error = None, None
         async with self._rate.turn():
+            # Nothing is awaited between the breaker's word and the attempt that it lets pass.
+            if wait := self._breaker.refuses_for():
+                return Answer(None, refused_for=wait)
             at, begun = datetime.now(UTC), time.monotonic()
             try:
                 response = await self._http.post(f"{self._settings.base_url}/{endpoint}", content=body)
@@ -156,9 +156,10 @@ class Calls:
                 self._breaker.failed()
                 error = type(failure).__name__
                 return Answer(None, reason=error, unknown=not isinstance(failure, _NOT_SENT))
-            except asyncio.CancelledError:
-                self._breaker.abandoned()
-                error = "cancelled"
+            except BaseException as failure:
+                error = type(failure).__name__
+                if status is None:
+                    self._breaker.abandoned()
                 raise
             finally:
                 if self._observe:

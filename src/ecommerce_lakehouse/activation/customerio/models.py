@@ -109,8 +109,7 @@ class _Wire(BaseModel):
         frozen=True,
         extra="forbid",
         alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
+        populate_by_name=True,
         hide_input_in_errors=True,
     )
 

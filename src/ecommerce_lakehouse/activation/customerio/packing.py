@@ -147,7 +147,7 @@ def _tail(context: Context | None, integrations: Mapping[str, bool] | None) -> b
 
 
 def _goes_alone(message: Message | Mapping[str, Any]) -> bool:
-    if isinstance(message, BaseModel):
+    if type(message) is not dict and isinstance(message, BaseModel):
         return bool(message.context or message.integrations) or message.type == "alias"
     return bool(message.get("context") or message.get("integrations")) or message["type"] == "alias"
 
@@ -157,7 +157,7 @@ def _type_of(message: Message | Mapping[str, Any]) -> str:
 
 
 def _id_of(message: Any) -> str:
-    found = message.get("messageId") if isinstance(message, Mapping) else None
+    found = message.get("messageId") if isinstance(message, Mapping) else getattr(message, "message_id", None)
     return found if isinstance(found, str) else ""
 
 

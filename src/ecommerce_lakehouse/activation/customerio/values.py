@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,8 @@ SMALLEST, LARGEST = -(2**63), 2**64 - 1
 
 def timestamp_text(value: datetime) -> str:
     """ISO 8601 with an offset. Without one it could be any of a day's moments, so it is refused."""
+    if value.tzinfo is UTC:
+        return f"{value.isoformat()[:-6]}Z"
     if value.utcoffset() is None:
         raise ValueError("a timestamp without a time zone")
     text = value.isoformat()
