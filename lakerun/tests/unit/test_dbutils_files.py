@@ -105,13 +105,9 @@ def test_what_databricks_refuses_is_one_line(
     assert names(fs.ls(f"{V}/in")) == ["a.txt"]
 
 
-def test_what_is_not_here_is_named(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_here_is_named(storage: Storage) -> None:
     dbutils = DbUtils(storage)
     with pytest.raises(LakerunError, match=r"^dbutils\.fs\.mount is not available here\. Use volumes\.$"):
         dbutils.fs.mount("s3a://bucket", "/mnt/x")
     with pytest.raises(LakerunError, match=r"^dbutils\.credentials is not available here\.$"):
         dbutils.credentials.showRoles()
-    dbutils.library.restartPython()
-    assert capsys.readouterr().out == (
-        "dbutils.library.restartPython: ignored, the process of the task goes on\n"
-    )

@@ -14,6 +14,8 @@ import pytest
 from lakerun.bundles.dependencies import placed
 from lakerun.bundles.job_specs import job_from_settings
 from lakerun.bundles.load import load_bundle
+from lakerun.bundles.pipeline_specs import read_pipeline
+from lakerun.bundles.sections import Section
 from lakerun.errors import LakerunError
 from lakerun.jobs.packages.installed import Packages
 from lakerun.jobs.packages.requirements import read_requirements
@@ -198,6 +200,80 @@ def test_tasks_import_their_environments_packages_and_the_next_run_does_not(
     assert (lab.last("one").message, lab.last("two").message) == ("1.0", "2.0")
     assert sys.path == before
     assert error_of(lab.run(job, only=["none"]), "none").startswith("ModuleNotFoundError")
+
+
+def test_a_notebook_has_what_its_pip_cells_install(index: Index, tmp_path: Path) -> None:
+    lab = JobLab(tmp_path)
+    index.wheel("some_advice", "1.0", "VERSION = '1.0'")
+    index.wheel("more_advice", "3.0", "VERSION = '3.0'")
+    libraries = lab.storage.volumes_root / "main" / "default" / "libs"
+    libraries.mkdir(parents=True)
+    index.wheel("kept_advice", "2.0", "VERSION = '2.0'", folder=libraries)
+    (tmp_path / "more.txt").write_text("more_advice  # the newest\n", encoding="utf-8")
+    options = " ".join(index.options)
+    lab.write_notebook("shared", f"# MAGIC %pip install -q -r more.txt {options}\nimport more_advice")
+    spec = lab.notebook(
+        "report",
+        f"step = 1\n# MAGIC %pip install --upgrade \\\n# MAGIC   'some_advice>=1' {options}\nstep = 2",
+        "# MAGIC %pip install /Volumes/main/default/libs/kept_advice-2.0-py3-none-any.whl",
+        "# MAGIC %run ./shared",
+        "import some_advice, kept_advice",
+        "print(some_advice.VERSION, kept_advice.VERSION, more_advice.VERSION, step)",
+    )
+    result = lab.run(lab.job(spec))
+    assert result.state == "SUCCESS", result.error
+    assert lab.logs("report").splitlines() == [
+        f"%pip install --upgrade 'some_advice>=1' {options}: installed before the task started",
+        "%pip install /Volumes/main/default/libs/kept_advice-2.0-py3-none-any.whl: "
+        "installed before the task started",
+        f"%pip install -q -r more.txt {options}: installed before the task started",
+        "1.0 2.0 3.0 2",
+    ]
+
+
+def test_a_pip_cell_of_another_notebook_cannot_install_while_the_task_runs(
+    index: Index, tmp_path: Path
+) -> None:
+    lab = JobLab(tmp_path)
+    lab.write_notebook("child", "# MAGIC %pip install pydantic", "# MAGIC %pip install some_advice\nprint(1)")
+    spec = lab.notebook("report", "dbutils.notebook.run('child', 0)")
+    assert error_of(lab.run(lab.job(spec)), "report") == (
+        "child.py:6: some_advice cannot be installed while the task runs. Name it in the task's environment, "
+        "or by %pip in the notebook that the task starts."
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("%pip uninstall -y x", "report.py:2: %pip uninstall is not supported here."),
+        ("%pip", "report.py:2: %pip is not supported here."),
+        ("%pip install --target /x y", "report.py:2: %pip install: the option '--target' is not supported"),
+        ("%pip install $wheel", "Dependency '$wheel' is not a valid requirement."),
+        ("%pip install 'x", "report.py:2: %pip: No closing quotation."),
+        ("%pip install -r none.txt", "/none.txt' does not exist."),
+        ("%conda install x", "report.py:2: %conda cells are not supported here."),
+    ],
+)
+def test_a_pip_cell_that_cannot_be_carried_out_is_refused(tmp_path: Path, command: str, problem: str) -> None:
+    lab = JobLab(tmp_path)
+    spec = lab.notebook("report", f"# MAGIC {command}", "print(1)")
+    assert problem in error_of(lab.run(lab.job(spec)), "report")
+
+
+def test_a_source_file_that_cannot_run_is_refused_before_packages_are_installed(tmp_path: Path) -> None:
+    (tmp_path / "totals.sql").write_text("SELECT 1", encoding="utf-8")
+    settings = {
+        "catalog": "main",
+        "schema": "shop",
+        "libraries": [{"glob": {"include": "**"}}],
+        "environment": {"dependencies": ["a-package-that-is-nowhere", "--no-index"]},
+    }
+    lab = JobLab(tmp_path / "lab")
+    lab.pipelines["p"] = read_pipeline(Section(settings), "p", lambda _section, _key, path: tmp_path / path)
+    job = lab.job(task("update", "pipeline", {"pipeline_id": "p"}))
+    error = error_of(lab.run(job), "update")
+    assert error == "totals.sql: SQL source files are not supported in pipelines here."
 
 
 def test_libraries_of_a_task_are_dependencies() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.jobs.output import TaskOutput, captured
 from lakerun.jobs.results import JobResult
 from lakerun.spark.names import TaskTables, prepared
-from unit.job_lab import JobLab, error_of, states, task
+from unit.job_lab import JobLab, error_of, task
 
 
 @pytest.fixture
@@ -265,160 +264,6 @@ def test_an_error_is_one_line_in_the_result_with_the_trace_of_the_users_code(
     assert outcome.logs == f"before\n{outcome.trace}"
     # The record has the exception with its trace, for any format of the log.
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
-
-
-# Notebooks --------------------------------------------------------------------------------------------------
-
-
-def test_a_notebook_runs_cell_by_cell(lab: JobLab) -> None:
-    lab.write_notebook("shared", "def double(x):\n    return 2 * x")
-    spec = lab.notebook(
-        "report",
-        "# MAGIC %md\n# MAGIC # A title\n# MAGIC print('not code')",
-        "# MAGIC %run ./shared",
-        "# MAGIC %pip install numpy==1",
-        "# DBTITLE 1,Numbers\nprint(double(21))",
-        "# MAGIC %python\n# MAGIC number = double(4)",
-        "display(number)\ndbutils.notebook.exit(number)",
-        "print('never')",
-    )
-    result = lab.run(lab.job(spec))
-    assert result.state == "SUCCESS"
-    assert lab.logs("report").splitlines() == [
-        "%pip install numpy==1: ignored, the project's environment is used",
-        "42",
-        "8",
-    ]
-    outcome = lab.last("report").outcome
-    assert outcome is not None
-    assert (outcome.result, outcome.message) == ("8", "8")
-
-
-def test_code_below_an_installation_runs(lab: JobLab) -> None:
-    lab.write_notebook(
-        "shared", "# MAGIC %pip install numpy==1\n# MAGIC\n# MAGIC def double(x):\n# MAGIC     return 2 * x"
-    )
-    spec = lab.notebook(
-        "report",
-        "# MAGIC %pip install numpy==1\n# MAGIC %restart_python\n# MAGIC # It is there\n# MAGIC x = 4",
-        "# MAGIC %run ./shared",
-        "dbutils.notebook.exit(double(x))",
-    )
-    assert lab.run(lab.job(spec)).state == "SUCCESS"
-    assert lab.last("report").message == "8"
-    assert lab.logs("report").splitlines() == [
-        "%pip install numpy==1: ignored, the project's environment is used",
-        "%restart_python: ignored, the project's environment is used",
-        "%pip install numpy==1: ignored, the project's environment is used",
-    ]
-
-
-def test_an_error_below_an_installation_has_the_right_line(lab: JobLab) -> None:
-    spec = lab.notebook("report", "x = 0", "# MAGIC %pip install numpy==1\n# MAGIC\n# MAGIC print(1 / x)")
-    lab.run(lab.job(spec))
-    source = (lab.folder / "report.py").read_text(encoding="utf-8").splitlines()
-    number = source.index("# MAGIC print(1 / x)") + 1
-    assert f'report.py", line {number}, in <module>' in lab.logs("report")
-
-
-def test_widgets_have_the_jobs_parameter_the_tasks_then_the_notebooks_default(lab: JobLab) -> None:
-    cell = """
-    for name in ("day", "size", "colour"):
-        dbutils.widgets.text(name, "default", "Label")
-    print({name: dbutils.widgets.get(name) for name in ("day", "size", "colour")})
-    """
-    spec = lab.notebook("n", cell, widgets={"day": "task", "size": "{{job.name}}"})
-    lab.run(lab.job(spec, parameters={"day": "monday"}))
-    assert lab.last("n").message == "{'day': 'monday', 'size': 'nightly', 'colour': 'default'}"
-
-
-def test_a_notebook_that_raises_names_its_line(lab: JobLab) -> None:
-    spec = lab.notebook("bad", "rows = []", "def first():\n    return rows[0]\n\nfirst()")
-    result = lab.run(lab.job(spec, lab.script("after", "", after="bad")))
-    assert states(result) == {"bad": "FAILED", "after": "UPSTREAM_FAILED"}
-    assert error_of(result, "bad") == "IndexError: list index out of range"
-    outcome = lab.last("bad").outcome
-    assert outcome is not None
-    # Header, first cell, a separator with empty lines around it: the second cell starts at line 6.
-    text = (lab.folder / "bad.py").read_text(encoding="utf-8").splitlines()
-    line = text.index("first()") + 1
-    assert f'File "{lab.folder / "bad.py"}", line {line}, in <module>\n    first()' in str(outcome.trace)
-    assert f"line {line - 2}, in first" in str(outcome.trace)
-
-
-@pytest.mark.parametrize(
-    ("cells", "error"),
-    [
-        (["x = (", ""], "SyntaxError: '(' was never closed (n.py, line 2)"),
-        (["# MAGIC %scala\n# MAGIC val x = 1"], "n.py:2: %scala cells are not supported here."),
-        (["# MAGIC %run ./missing"], "Notebook './missing' does not exist."),
-        (["# MAGIC %run ./n"], "Notebooks include each other more than 20 deep: n.py."),
-        (["dbutils.widgets.get('day')"], "Unknown widget 'day'. There is none yet."),
-        (["dbutils.secrets.get('shop', 'token')"], "There is no secret 'token' in scope 'shop'."),
-        (
-            ["dbutils.jobs.taskValues.get('load', 'rows')"],
-            "Unknown task with values 'load'. There is none yet.",
-        ),
-        (
-            ["dbutils.jobs.taskValues.set('rows', {1})"],
-            "Task value 'rows' cannot be stored: a set is not valid in JSON.",
-        ),
-        (["dbutils.fs.ls('/Volumes/../../x')"], "'/Volumes/../../x' leads out of /Volumes."),
-    ],
-)
-def test_a_mistake_in_a_notebook_is_one_line(lab: JobLab, cells: list[str], error: str) -> None:
-    assert error_of(lab.run(lab.job(lab.notebook("n", *cells))), "n") == error
-
-
-def test_a_missing_notebook_is_named(lab: JobLab) -> None:
-    spec = task("n", "notebook", {"notebook_path": "/Shared/none"})
-    assert error_of(lab.run(lab.job(spec)), "n") == "Notebook '/Shared/none' does not exist."
-
-
-def test_a_notebook_runs_another_and_gets_its_exit_value(lab: JobLab) -> None:
-    lab.write_notebook(
-        "inner", "dbutils.notebook.exit('hello ' + dbutils.widgets.get('who'))", "print('never')"
-    )
-    spec = lab.notebook(
-        "outer", "print(dbutils.notebook.run('inner', 60, {'who': 'Ana'}))", "print('goes on')"
-    )
-    lab.run(lab.job(spec))
-    assert lab.logs("outer") == "hello Ana\ngoes on\n"
-
-
-def test_a_jupyter_notebook_runs_its_code_cells(lab: JobLab) -> None:
-    (lab.folder / "book.ipynb").write_text(
-        '{"cells": [{"cell_type": "markdown", "source": ["# 1 / 0"]},'
-        '{"cell_type": "code", "source": ["x = 20\\n", "x += 1"]},'
-        '{"cell_type": "code", "source": "%pip install numpy\\nx *= 2\\n"},'
-        '{"cell_type": "code", "source": "print(2 * x)"}], "nbformat": 4}',
-        encoding="utf-8",
-    )
-    lab.run(lab.job(task("book", "notebook", {"notebook_path": str(lab.folder / "book")})))
-    assert lab.last("book").message == "84"
-
-
-@pytest.mark.parametrize("name", ["book.ipynb", "book"])
-def test_a_jupyter_notebook_as_databricks_exports_it(lab: JobLab, name: str) -> None:
-    # JSON's false is not Python's; a deployed notebook has no ending; the language is the notebook's.
-    content = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "metadata": {"hidden": False},
-                "source": ["%load_ext autoreload\n", "%autoreload 2"],
-            },
-            {"cell_type": "code", "source": "%python\nprint('run')\n"},
-            {"cell_type": "code", "source": "%md # title"},
-            {"cell_type": "code", "source": ["-- nothing but a comment"]},
-        ],
-        "metadata": {"application/vnd.databricks.v1+notebook": {"language": "sql"}},
-        "nbformat": 4,
-    }
-    (lab.folder / name).write_text(json.dumps(content), encoding="utf-8")
-    lab.run(lab.job(task("book", "notebook", {"notebook_path": str(lab.folder / name)})))
-    assert lab.last("book").state == "SUCCESS"
-    assert lab.logs("book").splitlines()[-1] == "run"
 
 
 def test_secrets_and_files_of_volumes(lab: JobLab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from lakerun.bundles.go_glob import BadPatternError, go_glob
 from lakerun.bundles.model import JobSpec, TaskSpec
 from lakerun.bundles.review import review
 from lakerun.bundles.sections import Section
-from lakerun.bundles.triggers import PAUSE_STATUSES, read_trigger
+from lakerun.bundles.triggers import PAUSE_STATUSES, VOLUMES, read_trigger
 from lakerun.bundles.yaml_tree import plain
 from lakerun.dag import find_cycle
 from lakerun.errors import UnknownNameError
@@ -232,15 +232,17 @@ def _dependencies(section: Section, environments: Mapping[str, tuple[str, ...]])
 def placed_dependencies(section: Section, key: str, lines: Iterable[str]) -> tuple[str, ...]:
     """The lines under a key, their paths absolute where they are in a bundle.
 
-    There a wheel's pattern gives the files that match: none before the first build.
+    There a wheel's pattern gives the files that match: none before the first build, nor where the package is
+    installed. A path in a volume stays as it is.
     """
     mark = section.mark(key)
     if mark is None:
         return tuple(lines)
     found: list[str] = []
     for line in lines:
-        if not (is_path(line) and line.endswith(".whl")):
-            found.append(placed(line, lambda path: os.path.normpath(mark.folder / path)))
+        path = placed(line, lambda path: os.path.normpath(mark.folder / path))
+        if path.startswith(VOLUMES) or not (is_path(line) and line.endswith(".whl")):
+            found.append(path)
             continue
         try:
             found += map(str, go_glob(mark.folder, line))

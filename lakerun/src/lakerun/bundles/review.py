@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from lakerun.bundles.model import Finding, JobSpec, PipelineSpec
 from lakerun.bundles.sections import Section
 from lakerun.bundles.settings import SETTINGS
+from lakerun.bundles.source_files import check_source_files
 from lakerun.errors import BundleError, LakerunError
 
 
@@ -44,9 +45,11 @@ def review(section: Section, kind: str, found: Review | None = None) -> Review:
 
 
 def check_supported(spec: PipelineSpec | JobSpec) -> None:
-    """Raises BundleError, which names the first setting that is refused here."""
+    """Raises LakerunError, which names the first setting or source file that is refused here."""
     for finding in spec.refused:
         raise BundleError(finding.message, location=finding.location or None)
+    if isinstance(spec, PipelineSpec):
+        check_source_files(spec.source_files)
 
 
 def _finding(section: Section, name: str, problem: str) -> Finding:

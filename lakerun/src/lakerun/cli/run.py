@@ -215,11 +215,13 @@ def _update(
     selection: dict[str, Any],
 ) -> UpdateResult:
     from lakerun.jobs.packages.installed import Packages
+    from lakerun.jobs.packages.notebook_packages import notebook_dependencies
     from lakerun.jobs.task_process import own_imports
     from lakerun.pipelines.update import Selection, run_update
     from lakerun.spark.java import cache_root
 
-    with own_imports(Packages(cache_root() / "wheels").prepare(spec.dependencies, progress.say)):
+    lines = (*spec.dependencies, *notebook_dependencies(spec.source_files))
+    with own_imports(Packages(cache_root() / "wheels").prepare(lines, progress.say)):
         session()
         return run_update(spec, storage=storage, selection=Selection(**selection), on_event=progress.on_event)
 

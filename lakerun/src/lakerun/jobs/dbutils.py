@@ -140,11 +140,13 @@ class _Secrets:
 
 
 class _Library:
-    """`dbutils.library`."""
+    """`dbutils.library`; `restarts` is set until the notebook's cell has ended."""
+
+    restarts = False
 
     def restartPython(self) -> None:  # noqa: N802
-        """Nothing: there is nothing installed that a new process would find."""
-        print("dbutils.library.restartPython: ignored, the process of the task goes on")
+        """The next cell of a notebook has none of the names that earlier cells have defined."""
+        self.restarts = True
 
     def __getattr__(self, name: str) -> Any:
         raise not_here(f"dbutils.library.{name}")

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakerun.bundles.review import check_supported
 from lakerun.errors import LakerunError, UnknownNameError, typed_first_line
 from lakerun.jobs.dbutils import (
     DbUtils,
@@ -23,9 +24,11 @@ from lakerun.jobs.dbutils import (
     dbutils_module,
     environment_secret,
 )
-from lakerun.jobs.notebooks import notebook_file, run_notebook
+from lakerun.jobs.notebook_cells import notebook_file
+from lakerun.jobs.notebooks import run_notebook
 from lakerun.jobs.output import TaskOutput, captured
 from lakerun.jobs.packages.installed import Packages, PackageSet
+from lakerun.jobs.packages.notebook_packages import dependencies_of
 from lakerun.jobs.task_names import TaskNames, runtime_module
 from lakerun.jobs.task_process import own_imports, working_folder
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
@@ -133,7 +136,7 @@ class LocalTaskRunner:
 
     def packages(self, call: TaskCall) -> PackageSet:
         """The packages of the task's environment, installed if need be."""
-        return self._packages.prepare(call.dependencies, self._say)
+        return self._packages.prepare(dependencies_of(call), self._say)
 
     @property
     def storage(self) -> Storage:
@@ -209,6 +212,8 @@ class _AttemptThread:
 
     def _run(self) -> TaskOutcome:
         try:
+            if self._call.pipeline is not None:
+                check_supported(self._call.pipeline)  # before packages are installed and Spark starts
             with own_imports(self._runner.packages(self._call)):
                 match self._call.kind:
                     case "python_wheel":

@@ -34,6 +34,14 @@ class TaskNames(dict[str, Any]):
         )
         self.dbutils = dbutils  # the code may give the global name another value
         self._spark = spark
+        self._first = dict(self)
+
+    def restart(self) -> None:
+        """Forget what the code has defined, as a new Python process does; modules stay imported."""
+        self.dbutils.library.restarts = False
+        file = self.get("__file__")
+        self.clear()
+        self.update(self._first, __file__=file)
 
     def __missing__(self, name: str) -> Any:
         if name == "spark":

@@ -8,7 +8,6 @@ and all of `create_auto_cdc_flow`.
 from __future__ import annotations
 
 import io
-import re
 import runpy
 import sys
 import traceback
@@ -18,6 +17,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lakerun.bundles.source_files import check_source_files
 from lakerun.console import console, current_console
 from lakerun.errors import GraphError, LakerunError, typed_first_line
 from lakerun.patches import (
@@ -117,6 +117,7 @@ def load_definitions(
     """
     from pyspark.pipelines.graph_element_registry import graph_element_registration_context
 
+    check_source_files(source_files)
     definitions = Definitions()
     registry = _registry(definitions)
     printed = io.StringIO()
@@ -126,8 +127,6 @@ def load_definitions(
         console(replace(current_console(), stdout=printed)),
         graph_element_registration_context(registry),
     ):
-        for file in source_files:
-            _check_source(file)
         for file in source_files:
             try:
                 runpy.run_path(str(file), init_globals={"spark": session}, run_name=file.stem)
@@ -140,40 +139,6 @@ def load_definitions(
 
 
 _MACHINERY = (__file__, str(Path("pyspark", "pipelines")))
-
-# A notebook's source format has cells in other languages as comments, which would be skipped silently.
-MAGIC_CELL = re.compile(r"# MAGIC\s+%([\w-]+)")
-INSTALLERS, TEXT = ("pip", "restart_python"), ("md", "md-sandbox")
-
-
-def _check_source(file: Path) -> None:
-    """Refuse files that are not Python, and notebook cells that would not run."""
-    if file.suffix == ".ipynb":
-        raise GraphError(
-            "Jupyter notebooks are not supported in pipelines here: export this one as a source file.",
-            location=file.name,
-        )
-    lines = file.read_text(encoding="utf-8").splitlines() or [""]
-    if file.suffix == ".sql" or lines[0].startswith("-- Databricks notebook source"):
-        raise GraphError("SQL source files are not supported in pipelines here.", location=file.name)
-    if lines[0].startswith("// Databricks notebook source"):
-        raise GraphError("Scala notebooks are not supported in pipelines here.", location=file.name)
-    if lines[0].strip() != "# Databricks notebook source":
-        return
-    kind = ""
-    for number, line in enumerate(lines, 1):
-        location = f"{file.name}:{number}"
-        if line.startswith("# COMMAND ----------"):
-            kind = ""
-        elif found := MAGIC_CELL.match(line):
-            kind = found[1]
-            if kind not in (*INSTALLERS, *TEXT):
-                raise GraphError(f"%{kind} cells are not supported in pipelines here.", location=location)
-        elif kind in INSTALLERS and line.removeprefix("# MAGIC").strip().partition("#")[0]:
-            raise GraphError(
-                f"Code below %{kind} is not supported in pipelines here: move it to its own cell.",
-                location=location,
-            )
 
 
 def _registry(definitions: Definitions) -> Any:

@@ -103,12 +103,14 @@ def session_with(
 
 
 def session_settings(*, typical: bool = False) -> dict[str, str]:
-    """What `get_session` starts Spark with; `JAVA_HOME` names the Java runtime from now on.
+    """What `get_session` starts Spark with.
 
-    Raises LakerunError as `get_session` does.
+    `JAVA_HOME` names the Java runtime from now on, and Spark's workers are of this Python, which need not be
+    the one on the PATH. Raises LakerunError as `get_session` does.
     """
     home = java_home()
     os.environ["JAVA_HOME"] = str(home)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     jars = delta_jars()
     cores = os.cpu_count() or 2
     sizes = Storage.default().sizes()

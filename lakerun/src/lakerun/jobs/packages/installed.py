@@ -108,10 +108,10 @@ def _install(asked: Requirements, missing: Sequence[str], folder: Path) -> None:
     try:
         # Nothing is installed into this environment, but what it has counts.
         trial = ["--dry-run", "--break-system-packages", "--constraint", str(pins)]
-        planned = ADDED.findall(_uv_install(*trial, "--requirement", str(wanted), *asked.options))
+        planned = ADDED.findall(uv_pip("install", *trial, "--requirement", str(wanted), *asked.options))
         rest.write_text("\n".join([*planned, *projects]) + "\n", encoding="utf-8")
         into = ["--no-deps", "--target", str(target)]
-        _uv_install(*into, "--requirement", str(rest), *asked.options)
+        uv_pip("install", *into, "--requirement", str(rest), *asked.options)
         _leave_out_owned(target)
         if not folder.exists():
             target.rename(folder)
@@ -119,25 +119,26 @@ def _install(asked: Requirements, missing: Sequence[str], folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _uv_install(*arguments: str) -> str:
-    """What `uv pip install` says; LakerunError in one line where it fails."""
+def uv_pip(*arguments: str) -> str:
+    """What `uv pip` answers about this environment; LakerunError in one line where it fails."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
         raise LakerunError("Packages are installed by uv, which is not on the PATH: install uv.")
     try:
         done = subprocess.run(
-            [uv, "pip", "install", "--python", sys.executable, "--no-progress", "--color=never", *arguments],
+            [uv, "pip", *arguments, "--python", sys.executable, "--no-progress", "--color=never"],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
             timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise LakerunError(f"Packages were not installed: uv did not end within {SECONDS} s.") from None
+        raise LakerunError(f"uv pip {arguments[0]} did not end within {SECONDS} s.") from None
     if done.returncode:
         words = re.sub(r"[^\x20-\x7e]+", " ", done.stderr).split()  # without the frame around the message
-        raise LakerunError(f"Packages cannot be installed: {' '.join(words).removeprefix('error: ')}")
-    return done.stderr
+        problem = "Packages cannot be installed" if arguments[0] == "install" else f"uv pip {arguments[0]}"
+        raise LakerunError(f"{problem}: {' '.join(words).removeprefix('error: ')}")
+    return f"{done.stdout}{done.stderr}"
 
 
 def _leave_out_owned(folder: Path) -> None:

@@ -44,6 +44,12 @@ class Requirements:
             )
         )
 
+    def absent(self) -> tuple[str, ...]:
+        """What of all this code cannot import: `missing`, and wheels and projects that are not installed."""
+        wheels = [file.name for file in self.wheels if not _is_met(wheel_name(file))]
+        projects = [text for text in self.projects if not _is_used(Path(text.partition("[")[0]))]
+        return (*self.missing(), *wheels, *projects)
+
 
 def read_requirements(lines: Iterable[str]) -> Requirements:
     """Sorts the lines; of several wheels of one package it takes the newest file.
@@ -129,6 +135,12 @@ def _is_met(line: str) -> bool:
         if item.marker and any(item.marker.evaluate({"extra": extra}) for extra in requirement.extras)
     ]
     return all(_is_met(f"{item.name}{item.specifier}") for item in of_extras)
+
+
+def _is_used(project: Path) -> bool:
+    """Whether a package is installed from the folder; installers record that by PEP 610."""
+    address = project.resolve().as_uri()
+    return any(address in (found.read_text("direct_url.json") or "") for found in metadata.distributions())
 
 
 def _required(wheel: Path) -> list[str]:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from lakerun.errors import LakerunError
 from lakerun.jobs.packages.installed import Packages, PackageSet
+from lakerun.jobs.packages.notebook_packages import dependencies_of
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import Event
 from lakerun.tables.storage import Storage
+from lakerun.volumes.python import mounted
 from lakerun.workspace.services.compute.worker_process import OnOutput, ReadSecret, WorkerProcess
 
 WORKERS = 2  # each may have a Java process, which takes a quarter of the machine's memory
@@ -63,9 +65,10 @@ class Compute:
     ) -> TaskOutcome:
         """Run one attempt of a task in the worker of its packages."""
         try:
-            packages = self._packages.prepare(
-                call.dependencies, lambda line: self._on_output(call.task_run_id, f"{line}\n")
-            )
+            with mounted(self._storage):  # a path in a volume may be among them
+                packages = self._packages.prepare(
+                    dependencies_of(call), lambda line: self._on_output(call.task_run_id, f"{line}\n")
+                )
         except LakerunError as error:
             return TaskOutcome(error=str(error))
         with self._leased(packages) as worker:
