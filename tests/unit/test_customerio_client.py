@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -434,3 +435,36 @@ def test_the_examples_of_the_page_run(monkeypatch: pytest.MonkeyPatch) -> None:
         assert names["accepted"] == len(server.arrivals) == 1_000
         exec(email, names)
         assert names["delivery_id"]
+
+
+def slowly(count: int) -> Iterator[dict[str, Any]]:
+    """A source that takes longer for a batch than a call may take."""
+    for number in range(count):
+        time.sleep(0.12)
+        yield person(number)
+
+
+def test_a_source_that_is_slow_does_not_make_answers_late() -> None:
+    with CustomerIOServer() as server:
+        with client(server, concurrency=3, timeout=0.1, limits=Limits(batch_bytes=100)) as cio:
+            assert outcomes(cio.send(slowly(5))) == dict.fromkeys(range(5), VERIFIED)
+        assert set(server.arrivals.values()) == {1}
+
+        async def run() -> list[Outcome]:
+            options = settings(server, concurrency=3, timeout=0.1, limits=Limits(batch_bytes=100))
+            async with AsyncClient(options) as cio:
+                return [delivery.outcome async for delivery in cio.send(slowly(5))]
+
+        assert asyncio.run(run()) == [VERIFIED] * 5
+    assert len(server.requests) == 10
+
+
+def test_a_source_may_use_the_client_itself() -> None:
+    with CustomerIOServer() as server, client(server) as cio:
+
+        def asking() -> Iterator[dict[str, Any]]:
+            assert cio.call(person(1)) == VERIFIED
+            yield person(2)
+
+        assert outcomes(cio.send(asking())) == {0: VERIFIED}
+    assert list(server.arrivals) == ["m1", "m2"]

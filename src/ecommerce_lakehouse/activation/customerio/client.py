@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,7 +21,7 @@ from ecommerce_lakehouse.activation.customerio.outcomes import (
     Rejected,
     Unknown,
 )
-from ecommerce_lakehouse.activation.customerio.packing import Batch, OwnContext, pack
+from ecommerce_lakehouse.activation.customerio.packing import Batch, Oversize, OwnContext, Unsendable, pack
 from ecommerce_lakehouse.activation.customerio.rates import Rate, RequestRate
 from ecommerce_lakehouse.activation.customerio.settings import Settings
 
@@ -85,7 +86,6 @@ class AsyncClient:
             AuthenticationError: The API does not take the key. Messages without a delivery are still due.
             UnexpectedAnswerError: The host is not the API.
         """
-        under_way: deque[asyncio.Task[list[Delivery]]] = deque()
         packed = pack(
             messages,
             self._settings.limits,
@@ -94,16 +94,14 @@ class AsyncClient:
             integrations=integrations,
             own_context=own_context,
         )
+        under_way: deque[asyncio.Task[list[Delivery]]] = deque()
         try:
-            for item in packed:
-                if not isinstance(item, Batch):
-                    yield Delivery(Rejected(item.reason), [item.position], [item.message_id])
-                    continue
-                under_way.append(asyncio.create_task(self._deliver(item)))
-                await asyncio.sleep(0)  # it begins while the next batch is packed
-                if len(under_way) >= self._settings.concurrency:
+            # In a thread: a source that is slow must not make the answers late.
+            while (item := await asyncio.to_thread(next, packed, None)) is not None:
+                while len(under_way) >= self._settings.concurrency:
                     for delivery in await under_way.popleft():
                         yield delivery
+                under_way.append(asyncio.create_task(self.deliver(item)))
             while under_way:
                 for delivery in await under_way.popleft():
                     yield delivery
@@ -111,6 +109,18 @@ class AsyncClient:
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def deliver(self, item: Batch | Oversize | Unsendable) -> list[Delivery]:
+        """Send one batch, and halve it while the API refuses it. What could not be packed is rejected."""
+        if not isinstance(item, Batch):
+            return [Delivery(Rejected(item.reason), [item.position], [item.message_id])]
+        body = item.body()
+        answer = await self._calls.post(item.endpoint, body, len(item))
+        if answer.rejected and len(item) > 1:
+            first, second = item.halves()
+            return [*await self.deliver(first), *await self.deliver(second)]
+        sent = 0 if answer.refused_for is not None else len(body)
+        return [Delivery(self._outcome(answer), item.positions, item.message_ids, sent)]
 
     async def call(self, message: Message | Mapping[str, Any]) -> Outcome:
         """Send one message to its own endpoint, such as `/identify`, and say what became of it.
@@ -120,19 +130,8 @@ class AsyncClient:
             UnexpectedAnswerError: The host is not the API.
         """
         (item,) = pack([message], self._settings.limits, validate=True, single=True)
-        if not isinstance(item, Batch):
-            return Rejected(item.reason)
-        (delivery,) = await self._deliver(item)
+        (delivery,) = await self.deliver(item)
         return delivery.outcome
-
-    async def _deliver(self, batch: Batch) -> list[Delivery]:
-        body = batch.body()
-        answer = await self._calls.post(batch.endpoint, body, len(batch))
-        if answer.rejected and len(batch) > 1:
-            first, second = batch.halves()
-            return [*await self._deliver(first), *await self._deliver(second)]
-        sent = 0 if answer.refused_for is not None else len(body)
-        return [Delivery(self._outcome(answer), batch.positions, batch.message_ids, sent)]
 
     def _outcome(self, answer: Answer) -> Outcome:
         if answer.refused_for is not None:
@@ -157,6 +156,7 @@ class Client:
         rate: Rate | None = None,
         observe: Callable[[Attempt], None] | None = None,
     ) -> None:
+        self._settings = settings
         self._loop = Loop()
         self._client = AsyncClient(settings, rate=rate, observe=observe)
 
@@ -182,19 +182,26 @@ class Client:
         integrations: Mapping[str, bool] | None = None,
         own_context: OwnContext = "call",
     ) -> Iterator[Delivery]:
-        """`AsyncClient.send`. Sends as deliveries are read; `messages` is read in another thread."""
-        deliveries = self._client.send(
+        """`AsyncClient.send`. `messages` is read in the caller's thread, while the batch before is sent."""
+        packed = pack(
             messages,
+            self._settings.limits,
             validate=validate,
             context=context,
             integrations=integrations,
             own_context=own_context,
         )
+        under_way: deque[Future[list[Delivery]]] = deque()
         try:
-            while (delivery := self._loop.run(_next(deliveries))) is not None:
-                yield delivery
+            for item in packed:
+                while len(under_way) >= self._settings.concurrency:
+                    yield from under_way.popleft().result()
+                under_way.append(self._loop.start(self._client.deliver(item)))
+            while under_way:
+                yield from under_way.popleft().result()
         finally:
-            self._loop.run(deliveries.aclose())
+            for future in under_way:
+                future.cancel()
 
     def call(self, message: Message | Mapping[str, Any]) -> Outcome:
         """`AsyncClient.call`."""
@@ -209,9 +216,13 @@ class Loop:
         self._thread = threading.Thread(target=self._loop.run_forever, name="customerio", daemon=True)
         self._thread.start()
 
+    def start(self, work: Coroutine[Any, Any, _Result]) -> Future[_Result]:
+        """Begin a coroutine."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         """The result of a coroutine; an interrupted wait cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self.start(work)
         try:
             return future.result()
         except BaseException:
@@ -223,7 +234,3 @@ class Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-
-async def _next(deliveries: AsyncGenerator[Delivery, None]) -> Delivery | None:
-    return await anext(deliveries, None)

@@ -59,6 +59,7 @@ class Oversize:
 
     @property
     def reason(self) -> str:
+        """What is wrong, in words."""
         return f"the message has {self.size} bytes; a call may have {self.limit}"
 
 
