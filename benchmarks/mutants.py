@@ -66,6 +66,16 @@ TESTS: dict[str, tuple[str, ...]] = {
         "property/test_sales.py",
         "integration/test_realtime_windows.py",
     ),
+    "activation/customerio/packing.py": ("unit/test_customerio_packing.py",),
+    "activation/customerio/rates.py": ("unit/test_customerio_rates.py",),
+    "activation/customerio/settings.py": ("unit/test_customerio_settings.py",),
+    "activation/customerio/[ebrvm]*.py": (
+        "unit/test_customerio_models.py",
+        "unit/test_customerio_registry.py",
+        "unit/test_customerio_packing.py",
+        "unit/test_customerio_client.py",
+    ),
+    "activation/customerio/*.py": ("unit/test_customerio_client.py", "unit/test_customerio_app.py"),
     "pipelines/auto_cdc.py": ("integration/test_change_order.py", "integration/test_auto_cdc.py"),
     "pipelines/cdc_rows.py": ("integration/test_change_order.py", "integration/test_auto_cdc.py"),
 }
@@ -110,7 +120,7 @@ class Mutant:
 
 
 def files() -> list[Path]:
-    folders = (SHOP / "quality", SHOP / "transforms")
+    folders = (SHOP / "quality", SHOP / "transforms", SHOP / "activation" / "customerio")
     found = [file for folder in folders for file in sorted(folder.rglob("*.py")) if "__" not in file.name]
     return [*found, *(RUNTIME / "pipelines" / name for name in ("auto_cdc.py", "cdc_rows.py"))]
 

@@ -19,8 +19,8 @@ RECEIPT = TransactionalEmail(
 QUICK = Retries(attempts=3, wait_initial=0.001, wait_max=0.01, wait_jitter=0)
 
 
-def client(server: CustomerIOServer, key: str = APP_KEY) -> AppClient:
-    return AppClient(Settings.of_app(key, base_url=server.url, retries=QUICK, timeout=0.3))
+def client(server: CustomerIOServer, key: str = APP_KEY, timeout: float = 5) -> AppClient:
+    return AppClient(Settings.of_app(key, base_url=server.url, retries=QUICK, timeout=timeout))
 
 
 def test_an_email_is_sent_and_its_delivery_is_known() -> None:
@@ -99,7 +99,10 @@ def test_a_broadcast_has_one_kind_of_recipients() -> None:
     "fault", [Fault(500), Fault(), Fault(accepted=True), Fault(accepted=True, seconds=0.6)]
 )
 def test_what_may_have_been_sent_is_not_sent_again(fault: Fault) -> None:
-    with CustomerIOServer(lambda request: fault) as server, client(server) as app:
+    with (
+        CustomerIOServer(lambda request: fault) as server,
+        client(server, timeout=fault.seconds / 2 or 5) as app,
+    ):
         with pytest.raises(DeliveryError) as failed:
             app.send_email(RECEIPT)
         assert failed.value.unknown
@@ -125,3 +128,10 @@ def test_an_answer_that_says_no_is_final() -> None:
 def test_a_key_that_is_not_taken_is_an_error_of_its_own() -> None:
     with CustomerIOServer() as server, client(server, "wrong") as app, pytest.raises(AuthenticationError):
         app.send_email(RECEIPT)
+
+
+def test_an_error_does_not_show_what_was_sent() -> None:
+    with pytest.raises(ValidationError) as refused:
+        TransactionalEmail(to="ann@example.com", identifiers=ANN, subject=7)  # type: ignore[arg-type]
+    assert "subject" in str(refused.value)
+    assert "ann@" not in str(refused.value)

@@ -1,75 +1,42 @@
-"""The client against a real local server: what arrives, what is retried, and what it says of each message."""
+"""The client against a real local server: what arrives, and what it says of each message."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import random
-import time
+import threading
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ecommerce_lakehouse.activation.customerio.calls import Attempt, retry_after
-from ecommerce_lakehouse.activation.customerio.client import AsyncClient, Client
+from ecommerce_lakehouse.activation.customerio.client import AsyncClient
 from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError, UnexpectedAnswerError
 from ecommerce_lakehouse.activation.customerio.limits import Limits
 from ecommerce_lakehouse.activation.customerio.logs import NAME as LOGGER
 from ecommerce_lakehouse.activation.customerio.logs import Redaction
-from ecommerce_lakehouse.activation.customerio.models import Alias, Group, Identify, Page, Screen, Track
+from ecommerce_lakehouse.activation.customerio.models import (
+    Alias,
+    Context,
+    Group,
+    Identify,
+    Page,
+    Screen,
+    Track,
+)
 from ecommerce_lakehouse.activation.customerio.outcomes import (
     Accepted,
-    Delivery,
-    Failed,
     Outcome,
-    Refused,
     Rejected,
-    Unknown,
 )
-from ecommerce_lakehouse.activation.customerio.settings import APP, PIPELINES, Region, Retries, Settings
-from tests.customerio_server import APP_KEY, KEY, OLD_KEY, CustomerIOServer, Fault, Request
+from ecommerce_lakehouse.activation.customerio.settings import APP, PIPELINES, Region
+from tests.customerio_server import APP_KEY, KEY, OLD_KEY, CustomerIOServer, Fault
+from tests.unit.customerio import VERIFIED, client, first, outcomes, person, settings
 from tests.unit.documents import DOCUMENTS, blocks
 
-QUICK = Retries(
-    attempts=4, budget=5.0, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001, retry_after_max=0.05
-)
-QUICK_AND_LONG = Retries(attempts=20, wait_initial=0.001, wait_max=0.002, wait_jitter=0.001)
 SECRET = "sk_us_topsecret"  # not local to a test, whose own variables would show it in a traceback
-VERIFIED = Accepted(verified=True)
-
-
-def person(number: int) -> dict[str, Any]:
-    return {"type": "identify", "userId": f"u{number}", "messageId": f"m{number}", "traits": {"n": number}}
-
-
-def settings(server: CustomerIOServer, **options: Any) -> Settings:
-    return Settings.of(
-        **{"key": KEY, "base_url": server.url, "retries": QUICK, "timeout": 5.0, "breaker_failures": 50}
-        | options
-    )
-
-
-@contextmanager
-def client(server: CustomerIOServer, **options: Any) -> Iterator[Client]:
-    with Client(settings(server, **options)) as opened:
-        yield opened
-
-
-def outcomes(deliveries: Iterator[Delivery]) -> dict[int, Outcome]:
-    return {place: delivery.outcome for delivery in deliveries for place in delivery.positions}
-
-
-def first(count: int, fault: Fault) -> Callable[[Request], Fault | None]:
-    """The first so many requests fail this way."""
-    left = iter(range(count))
-    return lambda request: fault if next(left, None) is not None else None
 
 
 def test_all_messages_arrive_once_and_in_order() -> None:
@@ -189,141 +156,6 @@ def test_no_redirect_is_followed(status: int) -> None:
     assert not other.requests
 
 
-FAULTS = {
-    "500": Fault(500),
-    "503": Fault(503),
-    "429 in seconds": Fault(429, {"Retry-After": "0"}),
-    "429 without": Fault(429),
-    "429 with nonsense": Fault(429, {"Retry-After": "soon"}),
-    "429 with a date": Fault(429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
-    "408": Fault(408),
-    "reset": Fault(),
-    "reset after it was accepted": Fault(accepted=True),
-    "no answer": Fault(seconds=0.3),
-    "no answer after it was accepted": Fault(accepted=True, seconds=0.3),
-    "500 after it was accepted": Fault(500, accepted=True),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_failed_call_is_repeated_with_the_same_bytes(fault: Fault) -> None:
-    with CustomerIOServer(first(2, fault)) as server, client(server, timeout=fault.seconds / 2 or 5) as cio:
-        assert outcomes(cio.send([person(0), {"type": "identify", "userId": "u1"}])) == {
-            0: VERIFIED,
-            1: VERIFIED,
-        }
-    assert len(server.requests) == 3
-    assert len({request.body for request in server.requests}) == 1
-    assert set(server.arrivals.values()) == {3 if fault.accepted else 1}
-
-
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        (FAULTS["500"], Unknown),
-        (FAULTS["reset"], Unknown),
-        (FAULTS["no answer"], Unknown),
-        (FAULTS["429 without"], Failed),
-        (FAULTS["408"], Failed),
-    ],
-)
-def test_a_call_that_keeps_failing_says_whether_it_may_have_arrived(fault: Fault, kind: type) -> None:
-    with (
-        CustomerIOServer(lambda request: fault) as server,
-        client(server, timeout=fault.seconds / 2 or 5) as cio,
-    ):
-        assert isinstance(cio.call(person(0)), kind)
-    assert len(server.requests) == QUICK.attempts
-
-
-def test_a_call_may_have_arrived_although_its_last_attempt_did_not() -> None:
-    faults = iter([Fault(accepted=True), *[Fault(429)] * 3])
-    with CustomerIOServer(lambda request: next(faults)) as server, client(server) as cio:
-        assert isinstance(cio.call(person(0)), Unknown)
-    assert server.arrivals["m0"] == 1
-
-
-def test_a_host_that_is_not_there_fails_and_leaves_nothing_unknown() -> None:
-    with CustomerIOServer() as server:
-        gone = settings(server)
-    with Client(gone) as cio:
-        assert isinstance(cio.call(person(0)), Failed)
-
-
-def test_the_total_time_is_bounded() -> None:
-    policy = Retries(attempts=1_000, budget=0.2, wait_initial=0.05, wait_max=0.05, wait_jitter=0)
-    with CustomerIOServer(lambda request: Fault(500)) as server, client(server, retries=policy) as cio:
-        assert isinstance(cio.call(person(0)), Unknown)
-    assert server.requests[-1].at - server.requests[0].at <= 0.25
-    assert 2 <= len(server.requests) <= 5
-
-
-def test_the_wait_grows_with_jitter() -> None:
-    policy = Retries(attempts=4, wait_initial=0.02, wait_max=1, wait_jitter=0.01)
-    with CustomerIOServer(lambda request: Fault(500)) as server, client(server, retries=policy) as cio:
-        cio.call(person(0))
-    waits = [
-        after.at - before.at for before, after in zip(server.requests, server.requests[1:], strict=False)
-    ]
-    for wait, least in zip(waits, (0.02, 0.04, 0.08), strict=True):
-        assert wait >= least
-
-
-@pytest.mark.parametrize(("header", "least", "most"), [("1", 0.1, 0.4), ("3600", 0.1, 0.4), ("0", 0.0, 0.08)])
-def test_a_wait_that_the_server_asks_for_is_kept_up_to_a_cap(header: str, least: float, most: float) -> None:
-    policy = Retries(attempts=2, wait_initial=5, wait_max=5, retry_after_max=0.1)
-    with CustomerIOServer(first(1, Fault(429, {"Retry-After": header}))) as server:
-        with client(server, retries=policy) as cio:
-            assert cio.call(person(0)) == VERIFIED
-        begun, again = (request.at for request in server.requests)
-    assert least <= again - begun <= most
-
-
-def test_a_retry_after_is_seconds_or_a_date() -> None:
-    now = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    later = format_datetime(now + timedelta(seconds=90), usegmt=True)
-    assert retry_after("7") == 7
-    assert retry_after(" 7 ") == 7
-    assert retry_after(later, format_datetime(now, usegmt=True)) == 90
-    assert retry_after(format_datetime(now, usegmt=True), later) == 0
-    assert 3_590 < (retry_after(format_datetime(datetime.now(UTC) + timedelta(hours=1))) or 0) <= 3_600
-    assert [retry_after(text) for text in (None, "", "soon", "-1", "1e9", "nan")] == [None] * 6
-
-
-def test_a_server_that_fails_again_and_again_is_left_alone() -> None:
-    down = [True]
-    with (
-        CustomerIOServer(lambda request: Fault(500) if down[0] else None) as server,
-        client(server, breaker_failures=3, breaker_seconds=0.2, limits=Limits(batch_bytes=200)) as cio,
-    ):
-        found = outcomes(cio.send(person(number) for number in range(6)))
-        kinds = [type(found[place]) for place in range(6)]
-        assert kinds[0] is Unknown
-        assert kinds[-1] is Refused
-        assert len(server.requests) == 3
-        refused = cio.call(person(9))
-        assert isinstance(refused, Refused)
-        assert 0 < refused.retry_in <= 0.2
-        down[0] = False
-        asyncio.run(asyncio.sleep(refused.retry_in))
-        assert cio.call(person(9)) == VERIFIED
-        assert cio.call(person(10)) == VERIFIED
-
-
-def test_each_attempt_is_observed_without_its_messages() -> None:
-    seen: list[Attempt] = []
-    with (
-        CustomerIOServer(first(1, Fault(500))) as server,
-        Client(settings(server), observe=seen.append) as cio,
-    ):
-        cio.call(person(0))
-    assert [(one.endpoint, one.number, one.status, one.messages) for one in seen] == [
-        ("identify", 1, 500, 1),
-        ("identify", 2, 200, 1),
-    ]
-    assert all(one.seconds > 0 and one.sent_bytes > 0 and "u0" not in repr(one) for one in seen)
-
-
 def test_neither_key_nor_person_is_in_a_log_or_an_error(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     ann = {
@@ -371,37 +203,6 @@ def test_what_a_log_may_not_hold_is_hidden_from_it() -> None:
     assert Redaction("another").hashed("ann") != hidden["user_id"]
 
 
-@pytest.mark.parametrize("concurrency", [1, 4])
-def test_with_a_server_that_fails_at_random_nothing_is_lost_and_doubles_are_explained(
-    concurrency: int,
-) -> None:
-    draw = random.Random(concurrency)
-    kinds = [
-        Fault(500),
-        Fault(429, {"Retry-After": "0"}),
-        Fault(429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
-        Fault(),
-        Fault(accepted=True),
-    ]
-    doubled: Counter[str] = Counter()  # what a fault accepted without saying so
-
-    def faults(request: Request) -> Fault | None:
-        fault = draw.choice(kinds) if draw.random() < 0.2 else None
-        if fault and fault.accepted:
-            doubled.update(message["messageId"] for message in request.messages)
-        return fault
-
-    small = Limits(batch_bytes=300)
-    with (
-        CustomerIOServer(faults) as server,
-        client(server, limits=small, concurrency=concurrency, retries=QUICK_AND_LONG) as cio,
-    ):
-        found = outcomes(cio.send(person(number) for number in range(600)))
-    assert found == dict.fromkeys(range(600), VERIFIED)
-    assert doubled
-    assert server.arrivals == Counter({f"m{number}": 1 for number in range(600)}) + doubled
-
-
 def test_async_code_uses_the_core() -> None:
     async def run(server: CustomerIOServer) -> list[Outcome]:
         async with AsyncClient(settings(server)) as cio:
@@ -437,26 +238,51 @@ def test_the_examples_of_the_page_run(monkeypatch: pytest.MonkeyPatch) -> None:
         assert names["delivery_id"]
 
 
-def slowly(count: int) -> Iterator[dict[str, Any]]:
-    """A source that takes longer for a batch than a call may take."""
-    for number in range(count):
-        time.sleep(0.12)
-        yield person(number)
+def test_the_source_is_read_in_the_callers_thread() -> None:
+    def here() -> Iterator[dict[str, Any]]:
+        assert threading.current_thread() is threading.main_thread()
+        yield person(0)
+
+    with CustomerIOServer() as server, client(server) as cio:
+        assert outcomes(cio.send(here())) == {0: VERIFIED}
 
 
-def test_a_source_that_is_slow_does_not_make_answers_late() -> None:
+def test_a_source_that_waits_does_not_stop_the_loop() -> None:
+    ready = threading.Event()
+
+    def waiting() -> Iterator[dict[str, Any]]:
+        assert ready.wait(10), "the loop did not run meanwhile"
+        yield person(0)
+
+    async def run(server: CustomerIOServer) -> list[Outcome]:
+        async with AsyncClient(settings(server)) as cio:
+            asyncio.get_running_loop().call_later(0.01, ready.set)
+            return [delivery.outcome async for delivery in cio.send(waiting())]
+
     with CustomerIOServer() as server:
-        with client(server, concurrency=3, timeout=0.1, limits=Limits(batch_bytes=100)) as cio:
-            assert outcomes(cio.send(slowly(5))) == dict.fromkeys(range(5), VERIFIED)
-        assert set(server.arrivals.values()) == {1}
+        assert asyncio.run(run(server)) == [VERIFIED]
 
-        async def run() -> list[Outcome]:
-            options = settings(server, concurrency=3, timeout=0.1, limits=Limits(batch_bytes=100))
-            async with AsyncClient(options) as cio:
-                return [delivery.outcome async for delivery in cio.send(slowly(5))]
 
-        assert asyncio.run(run()) == [VERIFIED] * 5
-    assert len(server.requests) == 10
+def test_a_batch_has_the_context_and_the_integrations_that_are_given() -> None:
+    given: dict[str, Any] = {"context": Context(ip="127.0.0.1"), "integrations": {"All": False}}
+
+    async def run(server: CustomerIOServer) -> None:
+        async with AsyncClient(settings(server)) as cio:
+            async for _ in cio.send([person(1)], **given):
+                pass
+
+    with CustomerIOServer() as server:
+        with client(server) as cio:
+            list(cio.send([person(1)], **given))
+            list(cio.send([{**person(2), "context": {"ip": "1"}}] * 2, own_context="batch"))
+            (wrong,) = cio.send([{**person(3), "userId": ""}], validate=True)
+        asyncio.run(run(server))
+    assert isinstance(wrong.outcome, Rejected)
+    assert wrong.outcome.status is None
+    first_sent, second_sent, third_sent = (json.loads(request.body) for request in server.requests)
+    assert first_sent == third_sent
+    assert (first_sent["context"], first_sent["integrations"]) == ({"ip": "127.0.0.1"}, {"All": False})
+    assert len(second_sent["batch"]) == 2
 
 
 def test_a_source_may_use_the_client_itself() -> None:

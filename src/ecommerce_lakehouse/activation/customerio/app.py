@@ -146,7 +146,7 @@ class AsyncAppClient:
     async def _post(self, path: str, body: Mapping[str, Any], result: str) -> str:
         answer = await self._calls.post(path, encode_value(body), 1, repeatable=False)
         if answer.refused_for is not None:
-            raise DeliveryError(f"{path}: not sent: the server failed too often", status=None)
+            raise DeliveryError(f"{path}: not sent: the server failed too often")
         if answer.status is None or answer.status >= 300:
             how = "no answer" if answer.status is None else f"answered {answer.status}"
             raise DeliveryError(

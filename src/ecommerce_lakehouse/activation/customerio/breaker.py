@@ -15,14 +15,14 @@ class Breaker:
     def __init__(self, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._failures, self._seconds, self._clock = failures, seconds, clock
         self._failed = 0
-        self._closed_at = 0.0
+        self._open_until = 0.0
         self._trying = False
 
     def refuses_for(self) -> float:
         """The seconds until another attempt is worth it; 0 lets this one pass."""
         if self._failed < self._failures:
             return 0.0
-        left = self._closed_at - self._clock()
+        left = self._open_until - self._clock()
         if left > 0:
             return left
         if self._trying:
@@ -39,7 +39,7 @@ class Breaker:
         self._failed += 1
         self._trying = False
         if self._failed >= self._failures:
-            self._closed_at = self._clock() + self._seconds
+            self._open_until = self._clock() + self._seconds
 
     def abandoned(self) -> None:
         """An attempt was given up without an answer, so it says nothing."""
