@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -12,13 +13,10 @@ from email.utils import format_datetime
 import pytest
 
 from ecommerce_lakehouse.activation.customerio.calls import Attempt, retry_after
-from ecommerce_lakehouse.activation.customerio.client import Client
+from ecommerce_lakehouse.activation.customerio.client import AsyncClient, Client
+from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError
 from ecommerce_lakehouse.activation.customerio.limits import Limits
-from ecommerce_lakehouse.activation.customerio.outcomes import (
-    Failed,
-    Refused,
-    Unknown,
-)
+from ecommerce_lakehouse.activation.customerio.outcomes import Delivery, Failed, Outcome, Refused, Unknown
 from ecommerce_lakehouse.activation.customerio.settings import Retries
 from tests.customerio_server import CustomerIOServer, Fault, Request
 from tests.unit.customerio import QUICK, VERIFIED, client, first, outcomes, person, settings
@@ -190,3 +188,54 @@ def test_with_a_server_that_fails_at_random_nothing_is_lost_and_doubles_are_expl
     assert found == dict.fromkeys(range(400), VERIFIED)
     assert doubled
     assert server.arrivals == Counter({f"m{number}": 1 for number in range(400)}) + doubled
+
+
+def in_order(*answers: Fault | None) -> Callable[[Request], Fault | None]:
+    """How each request is answered, in turn, and all later ones as they should be."""
+    left = iter(answers)
+    return lambda request: next(left, None)
+
+
+def test_what_else_was_under_way_is_known_before_a_key_that_is_not_taken_stops_everything() -> None:
+    slow = Limits(batch_bytes=100)
+    found: dict[int, Outcome] = {}
+
+    def collect(deliveries: Iterator[Delivery]) -> None:
+        for delivery in deliveries:
+            found.update(dict.fromkeys(delivery.positions, delivery.outcome))
+
+    def only_the_first(request: Request) -> Fault | None:
+        return Fault(401) if b'"m0"' in request.body else None
+
+    async def collect_async(server: CustomerIOServer) -> None:
+        async with AsyncClient(settings(server, concurrency=3, limits=slow)) as cio:
+            async for delivery in cio.send(person(number) for number in range(1_000)):
+                found.update(dict.fromkeys(delivery.positions, delivery.outcome))
+
+    with CustomerIOServer(only_the_first) as server:
+        with client(server, concurrency=3, limits=slow) as cio, pytest.raises(AuthenticationError):
+            collect(cio.send(person(number) for number in range(1_000)))
+        assert found == {1: VERIFIED, 2: VERIFIED}
+        assert set(server.arrivals) == {"m1", "m2"}
+        found.clear()
+        with pytest.raises(AuthenticationError):
+            asyncio.run(collect_async(server))
+        assert found == {1: VERIFIED, 2: VERIFIED}
+
+
+def test_a_key_that_is_revoked_while_a_batch_is_halved_does_not_hide_what_was_accepted() -> None:
+    sent = [person(0), {**person(1), "userId": ""}]
+    with CustomerIOServer(in_order(None, None, Fault(401))) as server, client(server) as cio:
+        found = outcomes(cio.send(sent))
+    assert found[0] == VERIFIED
+    assert isinstance(found[1], Failed)
+    assert "401" in found[1].reason
+
+
+def test_an_observer_that_fails_does_not_hide_what_was_accepted(caplog: pytest.LogCaptureFixture) -> None:
+    def observe(attempt: Attempt) -> None:
+        raise OSError("the disk is full")
+
+    with CustomerIOServer() as server, Client(settings(server), observe=observe) as cio:
+        assert cio.call(person(0)) == VERIFIED
+    assert "event=unobserved endpoint=identify error=OSError" in caplog.text

@@ -164,9 +164,16 @@ class Calls:
                     self._breaker.abandoned()
                 raise
             finally:
-                if self._observe:
-                    seconds = time.monotonic() - begun
-                    self._observe(Attempt(endpoint, messages, len(body), number, status, error, seconds, at))
+                seconds = time.monotonic() - begun
+                self._tell(Attempt(endpoint, messages, len(body), number, status, error, seconds, at))
+
+    def _tell(self, attempt: Attempt) -> None:
+        if self._observe is None:
+            return
+        try:
+            self._observe(attempt)
+        except Exception as error:  # the outcome must be known all the same
+            self._log.warning("unobserved", endpoint=attempt.endpoint, error=type(error).__name__)
 
     def _answer(self, response: httpx2.Response) -> Answer:
         status, host = response.status_code, self._settings.host

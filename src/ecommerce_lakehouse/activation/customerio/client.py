@@ -7,10 +7,12 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ecommerce_lakehouse.activation.customerio.calls import Answer, Attempt, Calls
+from ecommerce_lakehouse.activation.customerio.errors import CustomerIOError
 from ecommerce_lakehouse.activation.customerio.models import Context, Message
 from ecommerce_lakehouse.activation.customerio.outcomes import (
     Accepted,
@@ -105,6 +107,12 @@ class AsyncClient:
             while under_way:
                 for delivery in await under_way.popleft():
                     yield delivery
+        except CustomerIOError:
+            # What else is under way may be accepted.
+            for result in await asyncio.gather(*under_way, return_exceptions=True):
+                for delivery in [] if isinstance(result, BaseException) else result:
+                    yield delivery
+            raise
         finally:
             for task in under_way:
                 task.cancel()
@@ -118,7 +126,12 @@ class AsyncClient:
         answer = await self._calls.post(item.endpoint, body, len(item))
         if answer.rejected and len(item) > 1:
             first, second = item.halves()
-            return [*await self.deliver(first), *await self.deliver(second)]
+            found = await self.deliver(first)
+            try:
+                return [*found, *await self.deliver(second)]
+            except CustomerIOError as error:
+                # It stops the next batch; what was accepted of this one must be known.
+                return [*found, Delivery(Failed(str(error)), second.positions, second.message_ids)]
         sent = 0 if answer.refused_for is not None else len(body)
         return [Delivery(self._outcome(answer), item.positions, item.message_ids, sent)]
 
@@ -199,6 +212,11 @@ class Client:
                 under_way.append(self._loop.start(self._client.deliver(item)))
             while under_way:
                 yield from under_way.popleft().result()
+        except CustomerIOError:
+            for future in under_way:
+                with suppress(CustomerIOError):
+                    yield from future.result()
+            raise
         finally:
             for future in under_way:
                 future.cancel()
