@@ -66,16 +66,18 @@ TESTS: dict[str, tuple[str, ...]] = {
         "property/test_sales.py",
         "integration/test_realtime_windows.py",
     ),
+    "activation/customerio/app.py": ("unit/test_customerio_app.py",),
     "activation/customerio/packing.py": ("unit/test_customerio_packing.py",),
     "activation/customerio/rates.py": ("unit/test_customerio_rates.py",),
     "activation/customerio/settings.py": ("unit/test_customerio_settings.py",),
-    "activation/customerio/[ebrvm]*.py": (
+    "activation/customerio/breaker.py": ("unit/test_customerio_retries.py",),
+    "activation/customerio/c*.py": ("unit/test_customerio_retries.py", "unit/test_customerio_client.py"),
+    "activation/customerio/*.py": (
         "unit/test_customerio_models.py",
         "unit/test_customerio_registry.py",
         "unit/test_customerio_packing.py",
         "unit/test_customerio_client.py",
     ),
-    "activation/customerio/*.py": ("unit/test_customerio_client.py", "unit/test_customerio_app.py"),
     "pipelines/auto_cdc.py": ("integration/test_change_order.py", "integration/test_auto_cdc.py"),
     "pipelines/cdc_rows.py": ("integration/test_change_order.py", "integration/test_auto_cdc.py"),
 }

@@ -179,6 +179,8 @@ class CustomerIOServer:
 
     def _problems(self, request: Request) -> list[str]:
         """What is wrong with a request, in words; one message's problem refuses a whole batch."""
+        if request.headers.get("content-type") != "application/json":
+            return ["the body must be JSON"]
         try:
             sent = json.loads(request.body, parse_constant=_no_constant)
         except ValueError:

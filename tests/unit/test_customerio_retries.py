@@ -12,6 +12,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from ecommerce_lakehouse.activation.customerio.breaker import Breaker
 from ecommerce_lakehouse.activation.customerio.calls import Attempt, retry_after
 from ecommerce_lakehouse.activation.customerio.client import AsyncClient, Client
 from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError
@@ -239,3 +240,26 @@ def test_an_observer_that_fails_does_not_hide_what_was_accepted(caplog: pytest.L
     with CustomerIOServer() as server, Client(settings(server), observe=observe) as cio:
         assert cio.call(person(0)) == VERIFIED
     assert "event=unobserved endpoint=identify error=OSError" in caplog.text
+
+
+def test_after_its_pause_the_breaker_lets_one_attempt_pass_at_a_time() -> None:
+    now = [0.0]
+    breaker = Breaker(failures=2, seconds=10, clock=lambda: now[0])
+    breaker.failed()
+    assert breaker.refuses_for() == 0
+    breaker.failed()
+    assert breaker.refuses_for() == 10
+    now[0] = 4
+    assert breaker.refuses_for() == 6
+    now[0] = 10
+    assert breaker.refuses_for() == 0  # this one tries
+    assert breaker.refuses_for() > 0  # and the others wait for what it finds
+    breaker.abandoned()
+    assert breaker.refuses_for() == 0
+    breaker.failed()
+    assert breaker.refuses_for() == 10
+    now[0] = 20
+    assert breaker.refuses_for() == 0
+    breaker.succeeded()
+    breaker.failed()
+    assert [breaker.refuses_for(), breaker.refuses_for()] == [0, 0]
