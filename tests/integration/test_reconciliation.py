@@ -71,7 +71,7 @@ def inverted(rows: DataFrame, rules: dict[str, str]) -> DataFrame:
 def test_an_update_that_does_not_reconcile_fails(
     spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An inverted predicate, lost duplicates, lost quarantine: tests/property has each of them alone."""
+    """An inverted predicate, lost duplicates, lost quarantine: tests/property has each by itself."""
     monkeypatch.setattr(datasets, "with_broken_rules", inverted)
     monkeypatch.setattr(datasets, "superseded", lambda *arguments: superseded(*arguments).limit(0))
     monkeypatch.setattr(datasets, "quarantined", lambda rows: quarantine.quarantined(rows).limit(0))

@@ -1,4 +1,7 @@
-"""Every error of the shop derives from one root, which the command line knows by its attributes."""
+"""Every error of the shop derives from its root, which the command line knows by its attributes.
+
+The client of Customer.io, which stands alone, has a root of its own with the same attributes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ecommerce_lakehouse
+from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError, CustomerIOError
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
 from ecommerce_lakehouse.errors import ShopError, first_line
@@ -23,6 +27,7 @@ from ecommerce_lakehouse.observability.public_http import AddressRefusedError
 from ecommerce_lakehouse.quality import rules
 from ecommerce_lakehouse.quality.replay import ReplayError, ReplayFailedError
 from ecommerce_lakehouse.quality.rule import Rule, RuleError, RuleSet
+from lakerun.errors import is_for_users
 
 EXIT_CODES = {
     ShopError: 1,
@@ -50,8 +55,21 @@ def exception_classes() -> Iterator[type[BaseException]]:
 
 def test_every_exception_has_the_root_and_a_known_exit_code() -> None:
     found = set(exception_classes())
-    assert [item for item in found if not issubclass(item, ShopError)] == []
+    assert [item for item in found if not issubclass(item, ShopError | CustomerIOError)] == []
     assert {item: item.exit_code for item in found if issubclass(item, ShopError)} == EXIT_CODES
+    usage = {item.__name__ for item in found if issubclass(item, CustomerIOError) and item.exit_code == 2}
+    assert usage == {"ConfigurationError"}
+
+
+def test_the_command_line_knows_an_error_of_the_client_by_its_attributes() -> None:
+    error = AuthenticationError(401, "cdp.customer.io")
+    assert is_for_users(error)
+    assert (error.code, error.exit_code, error.hint, error.location) == (
+        "CUSTOMERIO_KEY_REFUSED",
+        1,
+        None,
+        None,
+    )
 
 
 def test_an_error_has_the_attributes_that_a_command_line_reads() -> None:

@@ -49,6 +49,8 @@ CELLS = (
     "print(spark.table('main.shop.saved').count(), spark.catalog.tableExists('main.shop.saved'))",
     "spark.range(2).write.parquet('/Volumes/main/shop/landing/ids')",
     "print(dbutils.notebook.run('inner', 60))",
+    "from pyspark.sql import functions as F\noffset = 40\nadded = F.udf(lambda i: i + offset, 'int')\n"
+    "print(*[row.v for row in spark.range(2).select(added('id').alias('v')).orderBy('v').collect()])",
 )
 
 PIPELINE = """
@@ -125,7 +127,7 @@ def test_scripts_and_notebooks_run_on_connect_beside_a_pipeline_that_does_not(
     succeeded = dict.fromkeys(("first", "again", "book", "p"), "SUCCESS")
     assert states(ended) == succeeded | failed, [(task.key, task.error) for task in ended.tasks]
     assert lab.logs("first") == lab.logs("again") == f"{CONNECT}\n[5, 2]\n[1] 5\n"
-    assert lab.logs("book").split() == ["n", "5", CONNECT, "5", "1", "1", "1", "5", "True", "2"]
+    assert lab.logs("book").split() == ["n", "5", CONNECT, "5", "1", "1", "1", "5", "True", "2", "40", "41"]
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -35,7 +35,7 @@ class AsyncClient:
 
     Args:
         settings: Key, region, limits, retries.
-        rate: How many requests may be made; by default the settings' limits, for this client alone.
+        rate: How many requests may be made; by default the limits of the settings, only for this client.
             Processes that share a key share a `RequestRate` with a file.
         observe: Is called for each attempt, with nothing of the messages.
     """

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 
 class CustomerIOError(Exception):
-    """Sending cannot go on; the text says why, and never holds a key or personal data."""
+    """Sending cannot go on; the text says why, and never holds a key or personal data.
+
+    A command line reads `code`, a constant for programs, `exit_code`, `hint` and `location`.
+    """
+
+    code = "CUSTOMERIO_FAILED"
+    exit_code = 1
+    hint: str | None = None
+    location: str | None = None
 
 
 class ConfigurationError(CustomerIOError):
     """The settings are wrong: a key of another region, an empty key, a base URL that would show the key."""
 
+    code = "CUSTOMERIO_CONFIGURATION"
+    exit_code = 2
+
 
 class AuthenticationError(CustomerIOError):
     """The API does not take the key (401), or the key may not do this (403). No message was rejected."""
+
+    code = "CUSTOMERIO_KEY_REFUSED"
 
     def __init__(self, status: int, host: str) -> None:
         self.status = status

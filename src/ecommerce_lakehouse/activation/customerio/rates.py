@@ -36,8 +36,8 @@ class RequestRate:
     Args:
         limits: How many requests, in how many seconds.
         lease: No request takes longer. A process that was killed keeps its slots for this time.
-        path: A file on this machine that all processes use which share the limit; without it, this object
-            alone.
+        path: A file on this machine that all processes use which share the limit; without it, only this
+            object counts.
     """
 
     def __init__(self, limits: Limits, *, lease: float = 60.0, path: Path | None = None) -> None:
