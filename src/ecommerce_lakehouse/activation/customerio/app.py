@@ -7,18 +7,17 @@ it cannot have been carried out: the host was not reached, or it answered 408 or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Annotated, Any, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ecommerce_lakehouse.activation.customerio.calls import REJECTIONS, Attempt, Calls
-from ecommerce_lakehouse.activation.customerio.client import Loop
+from ecommerce_lakehouse.activation.customerio.callers import AsyncCaller, Caller
+from ecommerce_lakehouse.activation.customerio.calls import REJECTIONS, Attempt
 from ecommerce_lakehouse.activation.customerio.encoding import encode_value
 from ecommerce_lakehouse.activation.customerio.errors import DeliveryError
 from ecommerce_lakehouse.activation.customerio.models import Properties
-from ecommerce_lakehouse.activation.customerio.rates import Rate, RequestRate
+from ecommerce_lakehouse.activation.customerio.rates import Rate
 from ecommerce_lakehouse.activation.customerio.settings import Settings
 
 
@@ -97,7 +96,7 @@ class Broadcast(_Request):
         return self
 
 
-class AsyncAppClient:
+class AsyncAppClient(AsyncCaller):
     """Sends transactional email and triggers broadcasts. Settings are made by `Settings.of_app`."""
 
     def __init__(
@@ -107,20 +106,7 @@ class AsyncAppClient:
         rate: Rate | None = None,
         observe: Callable[[Attempt], None] | None = None,
     ) -> None:
-        rate = rate or RequestRate(settings.limits, lease=2 * settings.timeout)
-        self._calls = Calls(settings, rate, headers={}, rejections=REJECTIONS | {404}, observe=observe)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._calls.aclose()
+        super().__init__(settings, rate, rejections=REJECTIONS | {404}, observe=observe)
 
     async def send_email(self, email: TransactionalEmail) -> str:
         """Send one email; the result is its delivery_id.
@@ -160,7 +146,7 @@ class AsyncAppClient:
             ) from None
 
 
-class AppClient:
+class AppClient(Caller[AsyncAppClient]):
     """`AsyncAppClient` for code that is not async."""
 
     def __init__(
@@ -170,21 +156,7 @@ class AppClient:
         rate: Rate | None = None,
         observe: Callable[[Attempt], None] | None = None,
     ) -> None:
-        self._loop = Loop()
-        self._client = AsyncAppClient(settings, rate=rate, observe=observe)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections and end the thread."""
-        self._loop.run(self._client.aclose())
-        self._loop.close()
+        super().__init__(AsyncAppClient(settings, rate=rate, observe=observe))
 
     def send_email(self, email: TransactionalEmail) -> str:
         """`AsyncAppClient.send_email`."""

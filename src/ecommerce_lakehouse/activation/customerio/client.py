@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
-from ecommerce_lakehouse.activation.customerio.calls import Answer, Attempt, Calls
+from ecommerce_lakehouse.activation.customerio.callers import AsyncCaller, Caller
+from ecommerce_lakehouse.activation.customerio.calls import Answer, Attempt
 from ecommerce_lakehouse.activation.customerio.errors import CustomerIOError
 from ecommerce_lakehouse.activation.customerio.models import Context, Message
 from ecommerce_lakehouse.activation.customerio.outcomes import (
@@ -24,13 +23,11 @@ from ecommerce_lakehouse.activation.customerio.outcomes import (
     Unknown,
 )
 from ecommerce_lakehouse.activation.customerio.packing import Batch, Oversize, OwnContext, Unsendable, pack
-from ecommerce_lakehouse.activation.customerio.rates import Rate, RequestRate
+from ecommerce_lakehouse.activation.customerio.rates import Rate
 from ecommerce_lakehouse.activation.customerio.settings import Settings
 
-_Result = TypeVar("_Result")
 
-
-class AsyncClient:
+class AsyncClient(AsyncCaller):
     """Sends messages and says what became of each.
 
     Args:
@@ -48,24 +45,9 @@ class AsyncClient:
         observe: Callable[[Attempt], None] | None = None,
     ) -> None:
         self._settings = settings
-        self._calls = Calls(
-            settings,
-            rate or RequestRate(settings.limits, lease=2 * settings.timeout),
-            headers={"X-Strict-Mode": "1"} if settings.strict else {},
-            observe=observe,
+        super().__init__(
+            settings, rate, headers={"X-Strict-Mode": "1"} if settings.strict else {}, observe=observe
         )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._calls.aclose()
 
     async def send(
         self,
@@ -156,7 +138,7 @@ class AsyncClient:
         return Unknown(answer.reason) if answer.unknown else Failed(answer.reason)
 
 
-class Client:
+class Client(Caller[AsyncClient]):
     """`AsyncClient` for code that is not async.
 
     Its event loop runs in a thread of its own, so it works in a notebook, which has one already.
@@ -170,21 +152,7 @@ class Client:
         observe: Callable[[Attempt], None] | None = None,
     ) -> None:
         self._settings = settings
-        self._loop = Loop()
-        self._client = AsyncClient(settings, rate=rate, observe=observe)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections and end the thread."""
-        self._loop.run(self._client.aclose())
-        self._loop.close()
+        super().__init__(AsyncClient(settings, rate=rate, observe=observe))
 
     def send(
         self,
@@ -224,31 +192,3 @@ class Client:
     def call(self, message: Message | Mapping[str, Any]) -> Outcome:
         """`AsyncClient.call`."""
         return self._loop.run(self._client.call(message))
-
-
-class Loop:
-    """An event loop in a thread, for calls from code that is not async."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="customerio", daemon=True)
-        self._thread.start()
-
-    def start(self, work: Coroutine[Any, Any, _Result]) -> Future[_Result]:
-        """Begin a coroutine."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The result of a coroutine; an interrupted wait cancels it."""
-        future = self.start(work)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """End the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()

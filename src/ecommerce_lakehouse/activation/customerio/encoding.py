@@ -33,7 +33,7 @@ def encode(message: Message | Mapping[str, Any]) -> Encoded:
     A mapping without a messageId gets one.
 
     Raises:
-        ValueError: It is not a message, or holds a value that JSON has not: NaN, a timestamp without a zone.
+        ValueError: It is not a message, or has a value that JSON lacks: NaN, a timestamp without a zone.
     """
     # pydantic's isinstance is slow, and most messages are dicts.
     fields = message.wire() if type(message) is not dict and isinstance(message, BaseModel) else message

@@ -33,7 +33,7 @@ class AuthenticationError(CustomerIOError):
 
 
 class UnexpectedAnswerError(CustomerIOError):
-    """An answer that no API of Customer.io gives, such as a redirect or 404: the host is the wrong one."""
+    """An answer that Customer.io does not give, such as a redirect or 404: the host is wrong."""
 
     def __init__(self, status: int, host: str) -> None:
         self.status = status

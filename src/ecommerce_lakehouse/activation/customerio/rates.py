@@ -83,7 +83,7 @@ class RequestRate:
     def _take(self) -> int | None:
         with self._locked():
             now = time.monotonic()
-            # Further ahead than any slot is taken for: written before the machine's clock began anew.
+            # No slot is taken for longer. A later time was written before the machine was restarted.
             stale = now + self._lease + self._seconds
             count = len(self._slots) - 1
             first = int(self._slots[0]) % count
