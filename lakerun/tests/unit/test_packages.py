@@ -19,6 +19,7 @@ from lakerun.bundles.sections import Section
 from lakerun.errors import LakerunError
 from lakerun.jobs.packages.installed import Packages
 from lakerun.jobs.packages.requirements import read_requirements
+from lakerun.tables.storage import Storage
 from unit.job_lab import JobLab, error_of, task
 
 
@@ -56,7 +57,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Packages:
-    return Packages(tmp_path / "wheels")
+    return Packages(tmp_path / "wheels", Storage(tmp_path / "lakehouse"))
 
 
 def test_a_missing_package_is_installed_once_with_all_that_it_needs(
@@ -147,6 +148,18 @@ def test_files_that_include_each_other_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("-r a.txt", encoding="utf-8")
     with pytest.raises(LakerunError, match="include each other"):
         read_requirements([f"-r {tmp_path / 'a.txt'}"])
+
+
+def test_a_wheel_in_a_volume_is_found(index: Index, packages: Packages, tmp_path: Path) -> None:
+    libraries = tmp_path / "lakehouse" / "volumes" / "main" / "default" / "libs"
+    libraries.mkdir(parents=True)
+    index.wheel("kept_advice", "2.0", "VERSION = '2.0'", folder=libraries)
+    found = packages.prepare(["/Volumes/main/default/libs/kept_advice-2.0-py3-none-any.whl"])
+    assert found.packages == {"kept_advice"}
+    (libraries / "more.txt").write_text("./kept_advice-2.0-py3-none-any.whl", encoding="utf-8")
+    assert packages.prepare(["-r /Volumes/main/default/libs/more.txt"]) == found
+    with pytest.raises(LakerunError, match=r"^Volume 'main\.default\.none' does not exist\."):
+        packages.prepare(["/Volumes/main/default/none/x-1.0-py3-none-any.whl"])
 
 
 def test_of_several_wheels_of_one_package_the_newest_counts(index: Index, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def _update(
     from lakerun.spark.java import cache_root
 
     lines = (*spec.dependencies, *notebook_dependencies(spec.source_files))
-    with own_imports(Packages(cache_root() / "wheels").prepare(lines, progress.say)):
+    with own_imports(Packages(cache_root() / "wheels", storage).prepare(lines, progress.say)):
         session()
         return run_update(spec, storage=storage, selection=Selection(**selection), on_event=progress.on_event)
 

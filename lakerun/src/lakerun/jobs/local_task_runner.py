@@ -104,7 +104,7 @@ class LocalTaskRunner:
         self._stop_seconds = stop_seconds
         self.on_output = on_output
         self._say = say
-        self._packages = Packages(cache_root() / "wheels")
+        self._packages = Packages(cache_root() / "wheels", storage)
         self.spark_connect = spark_connect
         self.started = False
         self._starting = threading.Lock()

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from lakerun.bundles.dependencies import placed
 from lakerun.errors import LakerunError
 from lakerun.jobs.packages.owned_names import owned_names
 from lakerun.jobs.packages.requirements import Requirements, read_requirements
 from lakerun.jobs.packages.wheels import Wheels
 from lakerun.spark.java import cache_root
+from lakerun.tables.storage import Storage
+from lakerun.volumes.paths import VolumePaths
 
 logger = logging.getLogger(__name__)
 SECONDS = 900
@@ -43,10 +46,14 @@ class PackageSet:
 
 
 class Packages:
-    """Unpacks wheels below `root`, and installs what is missing into a cache. Safe to use from threads."""
+    """Unpacks wheels below `root`, and installs what is missing into a cache. Safe to use from threads.
 
-    def __init__(self, root: Path) -> None:
+    Paths like `/Volumes/...` are those of `storage`.
+    """
+
+    def __init__(self, root: Path, storage: Storage) -> None:
         self._wheels = Wheels(root)
+        self._volumes = VolumePaths(storage)
         self._lock = threading.Lock()
 
     def prepare(
@@ -59,7 +66,7 @@ class Packages:
         """
         if not dependencies:
             return PackageSet()
-        asked = read_requirements(dependencies)
+        asked = read_requirements(placed(line, self._on_disk) for line in dependencies)
         unpacked = self._wheels.unpack(asked.wheels)
         missing = asked.missing()
         if not missing and not asked.projects:
@@ -77,6 +84,9 @@ class Packages:
             tuple(_in_place(folder)),
             unpacked.packages,
         )
+
+    def _on_disk(self, path: str) -> str:
+        return self._volumes.local(path) or path
 
 
 def _key(asked: Requirements, missing: Sequence[str]) -> str:

@@ -14,7 +14,6 @@ from lakerun.jobs.packages.notebook_packages import dependencies_of
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
 from lakerun.pipelines.results import Event
 from lakerun.tables.storage import Storage
-from lakerun.volumes.python import mounted
 from lakerun.workspace.services.compute.worker_process import OnOutput, ReadSecret, WorkerProcess
 
 WORKERS = 2  # each may have a Java process, which takes a quarter of the machine's memory
@@ -53,7 +52,7 @@ class Compute:
         self._environment = dict(environment or {})
         self._hidden = frozenset(hidden_variables)
         self._grace_seconds = grace_seconds
-        self._packages = Packages(storage.home / "workspace" / "wheels")
+        self._packages = Packages(storage.home / "workspace" / "wheels", storage)
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
         self._holders = 0
@@ -65,10 +64,9 @@ class Compute:
     ) -> TaskOutcome:
         """Run one attempt of a task in the worker of its packages."""
         try:
-            with mounted(self._storage):  # a path in a volume may be among them
-                packages = self._packages.prepare(
-                    dependencies_of(call), lambda line: self._on_output(call.task_run_id, f"{line}\n")
-                )
+            packages = self._packages.prepare(
+                dependencies_of(call), lambda line: self._on_output(call.task_run_id, f"{line}\n")
+            )
         except LakerunError as error:
             return TaskOutcome(error=str(error))
         with self._leased(packages) as worker:
