@@ -17,7 +17,6 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lakerun.bundles.source_files import check_source_files
 from lakerun.console import console, current_console
 from lakerun.errors import GraphError, LakerunError, typed_first_line
 from lakerun.patches import (
@@ -117,7 +116,6 @@ def load_definitions(
     """
     from pyspark.pipelines.graph_element_registry import graph_element_registration_context
 
-    check_source_files(source_files)
     definitions = Definitions()
     registry = _registry(definitions)
     printed = io.StringIO()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lakerun.bundles.load import Bundle, bundle_targets, load_bundle
 from lakerun.bundles.model import JobSpec, PipelineSpec
+from lakerun.bundles.source_files import check_source_files
 from lakerun.errors import GraphError, LakerunError, first_line
 from lakerun.pipelines.definitions import DatasetDefinition, Definitions, load_definitions
 from lakerun.pipelines.expectations import Expectation
@@ -81,6 +82,7 @@ def _pipeline_problems(
     for key, spec in bundle.pipelines.items():
         with session_with(spec.configuration, spec.spark_conf) as session:
             try:
+                check_source_files(spec.source_files)
                 loaded[key] = load_definitions(spec.source_files, session, spec.root_path)
             except LakerunError as error:
                 found.append(_problem(error, key, spec))
