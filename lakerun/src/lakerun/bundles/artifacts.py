@@ -52,7 +52,7 @@ def build_wheels(artifacts: Iterable[Artifact], log: Path, say: Callable[[str], 
 
 
 def needs_no_wheel(path: Path) -> bool:
-    """Whether a wheel's path or pattern in a project's folder `dist` is of a package that is installed here."""
+    """Whether a path or pattern in a project's folder `dist` is of a package that is installed here."""
     if path.parent.name != "dist" or not (package := _installed(path.parents[1])):
         return False
     # Up to the first special character; in a wheel's name, the package's name has `_` for `-`.
