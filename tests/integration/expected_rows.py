@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.integration.expected_activation import MORE_ARRIVALS, MORE_EXPECTED
+
 Line = dict[str, Any]
 
 
@@ -99,7 +101,7 @@ ARRIVALS: Mapping[str, tuple[list[Line | str], list[Line | str]]] = {
         ],
         [],
     ),
-}  # fmt: skip
+} | MORE_ARRIVALS  # fmt: skip
 
 # 2 sessions, 15 views, 1 add and 900 seconds, each x / (x + half).
 SCORE = 0.4 * 2 / 6 + 0.3 * 15 / 35 + 0.2 * 1 / 3 + 0.1 * 900 / 2100
@@ -396,4 +398,4 @@ EXPECTED: Mapping[str, tuple[str, list[tuple[Any, ...]]]] = {
         "entity, input, good, quarantined, duplicates, difference, same_newest",
         [("order_batches", 5, 3, 1, 1, 0, True)],
     ),
-}  # fmt: skip
+} | MORE_EXPECTED  # fmt: skip

@@ -67,8 +67,8 @@ def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         _arrive(config, 0)
         results = [run_update(pipelines["medallion_dlt_pipeline"], storage=storage)]
         _arrive(config, 1)
-        for name in ("medallion_dlt_pipeline", "ml_features_pipeline", "order_analytics_pipeline"):
-            results.append(run_update(pipelines[name], storage=storage))
+        for name in ("medallion_dlt", "ml_features", "order_analytics", "activation"):
+            results.append(run_update(pipelines[f"{name}_pipeline"], storage=storage))
         yield Shop(config, storage, results)
 
 
@@ -82,7 +82,7 @@ def _arrive(config: LakehouseConfig, number: int) -> None:
 
 
 def test_every_update_completes(shop: Shop) -> None:
-    assert [(result.state, result.error) for result in shop.results] == [("COMPLETED", None)] * 4
+    assert [(result.state, result.error) for result in shop.results] == [("COMPLETED", None)] * 5
 
 
 @pytest.mark.parametrize("table", EXPECTED)

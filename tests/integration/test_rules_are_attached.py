@@ -21,7 +21,10 @@ CONFIG = get_config("local")
 DATASETS = datasets_with_rules(CONFIG)
 REASON = "Added by a test to see where it goes"
 # Only the lines of an entity have a quarantine.
-WITH_QUARANTINE = {"silver_orders", "silver_customers", "silver_customer_activity", "silver_order_batches"}
+WITH_QUARANTINE = {
+    "silver_orders", "silver_customers", "silver_customer_activity", "silver_order_batches",
+    "silver_marketing_consents", "silver_push_devices", "silver_households", "silver_household_members",
+}  # fmt: skip
 
 
 def add(monkeypatch: pytest.MonkeyPatch, severity: Severity, datasets: set[str]) -> None:

@@ -14,6 +14,12 @@ DEVICE_TYPES = ("mobile", "desktop", "tablet")
 GENDERS = ("female", "male", "other")
 LOYALTY_TIERS = ("bronze", "silver", "gold", "platinum")
 CATEGORIES = ("electronics", "clothing", "home", "books", "sports", "beauty", "toys", "groceries")
+CONSENT_CHANNELS = ("email", "push", "sms")
+GRANTED = "granted"
+CONSENT_STATUSES = (GRANTED, "withdrawn", "unknown")
+PLATFORMS = ("ios", "android")
+HOUSEHOLD_KINDS = ("couple", "family", "shared")
+HOUSEHOLD_ROLES = ("owner", "adult", "child")
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,70 @@ ORDER_BATCHES = Entity(
     settled=("date_ordered",),
 )
 
-# Those that the sample data job generates.
+# What a customer said about one channel; `consent_id` is one per customer and channel. Only the word in
+# GRANTED allows anything, and of records made at one time one that grants loses.
+MARKETING_CONSENTS = Entity(
+    name="marketing_consents",
+    target="marketing_consents",
+    fields=(
+        SourceField("consent_id"),
+        SourceField("customer_id"),
+        SourceField("channel", lower=True),
+        SourceField("status", lower=True),
+        SourceField("source"),
+        SourceField("updated_at", "timestamp"),
+    ),
+    key="consent_id",
+    sequence_by=("updated_at", "is_refusal"),
+    derived=(("is_refusal", f"NOT (status <=> '{GRANTED}')"),),
+)
+
+PUSH_DEVICES = Entity(
+    name="push_devices",
+    target="push_devices",
+    fields=(
+        SourceField("token"),
+        SourceField("customer_id"),
+        SourceField("platform", lower=True),
+        SourceField("app_version"),
+        SourceField("last_used_at", "timestamp"),
+        SourceField("updated_at", "timestamp"),
+    ),
+    key="token",
+    sequence_by=("updated_at",),
+)
+
+HOUSEHOLDS = Entity(
+    name="households",
+    target="households",
+    fields=(
+        SourceField("household_id"),
+        SourceField("name"),
+        SourceField("kind", lower=True),
+        SourceField("country"),
+        SourceField("updated_at", "timestamp"),
+    ),
+    key="household_id",
+    sequence_by=("updated_at",),
+)
+
+# A customer is in one household at a time; a record without `household_id` says that they have left it.
+HOUSEHOLD_MEMBERS = Entity(
+    name="household_members",
+    target="household_members",
+    fields=(
+        SourceField("customer_id"),
+        SourceField("household_id"),
+        SourceField("role", lower=True),
+        SourceField("updated_at", "timestamp"),
+    ),
+    key="customer_id",
+    sequence_by=("updated_at",),
+)
+
+# Those that the sample data job generates, and those that the activation data job does.
 SAMPLED = {entity.name: entity for entity in (ORDERS, CUSTOMER_PROFILES, CUSTOMER_ACTIVITY)}
-ENTITIES = SAMPLED | {ORDER_BATCHES.name: ORDER_BATCHES}
+ACTIVATED = {
+    entity.name: entity for entity in (MARKETING_CONSENTS, PUSH_DEVICES, HOUSEHOLDS, HOUSEHOLD_MEMBERS)
+}
+ENTITIES = SAMPLED | {ORDER_BATCHES.name: ORDER_BATCHES} | ACTIVATED

@@ -1,5 +1,6 @@
-"""Synthetic orders, sessions and customer profiles, with a manifest of what each line must lead to."""
+"""Synthetic data of the shop and its customers, with a manifest of what each line must lead to."""
 
+from ecommerce_lakehouse.generation.activation import generate_activation_data
 from ecommerce_lakehouse.generation.manifest import (
     DatasetManifest,
     Expected,
@@ -14,6 +15,7 @@ __all__ = [
     "Expected",
     "GenerationError",
     "Manifest",
+    "generate_activation_data",
     "generate_sample_data",
     "read_manifests",
 ]

@@ -1,4 +1,4 @@
-"""The customers, when they joined, and which of them order or visit: shared by all three datasets.
+"""The customers, when they joined, and which of them order or visit: shared by all datasets.
 
 A customer's number is a line of the profiles: of the first batch, or of a later batch's new customers.
 Orders and sessions come only from customers whose profile has no issue, and only after the day they joined.
@@ -37,13 +37,27 @@ def joined_seconds(plan: BatchPlan, number: str) -> str:
     )
 
 
+def valid_customers(plan: BatchPlan) -> int:
+    """How many customers of the first batch have a valid profile, or all of them if none has."""
+    return _first_profiles(plan).clean or plan.parameters.customers
+
+
+def valid_customer(plan: BatchPlan, ordinal: str) -> str:
+    """SQL: the number of the n-th customer of the first batch whose profile is valid, n from 0."""
+    return _first_profiles(plan).clean_line(ordinal)
+
+
 def updated_customer(plan: BatchPlan, ordinal: str) -> str:
     """SQL: the customer's number of a batch's n-th update; all differ and have a valid profile."""
-    clean = _first_profiles(plan).clean
-    digest = hashlib.sha256(f"{plan.parameters.seed} updates {plan.batch}".encode()).digest()
-    start = int.from_bytes(digest[:6], "big") % max(1, clean)
-    stride = max(1, clean // max(1, plan.updates_daily))
-    return _first_profiles(plan).clean_line(f"({start}L + {ordinal} * {stride}L) % {max(1, clean)}L")
+    return updated_line(plan, _first_profiles(plan), plan.updates_daily, ordinal, f"updates {plan.batch}")
+
+
+def updated_line(plan: BatchPlan, first: IssueSpread, updates: int, ordinal: str, purpose: str) -> str:
+    """SQL: the line of the first batch that is updated as the n-th of `updates`; all differ and are clean."""
+    digest = hashlib.sha256(f"{plan.parameters.seed} {purpose}".encode()).digest()
+    start = int.from_bytes(digest[:6], "big") % max(1, first.clean)
+    stride = max(1, first.clean // max(1, updates))
+    return first.clean_line(f"({start}L + {ordinal} * {stride}L) % {max(1, first.clean)}L")
 
 
 def add_active_customer(columns: Columns, plan: BatchPlan, key: str) -> None:
@@ -53,7 +67,7 @@ def add_active_customer(columns: Columns, plan: BatchPlan, key: str) -> None:
     """
     seed, customers, days = plan.parameters.seed, plan.parameters.customers, plan.parameters.days
     spread = _first_profiles(plan)
-    pool = spread.clean or customers
+    pool = valid_customers(plan)
     shift, step = max(1, pool // SHIFT_SHARE), _coprime_near_golden(pool)
     keenness = zipf_rank(uniform(seed, key, "customer"), pool, shift)
     columns.add("_favourite", "bigint", f"({keenness} * {step}L + {seed % pool}L) % {pool}L")

@@ -32,6 +32,22 @@ class Consequence:
     warned: tuple[str, ...] = ()
 
 
+def _of_newest(key: str, word: str, *others: str) -> Mapping[str, Consequence]:
+    """Of an entity whose records are ordered by `updated_at`; the rules of its key, a vocabulary, others."""
+    updated = ("valid_updated_at", "update_not_in_future")
+    return {
+        "null_key": Consequence((key,)),
+        "bad_format": Consequence(updated),
+        "out_of_range": Consequence(updated[:1]),
+        "future_date": Consequence(updated[1:]),
+        "unknown_status": Consequence((word,)),
+        "truncated_json": Consequence(("valid_json", key, word, *others, *updated)),
+        UNEXPECTED_COLUMN: Consequence((), ("no_unexpected_columns",)),
+        "non_utf8": Consequence(("valid_encoding",)),
+        DUPLICATE: Consequence(),
+    }
+
+
 # By entity and kind. A line that is not JSON has no fields: it breaks every rule that reads one.
 CONSEQUENCES: Mapping[str, Mapping[str, Consequence]] = {
     "orders": {
@@ -105,6 +121,10 @@ CONSEQUENCES: Mapping[str, Mapping[str, Consequence]] = {
         "non_utf8": Consequence(("valid_encoding",)),
         DUPLICATE: Consequence(),
     },
+    "marketing_consents": _of_newest("valid_consent_id", "valid_channel", "valid_customer_id"),
+    "push_devices": _of_newest("valid_token", "valid_platform", "valid_customer_id", "valid_last_used_at"),
+    "households": _of_newest("valid_household_id", "valid_kind", "valid_name"),
+    "household_members": _of_newest("valid_customer_id", "valid_role"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The synthetic data job as a command, for a Databricks Python wheel task and the laptop: `main`."""
+"""Synthetic data as commands, for Databricks Python wheel tasks and the laptop: `main`, `activation_main`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ecommerce_lakehouse.config.arguments import (
     spark_session,
     usage_errors,
 )
+from ecommerce_lakehouse.generation.activation import generate_activation_data
 from ecommerce_lakehouse.generation.manifest import Manifest, skipped
 from ecommerce_lakehouse.generation.sample import generate_sample_data
 
@@ -20,6 +21,10 @@ EXAMPLES = """examples:
   generate_sample_data --orders 100 --customer-activity 200 --customers 20 --seed 7
   generate_sample_data --batches 3          three more days of arrivals
   generate_sample_data --issue-rate 0       no intentional issues
+"""
+ACTIVATION_EXAMPLES = """examples:
+  generate_activation_data --environment local     about the customers of the sample data
+  generate_activation_data --batches 3             three more days of changes
 """
 
 
@@ -51,6 +56,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(_summary(config, manifests))
 
 
+def activation_main(argv: Sequence[str] | None = None) -> None:
+    """Add batches of consents, devices and households to the volume; the rest is as in `main`."""
+    parser = _activation_parser()
+    arguments = parser.parse_args(argv)
+    with usage_errors(parser):
+        config = config_from(arguments)
+        if skipped(config):
+            return
+        manifests = generate_activation_data(
+            spark_session("generate_activation_data"),
+            config,
+            seed=arguments.seed,
+            customers=arguments.customers,
+            issue_rate=arguments.issue_rate,
+            batches=1 if arguments.batches is None else arguments.batches,
+            on_progress=lambda line: print(line, flush=True),
+        )
+    print(_summary(config, manifests))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="generate_sample_data",
@@ -60,18 +85,35 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_config_arguments(parser)
-    parser.add_argument("--seed", type=_whole, help="seed of all random values; default 42")
     parser.add_argument("--orders", type=_whole, help="lines of orders in the first batch")
     # Databricks also passes a job's parameters, under their own names, to a wheel task with named parameters.
     parser.add_argument(
         "--customer-activity", "--customer_activity", type=_whole, help="lines of sessions in the first batch"
     )
+    _add_common(parser)
+    return parser
+
+
+def _activation_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="generate_activation_data",
+        description="Add synthetic consents, push devices, households and their members to the volume.",
+        epilog=ACTIVATION_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_config_arguments(parser)
+    _add_common(parser)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=_whole, help="seed of all random values; default 42")
     parser.add_argument("--customers", type=_whole, help="lines of customer profiles in the first batch")
     parser.add_argument(
         "--issue-rate", "--issue_rate", type=_share, help="share of lines with an intentional issue, 0 to 1"
     )
     parser.add_argument("--batches", type=_whole, help="batches to add; default 1")
-    return parser
 
 
 def _summary(config: LakehouseConfig, manifests: list[Manifest]) -> str:

@@ -61,10 +61,11 @@ class Parameters(_Frozen):
 class Expected(_Frozen):
     """What a dataset's lines must lead to: each counts in one of the first four.
 
-    `silver`: valid records with a key that no earlier batch delivered. `updates`: valid newer records of a
-    key that silver already holds. `quarantined`: lines that break at least one dropping rule; `broken_rules`
-    counts them by rule, a line once for each rule that it breaks. `duplicates`: valid lines that repeat
-    another line of the batch. `warnings`: lines, quarantined ones included, that break a warning rule.
+    `silver`: valid records with a key that no earlier batch delivered. `updates`: valid further records,
+    newer or late, of a key that silver already holds. `quarantined`: lines that break at least one dropping
+    rule; `broken_rules` counts them by rule, a line once for each rule that it breaks. `duplicates`: valid
+    lines that repeat another line of the batch. `warnings`: lines, quarantined ones included, that break a
+    warning rule.
     """
 
     silver: int

@@ -81,7 +81,7 @@ class BatchPlan:
         """In a later batch the first `new_customers_daily` lines are new customers, the others updates."""
         first, daily = self.parameters.customers, self.new_customers_daily
         lines = (first, daily + self.updates_daily)
-        return self._dataset(lines, first + (self.batch - 1) * daily if self.batch else 0)
+        return self.dataset(lines, first + (self.batch - 1) * daily if self.batch else 0)
 
     @property
     def new_customers_daily(self) -> int:
@@ -93,17 +93,17 @@ class BatchPlan:
         clean = self._bad_and_clean(self.parameters.customers)[1]
         return min(clean, -(-self.parameters.customers // CUSTOMERS_PER_UPDATE))
 
-    def _events(self, lines: int) -> DatasetPlan:
-        daily = -(-lines // self.parameters.days)
-        return self._dataset((lines, daily), lines + (self.batch - 1) * daily if self.batch else 0)
-
-    def _dataset(self, lines: tuple[int, int], first_number: int) -> DatasetPlan:
-        """`lines`: of the first and of every later batch."""
+    def dataset(self, lines: tuple[int, int], first_number: int = 0) -> DatasetPlan:
+        """A dataset with these lines in the first and in every later batch."""
         first_bad, later_bad = (self._bad_and_clean(count)[0] for count in lines)
         if self.batch == 0:
             return DatasetPlan(IssueSpread(lines[0], first_bad), first_number)
         rotation = first_bad + (self.batch - 1) * later_bad
         return DatasetPlan(IssueSpread(lines[1], later_bad, rotation), first_number)
+
+    def _events(self, lines: int) -> DatasetPlan:
+        daily = -(-lines // self.parameters.days)
+        return self.dataset((lines, daily), lines + (self.batch - 1) * daily if self.batch else 0)
 
     def _bad_and_clean(self, lines: int) -> tuple[int, int]:
         bad = round(lines * self.parameters.issue_rate)

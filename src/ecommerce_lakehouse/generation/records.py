@@ -38,7 +38,7 @@ from ecommerce_lakehouse.generation.customers import (
     joined_seconds,
     updated_customer,
 )
-from ecommerce_lakehouse.generation.issues import DUPLICATE, UNEXPECTED_COLUMN
+from ecommerce_lakehouse.generation.lines import BYTE, FAR_FUTURE, add_issue, add_line, faulty, quoted
 from ecommerce_lakehouse.generation.manifest import ORDER_UPDATES
 from ecommerce_lakehouse.generation.plan import LINES_PER_FILE, REVISED_EVERY, BatchPlan, DatasetPlan
 from ecommerce_lakehouse.generation.seasonality import DAY_SECONDS, add_event_seconds
@@ -59,11 +59,8 @@ COUNTRY_WEIGHTS = {"United States": 40, "Germany": 18, "United Kingdom": 16, "Fr
 PRICE_VARIATION = 0.04  # standard deviation of a price around the product's base price, as a share of it
 SESSION_MEAN, SESSION_DEVIATION, SESSION_MINIMUM = 480, 160, 10  # seconds
 
-_FAR_FUTURE = "'2999-01-01T00:00:00Z'"
-_BYTE = "cast(X'E9' AS STRING)"  # e acute in Latin-1, which is not UTF-8
-
-
-DATASETS = (*SAMPLED, ORDER_UPDATES)
+# With the entity whose lines they are.
+DATASETS = {name: name for name in SAMPLED} | {ORDER_UPDATES: "orders"}
 LATE_NUMBERS = 500_000_000  # beyond those of other orders
 PROCESSED, DECIDED, LATE, REPEATED = range(4)
 
@@ -84,13 +81,7 @@ def lines_of(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan, enti
     }
     dataset = dataset_plan(plan, entity)
     columns = Columns(spark, entity, dataset.lines, dataset.partitions, plan.parameters.seed)
-    spread = dataset.spread
-    columns.add("_issue", "string", spread.issue(LINE), output=True)
-    # A duplicate repeats the clean line before it: all values are those of the line in `_source`.
-    repeats = f"_issue = '{DUPLICATE}'"
-    columns.add(
-        "_source", "bigint", f"IF({repeats}, {spread.latest_clean(LINE)}, {LINE})" if spread.bad else LINE
-    )
+    add_issue(columns, dataset.spread)
     columns.add("_number", "bigint", f"_source + {dataset.first_number}L")
     if entity != "customer_profiles":
         columns.add("_update", "boolean", "false", output=True)
@@ -111,7 +102,7 @@ def _orders(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> None:
     _add_order(columns, config, plan)
     revised = f"{plan.orders.spread.clean_ordinal('_source')} % {REVISED_EVERY} = 0"
     fields = _order_fields("_quantity", f"IF({revised}, 'pending', _status)")
-    _add_line(columns, fields, '"coupon_code":"WELCOME10"', plan.parameters.seed)
+    add_line(columns, fields, '"coupon_code":"WELCOME10"', plan.parameters.seed)
 
 
 def _order_updates(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan) -> DataFrame:
@@ -142,8 +133,8 @@ def _order_updates(spark: SparkSession, config: LakehouseConfig, plan: BatchPlan
     decided = "IF(_status = 'pending', 'processing', _status)"
     columns.add("_told", "string", f"CASE _part {cases} ELSE {decided} END")
     fields = _order_fields("_corrected", "_told")
-    fields["updated_at"] = f"IF(_part = {LATE}, 'null', {_quoted(event_time('_updated'))})"
-    _add_line(columns, fields, '"coupon_code":"WELCOME10"', parameters.seed)
+    fields["updated_at"] = f"IF(_part = {LATE}, 'null', {quoted(event_time('_updated'))})"
+    add_line(columns, fields, '"coupon_code":"WELCOME10"', parameters.seed)
     arrives = F.col("_placed").between(first_day, last_day)
     return columns.build().select("_issue", "_update", F.when(arrives, F.col("value")).alias("value"))
 
@@ -175,15 +166,15 @@ def _add_order(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> No
 
 def _order_fields(quantity: str, status: str) -> dict[str, str]:
     return {
-        "order_id": _faulty(_quoted(f"concat('O', {padded('(_number + 1)', 8)})"), null_key="'null'"),
-        "customer_id": _quoted(customer_id("_customer")),
-        "product_id": _quoted("_product_id"),
-        "product_name": _quoted(_faulty("_name", non_utf8=f"concat(_name, ' D', {_BYTE}, 'luxe')")),
-        "category": _quoted("_category"),
-        "price": _faulty("cast(_price AS STRING)", bad_format=_quoted("replace(_price, '.', ',')")),
-        "quantity": _faulty(f"cast({quantity} AS STRING)", out_of_range=f"cast(-{quantity} AS STRING)"),
-        "status": _quoted(_faulty(status, unknown_status="'teleported'")),
-        "order_timestamp": _quoted(_faulty(event_time("_seconds"), future_date=_FAR_FUTURE)),
+        "order_id": faulty(quoted(f"concat('O', {padded('(_number + 1)', 8)})"), null_key="'null'"),
+        "customer_id": quoted(customer_id("_customer")),
+        "product_id": quoted("_product_id"),
+        "product_name": quoted(faulty("_name", non_utf8=f"concat(_name, ' D', {BYTE}, 'luxe')")),
+        "category": quoted("_category"),
+        "price": faulty("cast(_price AS STRING)", bad_format=quoted("replace(_price, '.', ',')")),
+        "quantity": faulty(f"cast({quantity} AS STRING)", out_of_range=f"cast(-{quantity} AS STRING)"),
+        "status": quoted(faulty(status, unknown_status="'teleported'")),
+        "order_timestamp": quoted(faulty(event_time("_seconds"), future_date=FAR_FUTURE)),
     }
 
 
@@ -204,20 +195,20 @@ def _sessions(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> Non
     usual = f"{uniform(seed, '_session', 'keeps_device')} < 0.8"
     columns.add("_device", "string", f"IF({usual}, _usual_device, _other_device)")
     session_id = f"concat('S', {padded('(_number + 1)', 8)})"
-    spoilt_id = f"concat({session_id}, {_BYTE})"
-    _add_line(
+    spoilt_id = f"concat({session_id}, {BYTE})"
+    add_line(
         columns,
         {
-            "session_id": _faulty(_quoted(_faulty(session_id, non_utf8=spoilt_id)), null_key="'null'"),
-            "customer_id": _quoted(customer_id("_customer")),
-            "session_timestamp": _quoted(_faulty(event_time("_seconds"), future_date=_FAR_FUTURE)),
-            "session_duration_seconds": _faulty(
+            "session_id": faulty(quoted(faulty(session_id, non_utf8=spoilt_id)), null_key="'null'"),
+            "customer_id": quoted(customer_id("_customer")),
+            "session_timestamp": quoted(faulty(event_time("_seconds"), future_date=FAR_FUTURE)),
+            "session_duration_seconds": faulty(
                 "cast(_duration AS STRING)",
-                bad_format=_quoted("concat(_duration div 60, ' min ', _duration % 60, ' s')"),
+                bad_format=quoted("concat(_duration div 60, ' min ', _duration % 60, ' s')"),
             ),
-            "page_views": _faulty("cast(_views AS STRING)", out_of_range="cast(-_views AS STRING)"),
+            "page_views": faulty("cast(_views AS STRING)", out_of_range="cast(-_views AS STRING)"),
             "cart_adds": "cast(_adds AS STRING)",
-            "device_type": _quoted(_faulty("_device", unknown_status="'smart_fridge'")),
+            "device_type": quoted(faulty("_device", unknown_status="'smart_fridge'")),
         },
         '"app_version":"2.1.0"',
         seed,
@@ -242,19 +233,19 @@ def _profiles(columns: Columns, config: LakehouseConfig, plan: BatchPlan) -> Non
     points = hashed(seed, f"_customer, {plan.batch}L", "points")
     columns.add("_points", "int", f"CASE _tier {_tier_points(points)} END")
     address = f"concat('customer', {padded('(_customer + 1)', 6)}, '@example.com')"
-    spoilt_country = f"concat('C', cast(X'F4' AS STRING), 'te d', {_BYTE}, 'Ivoire')"
-    _add_line(
+    spoilt_country = f"concat('C', cast(X'F4' AS STRING), 'te d', {BYTE}, 'Ivoire')"
+    add_line(
         columns,
         {
-            "customer_id": _faulty(_quoted(customer_id("_customer")), null_key="'null'"),
-            "email": _quoted(_faulty(address, bad_format=f"replace({address}, '@', ' at ')")),
-            "age": _faulty("cast(_age AS STRING)", out_of_range="cast(_age + 200 AS STRING)"),
-            "gender": _quoted("_gender"),
-            "country": _quoted(_faulty("_country", non_utf8=spoilt_country)),
-            "signup_date": _quoted(f"left({event_time('_signup')}, 10)"),
-            "loyalty_tier": _quoted(_faulty("_tier", unknown_status="'diamond'")),
+            "customer_id": faulty(quoted(customer_id("_customer")), null_key="'null'"),
+            "email": quoted(faulty(address, bad_format=f"replace({address}, '@', ' at ')")),
+            "age": faulty("cast(_age AS STRING)", out_of_range="cast(_age + 200 AS STRING)"),
+            "gender": quoted("_gender"),
+            "country": quoted(faulty("_country", non_utf8=spoilt_country)),
+            "signup_date": quoted(f"left({event_time('_signup')}, 10)"),
+            "loyalty_tier": quoted(faulty("_tier", unknown_status="'diamond'")),
             "loyalty_points": "cast(_points AS STRING)",
-            "updated_at": _quoted(_faulty(event_time("_updated"), future_date=_FAR_FUTURE)),
+            "updated_at": quoted(faulty(event_time("_updated"), future_date=FAR_FUTURE)),
         },
         '"newsletter":true',
         seed,
@@ -265,29 +256,4 @@ def _tier_points(draw: str) -> str:
     """SQL branches: bronze below 1,000 points, silver below 2,000, and so on."""
     return " ".join(
         f"WHEN '{tier}' THEN {step * 1000} + pmod({draw}, 1000L)" for step, tier in enumerate(LOYALTY_TIERS)
-    )
-
-
-def _quoted(text: str) -> str:
-    """SQL: a JSON string; no value here needs escaping."""
-    return f"concat('\"', {text}, '\"')"
-
-
-def _faulty(good: str, **by_kind: str) -> str:
-    """SQL: the good text, or another one on lines with the named kind of issue."""
-    branches = " ".join(f"WHEN '{kind}' THEN {text}" for kind, text in by_kind.items())
-    return f"CASE _issue {branches} ELSE {good} END"
-
-
-def _add_line(columns: Columns, fields: Mapping[str, str], unexpected: str, seed: int) -> None:
-    """Adds `value`, the JSON object of `fields` (SQL of each value's JSON text)."""
-    parts = [
-        f"'{'{' if position == 0 else ','}\"{name}\":', {text}"
-        for position, (name, text) in enumerate(fields.items())
-    ]
-    extra = f"CASE _issue WHEN '{UNEXPECTED_COLUMN}' THEN ',{unexpected}}}' ELSE '}}' END"
-    columns.add("_json", "string", f"concat({', '.join(parts)}, {extra})")
-    cut = f"left(_json, cast(length(_json) * (0.2 + 0.6 * {uniform(seed, LINE, 'cut')}) AS INT))"
-    columns.add(
-        "value", "string", f"CASE _issue WHEN 'truncated_json' THEN {cut} ELSE _json END", output=True
     )

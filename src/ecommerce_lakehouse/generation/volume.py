@@ -31,17 +31,18 @@ PENDING = "_pending_"
 
 @dataclass(frozen=True)
 class BatchFolder:
-    """The folders of the volume that the generator writes."""
+    """The folders of the volume that a generator writes; with a `part`, staging and manifests of its own."""
 
     config: LakehouseConfig
+    part: str = ""
 
     @property
     def manifests(self) -> Path:
-        return Path(self.config.manifests_path)
+        return Path(self.config.manifests_path) / self.part
 
     @property
     def staging(self) -> Path:
-        return Path(self.config.volume_path) / "_staging"
+        return Path(self.config.volume_path) / "_".join(filter(None, ("_staging", self.part)))
 
     def staged(self, batch: int, entity: str) -> Path:
         """Where Spark writes one dataset of a batch."""

@@ -139,19 +139,14 @@ class _Secrets:
         return self.get(scope, key).encode()
 
 
-class PythonRestart(BaseException):
-    """`dbutils.library.restartPython` was called in a notebook, whose cell ends there."""
-
-
 class _Library:
-    """`dbutils.library`; `in_notebook` says whether a notebook's cell runs."""
+    """`dbutils.library`; `restarts` is set until the notebook's cell has ended."""
 
-    in_notebook = False
+    restarts = False
 
     def restartPython(self) -> None:  # noqa: N802
-        """End the notebook's cell. The next one has none of the names that earlier cells have defined."""
-        if self.in_notebook:
-            raise PythonRestart
+        """The next cell of a notebook has none of the names that earlier cells have defined."""
+        self.restarts = True
 
     def __getattr__(self, name: str) -> Any:
         raise not_here(f"dbutils.library.{name}")
