@@ -7,6 +7,7 @@ docs/sql.md             the functions that need no Spark, between its two marker
 docs/activation.md      the events of Customer.io, between its two markers
 docs/supported.md       the settings and arguments, between its two markers
 docs/decisions/index.md the decisions, by number
+managers/semantic.py    a method for each event of Customer.io
 
 A test compares each file with what this module would write.
 """
@@ -21,9 +22,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from ecommerce_lakehouse.activation.customerio.registry import Category
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 DECISIONS = DOCS / "decisions"
+SEMANTIC = ROOT / "src" / "ecommerce_lakehouse" / "activation" / "managers" / "semantic.py"
 LAYERS = {
     "bronze": "Bronze",
     "silver": "Silver",
@@ -45,6 +49,7 @@ def generated(spark: SparkSession) -> dict[Path, str]:
         DOCS / "activation.md": _with_part(DOCS / "activation.md", "events", events()),
         DOCS / "supported.md": _with_part(DOCS / "supported.md", "supported", supported()),
         DECISIONS / "index.md": _with_part(DECISIONS / "index.md", "decisions", decisions()),
+        SEMANTIC: semantic_managers(),
     }
 
 
@@ -121,6 +126,21 @@ def events() -> str:
     return _table(("Event", "Meaning", "Properties"), rows)
 
 
+def semantic_managers() -> str:
+    """The module of the managers whose methods are the registry's events."""
+    from ecommerce_lakehouse.activation.customerio.registry import events_of
+
+    parts = [_SEMANTIC_HEAD]
+    for category, summary in _SEMANTIC:
+        lines = [f"{event.slug} = sends(registry.{event.slug.upper()})" for event in events_of(category)]
+        title = category.title().replace("_", "")
+        parts.append(
+            f'class {title}Manager(ClientManager):\n    """{summary}"""\n\n'
+            f'    name: ClassVar[str] = "{category}"\n' + "".join(f"    {line}\n" for line in lines)
+        )
+    return "\n\n".join(parts)
+
+
 def sql_functions() -> str:
     """The names of the functions that need no Spark."""
     import lakerun.sql.nodes  # noqa: F401  (adds their names)
@@ -195,6 +215,28 @@ before it, each order as it was known then. A later record does not change it. R
 count from the newest event, not from the clock. The docstrings of the functions in
 `src/ecommerce_lakehouse/transforms` give the range, formula and source of every measure.
 """
+
+
+_SEMANTIC: tuple[tuple[Category, str], ...] = (
+    ("ecommerce", "What a person does in the shop, from a search to a refund."),
+    ("email", "What became of emails that another program sent."),
+    ("live_chat", "Conversations in a live chat."),
+    ("mobile", "The life of an app on a person's phone."),
+    ("video", "A video's playback, its content and its ads."),
+)
+_SEMANTIC_HEAD = '''\
+"""Managers of Customer.io's own events: a method each, typed by the event's properties.
+
+This module is generated from the registry: `uv run python -m tools.generate_docs`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ecommerce_lakehouse.activation.customerio import registry
+from ecommerce_lakehouse.activation.managers.base import ClientManager, sends
+'''
 
 
 def main() -> None:

@@ -13,10 +13,13 @@ from pathlib import Path
 
 # For a notebook of a serverless job there is no environment in which the job installs the wheel.
 if find_spec("ecommerce_lakehouse") is None:
-    sources = Path.cwd().parent  # of a notebook in a Git folder
+    # This folder is `notebooks`, and a notebook in a folder of it includes this one too.
+    here = Path.cwd()
+    notebooks = next((folder for folder in (here, *here.parents) if folder.name == "notebooks"), here)
+    sources = notebooks.parent  # of a notebook in a Git folder
     if not (sources / "ecommerce_lakehouse").is_dir():
         # The bundle deploys the wheel beside its files: <root>/files/src/notebooks, <root>/artifacts.
-        wheels = (Path.cwd().parents[2] / "artifacts" / ".internal").glob("ecommerce_lakehouse-*.whl")
+        wheels = (notebooks.parents[2] / "artifacts" / ".internal").glob("ecommerce_lakehouse-*.whl")
         wheel = max(wheels, key=lambda file: file.stat().st_mtime, default=None)
         if wheel is None:
             raise FileNotFoundError("The package is not deployed. Run: databricks bundle deploy")

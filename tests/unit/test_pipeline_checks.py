@@ -201,24 +201,28 @@ def deployed(tmp_path: Path) -> Path:
     return notebooks
 
 
-def test_a_deployed_notebook_takes_the_newest_wheel(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["", "customer_io"])
+def test_a_deployed_notebook_takes_the_newest_wheel(tmp_path: Path, folder: str) -> None:
     notebooks = deployed(tmp_path)
+    (notebooks / folder).mkdir(exist_ok=True)
     artifacts = tmp_path / "dev" / "artifacts" / ".internal"
     artifacts.mkdir(parents=True)
     with zipfile.ZipFile(artifacts / "ecommerce_lakehouse-0.1.0+abc-py3-none-any.whl", "w") as wheel:
         wheel.writestr("ecommerce_lakehouse/__init__.py", "")
-    done = located(notebooks)
+    done = located(notebooks / folder)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).parts[-2:] == ("ecommerce_lakehouse", "__init__.py")
     shutil.rmtree(Path(done.stdout.strip()).parents[1])
 
 
-def test_a_notebook_in_a_git_folder_takes_the_sources_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["", "customer_io"])
+def test_a_notebook_in_a_git_folder_takes_the_sources_beside_it(tmp_path: Path, folder: str) -> None:
     notebooks = deployed(tmp_path)
+    (notebooks / folder).mkdir(exist_ok=True)
     package = notebooks.parent / "ecommerce_lakehouse"
     package.mkdir()
     (package / "__init__.py").touch()
-    assert located(notebooks).stdout.strip() == str(package / "__init__.py")
+    assert located(notebooks / folder).stdout.strip() == str(package / "__init__.py")
 
 
 def test_without_a_deployment_the_notebook_says_what_to_run(tmp_path: Path) -> None:

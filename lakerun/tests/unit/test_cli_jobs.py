@@ -100,6 +100,23 @@ def test_a_wrong_name_is_refused_before_anything_runs(
     assert not (home / "logs" / "run.log").exists()
 
 
+def test_a_wheel_that_is_not_there_fails_the_task_that_needs_it(project: Path) -> None:
+    file = project / "databricks.yml"
+    wheel = "libraries: [{whl: ./dist/shop-*.whl}]"
+    needing = file.read_text(encoding="utf-8").replace("./load}", f"./load}}\n          {wheel}", 1)
+    file.write_text(needing, encoding="utf-8")
+    result = lakerun("run", "nightly")
+    assert result.exit_code == 1
+    assert (
+        "Error: nightly failed: task 'load': No wheel matches "
+        f"'{project}/dist/shop-*.whl': build it, or correct the pattern. Log:"
+    ) in result.stderr
+    needing = needing.replace("resources:", "artifacts: {shop: {type: whl, build: 'true'}}\nresources:", 1)
+    file.write_text(needing, encoding="utf-8")
+    (project / "pyproject.toml").write_text("[project]\nname = 'pydantic'", encoding="utf-8")
+    assert "No wheel matches" in lakerun("run", "nightly").stderr  # another package's
+
+
 @pytest.mark.parametrize(
     ("arguments", "variable", "connect"),
     [([], "", False), (["--spark-connect"], "", True), ([], "1", True), ([], "0", False)],

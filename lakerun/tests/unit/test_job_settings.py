@@ -229,7 +229,11 @@ resources:
     )
     script, notebook, shared = load_bundle(tmp_path).jobs["nightly"].tasks
     assert script.payload["python_file"] == str(tmp_path / "src" / "run.py")
-    assert script.dependencies == (str(tmp_path / "dist" / "a-1.whl"), "numpy")
+    assert script.dependencies == (
+        str(tmp_path / "dist" / "a-1.whl"),
+        str(tmp_path / "none" / "*.whl"),  # the task that needs it says that no file matches
+        "numpy",
+    )
     assert notebook.payload["notebook_path"] == str(tmp_path / "src" / "report")
     assert shared.payload["notebook_path"] == "/Workspace/Shared/report"
 

@@ -70,6 +70,22 @@ def test_a_restart_of_python_forgets_what_earlier_cells_have_defined(lab: JobLab
     assert lab.last("report").message == "['dbutils']"
 
 
+def test_a_restart_of_python_ends_its_cell(lab: JobLab) -> None:
+    spec = lab.notebook(
+        "report",
+        "x = 1\ntry:\n    dbutils.library.restartPython()\nexcept Exception:\n    pass\nprint('no')\ny = x",
+        "print('y' in globals(), 'x' in globals())",
+    )
+    assert lab.run(lab.job(spec)).state == "SUCCESS"
+    assert lab.logs("report").splitlines() == ["False False"]
+
+
+def test_a_script_cannot_restart_python_and_goes_on(lab: JobLab) -> None:
+    spec = lab.script("go", "dbutils.library.restartPython()\nprint('after')")
+    assert lab.run(lab.job(spec)).state == "SUCCESS"
+    assert lab.logs("go").splitlines() == ["after"]
+
+
 def test_a_magic_below_code_is_refused(lab: JobLab) -> None:
     spec = lab.notebook("report", "x = 1\n# MAGIC %sql\n# MAGIC SELECT 1")
     assert error_of(lab.run(lab.job(spec)), "report") == (

@@ -18,7 +18,7 @@ from lakerun.bundles.pipeline_specs import read_pipeline
 from lakerun.bundles.sections import Section
 from lakerun.errors import LakerunError
 from lakerun.jobs.packages.installed import Packages
-from lakerun.jobs.packages.requirements import read_requirements
+from lakerun.jobs.packages.requirements import Requirements, read_requirements
 from lakerun.tables.storage import Storage
 from unit.job_lab import JobLab, error_of, task
 
@@ -136,12 +136,22 @@ def test_an_unknown_package_is_one_line(index: Index, packages: Packages) -> Non
         ("-r /none/requirements.txt", "Requirements file '/none/requirements.txt' does not exist."),
         ("-e /none/project", "Dependency '/none/project' is not a folder."),
         ("/none/x-1.whl", "Wheel '/none/x-1.whl' does not exist."),
+        ("/none/*.whl", "No wheel matches '/none/*.whl': build it, or correct the pattern."),
     ],
 )
 def test_a_line_that_cannot_be_read_is_named(line: str, problem: str) -> None:
     with pytest.raises(LakerunError) as caught:
         read_requirements([line]).missing()
     assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize("wheel", ["*.whl", "pydantic-*.whl", "pydantic-1.0-py3-none-any.whl", "pyd*.whl"])
+def test_the_wheel_of_an_installed_project_need_not_be_built(tmp_path: Path, wheel: str) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "Pydantic"', encoding="utf-8")
+    assert read_requirements([str(tmp_path / "dist" / wheel)]) == Requirements()
+    for other in (f"none/{wheel}", "dist/pydantic_extra-*.whl", "dist/other-1.0-py3-none-any.whl"):
+        with pytest.raises(LakerunError):
+            read_requirements([str(tmp_path / other)])
 
 
 def test_files_that_include_each_other_are_refused(tmp_path: Path) -> None:
@@ -337,7 +347,8 @@ def test_a_bundle_builds_its_wheels_unless_the_package_is_installed(bundle: Call
 
     root = bundle("echo built > made.txt")
     loaded = load_bundle(root)
-    assert loaded.pipelines["p"].dependencies == (f"-e {root / 'project'}", "cowsay")
+    pattern = str(root / "dist" / "*.whl")
+    assert loaded.pipelines["p"].dependencies == (f"-e {root / 'project'}", "cowsay", pattern)
     wheel = root / "dist" / "mine-1.0-py3-none-any.whl"
     wheel.parent.mkdir()
     wheel.touch()

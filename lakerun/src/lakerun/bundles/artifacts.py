@@ -1,13 +1,16 @@
-"""The wheels that a bundle builds: `read_artifacts`, `build_wheels`."""
+"""The wheels that a bundle builds: `read_artifacts`, `build_wheels`, `needs_no_wheel`."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from lakerun.bundles.model import Artifact
 from lakerun.bundles.sections import Section
@@ -33,7 +36,7 @@ def build_wheels(artifacts: Iterable[Artifact], log: Path, say: Callable[[str], 
 
     Output goes to the log; `say` gets a line for each. Raises LakerunError for a command that fails.
     """
-    waiting = [artifact for artifact in artifacts if not _is_installed(artifact.folder)]
+    waiting = [artifact for artifact in artifacts if not _installed(artifact.folder)]
     for artifact in waiting:
         say(f"Building {artifact.key}")
         with log.open("ab") as output:
@@ -48,15 +51,25 @@ def build_wheels(artifacts: Iterable[Artifact], log: Path, say: Callable[[str], 
     return bool(waiting)
 
 
-def _is_installed(folder: Path) -> bool:
-    """Whether a project's package is installed here, so that its wheel is not needed."""
+def needs_no_wheel(path: Path) -> bool:
+    """Whether a path or pattern in a project's folder `dist` is of a package that is installed here."""
+    if path.parent.name != "dist" or not (package := _installed(path.parents[1])):
+        return False
+    # Up to the first special character; in a wheel's name, the package's name has `_` for `-`.
+    written, is_whole, _ = re.split(r"[*?\[\\]", path.name)[0].partition("-")
+    package, written = canonicalize_name(package), canonicalize_name(written)
+    return package == written if is_whole else package.startswith(written)
+
+
+def _installed(folder: Path) -> str:
+    """The name of a project's package if it is installed here, so that its wheel is not needed."""
     try:
         written = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError):
-        return False
+        return ""
     name = written.get("project", written.get("tool", {}).get("poetry", {})).get("name")
     try:
         metadata.distribution(name or "")
     except (metadata.PackageNotFoundError, ValueError):
-        return False
-    return True
+        return ""
+    return str(name)

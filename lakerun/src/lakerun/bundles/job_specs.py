@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lakerun.bundles.dependencies import is_path, placed
@@ -232,8 +233,8 @@ def _dependencies(section: Section, environments: Mapping[str, tuple[str, ...]])
 def placed_dependencies(section: Section, key: str, lines: Iterable[str]) -> tuple[str, ...]:
     """The lines under a key, their paths absolute where they are in a bundle.
 
-    There a wheel's pattern gives the files that match: none before the first build, nor where the package is
-    installed. A path in a volume stays as it is.
+    There a wheel's pattern gives the files that match, or stays a pattern where none does, as before the
+    first build. A path in a volume stays as it is.
     """
     mark = section.mark(key)
     if mark is None:
@@ -245,7 +246,7 @@ def placed_dependencies(section: Section, key: str, lines: Iterable[str]) -> tup
             found.append(path)
             continue
         try:
-            found += map(str, go_glob(mark.folder, line))
+            found += map(str, go_glob(mark.folder, line) or [Path(path)])
         except BadPatternError as error:
             raise section.error(key, str(error)) from None
     return tuple(found)

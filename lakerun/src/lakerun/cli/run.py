@@ -168,7 +168,7 @@ def _run(
 
     out = console()  # made before the output is redirected
     with output_to(log), progress_on(out, silent) as progress:
-        uses_wheels = ".whl" in str(bundle.resources.get("jobs"))
+        uses_wheels = any(".whl" in str(bundle.resources.get(kind)) for kind in ("jobs", "pipelines"))
         if uses_wheels and build_wheels(bundle.artifacts, log, progress.say):
             bundle = load()  # its patterns find the wheels now
         spec = bundle.find(key)

@@ -139,14 +139,19 @@ class _Secrets:
         return self.get(scope, key).encode()
 
 
-class _Library:
-    """`dbutils.library`; `restarts` is set until the notebook's cell has ended."""
+class PythonRestart(BaseException):
+    """`dbutils.library.restartPython` was called in a notebook, whose cell ends there."""
 
-    restarts = False
+
+class _Library:
+    """`dbutils.library`; `in_notebook` says whether a notebook's cell runs."""
+
+    in_notebook = False
 
     def restartPython(self) -> None:  # noqa: N802
-        """The next cell of a notebook has none of the names that earlier cells have defined."""
-        self.restarts = True
+        """End the notebook's cell. The next one has none of the names that earlier cells have defined."""
+        if self.in_notebook:
+            raise PythonRestart
 
     def __getattr__(self, name: str) -> Any:
         raise not_here(f"dbutils.library.{name}")

@@ -7,7 +7,7 @@ import linecache
 from pathlib import Path
 
 from lakerun.errors import LakerunError, first_line
-from lakerun.jobs.dbutils import NotebookExit
+from lakerun.jobs.dbutils import NotebookExit, PythonRestart
 from lakerun.jobs.notebook_cells import Cell, included, read_notebook
 from lakerun.jobs.packages.notebook_packages import pip_output
 from lakerun.jobs.task_names import TaskNames, display
@@ -69,9 +69,14 @@ class _NotebookRun:
             source = cell.text
             linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         tree = ast.parse(source, filename=name)
-        exec(compile(tree, name, "exec", dont_inherit=True), self._names)
-        if self._names.dbutils.library.restarts:
+        library = self._names.dbutils.library
+        library.in_notebook = True
+        try:
+            exec(compile(tree, name, "exec", dont_inherit=True), self._names)
+        except PythonRestart:
             self._names.restart()
+        finally:
+            library.in_notebook = False
 
     def _sql(self, cell: Cell) -> None:
         import sqlglot

@@ -38,7 +38,6 @@ class TaskNames(dict[str, Any]):
 
     def restart(self) -> None:
         """Forget what the code has defined, as a new Python process does; modules stay imported."""
-        self.dbutils.library.restarts = False
         file = self.get("__file__")
         self.clear()
         self.update(self._first, __file__=file)

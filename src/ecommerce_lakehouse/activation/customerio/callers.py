@@ -28,6 +28,7 @@ class AsyncCaller:
         rejections: frozenset[int] = REJECTIONS,
         observe: Callable[[Attempt], None] | None,
     ) -> None:
+        self.settings = settings
         rate = rate or RequestRate(settings.limits, lease=2 * settings.timeout)
         self._calls = Calls(settings, rate, headers=headers or {}, rejections=rejections, observe=observe)
 
@@ -53,6 +54,11 @@ class Caller(Generic[_Async]):
     def __init__(self, client: _Async) -> None:
         self._client = client
         self._loop = _Loop()
+
+    @property
+    def settings(self) -> Settings:
+        """Where it calls, and how; the key in it is not printed."""
+        return self._client.settings
 
     def __enter__(self) -> Self:
         return self

@@ -44,7 +44,6 @@ class AsyncClient(AsyncCaller):
         rate: Rate | None = None,
         observe: Callable[[Attempt], None] | None = None,
     ) -> None:
-        self._settings = settings
         super().__init__(
             settings, rate, headers={"X-Strict-Mode": "1"} if settings.strict else {}, observe=observe
         )
@@ -72,7 +71,7 @@ class AsyncClient(AsyncCaller):
         """
         packed = pack(
             messages,
-            self._settings.limits,
+            self.settings.limits,
             validate=validate,
             context=context,
             integrations=integrations,
@@ -82,7 +81,7 @@ class AsyncClient(AsyncCaller):
         try:
             # In a thread: a source that is slow must not make the answers late.
             while (item := await asyncio.to_thread(next, packed, None)) is not None:
-                while len(under_way) >= self._settings.concurrency:
+                while len(under_way) >= self.settings.concurrency:
                     for delivery in await under_way.popleft():
                         yield delivery
                 under_way.append(asyncio.create_task(self.deliver(item)))
@@ -124,7 +123,7 @@ class AsyncClient(AsyncCaller):
             AuthenticationError: The API does not take the key.
             UnexpectedAnswerError: The host is not the API.
         """
-        (item,) = pack([message], self._settings.limits, validate=True, single=True)
+        (item,) = pack([message], self.settings.limits, validate=True, single=True)
         (delivery,) = await self.deliver(item)
         return delivery.outcome
 
@@ -132,7 +131,7 @@ class AsyncClient(AsyncCaller):
         if answer.refused_for is not None:
             return Refused(answer.refused_for)
         if answer.status is not None and answer.status < 300:
-            return Accepted(verified=self._settings.strict)
+            return Accepted(verified=self.settings.strict)
         if answer.rejected:
             return Rejected(answer.reason, answer.status)
         return Unknown(answer.reason) if answer.unknown else Failed(answer.reason)
@@ -151,7 +150,6 @@ class Client(Caller[AsyncClient]):
         rate: Rate | None = None,
         observe: Callable[[Attempt], None] | None = None,
     ) -> None:
-        self._settings = settings
         super().__init__(AsyncClient(settings, rate=rate, observe=observe))
 
     def send(
@@ -166,7 +164,7 @@ class Client(Caller[AsyncClient]):
         """`AsyncClient.send`. `messages` is read in the caller's thread, while the batch before is sent."""
         packed = pack(
             messages,
-            self._settings.limits,
+            self.settings.limits,
             validate=validate,
             context=context,
             integrations=integrations,
@@ -175,7 +173,7 @@ class Client(Caller[AsyncClient]):
         under_way: deque[Future[list[Delivery]]] = deque()
         try:
             for item in packed:
-                while len(under_way) >= self._settings.concurrency:
+                while len(under_way) >= self.settings.concurrency:
                     yield from under_way.popleft().result()
                 under_way.append(self._loop.start(self._client.deliver(item)))
             while under_way:

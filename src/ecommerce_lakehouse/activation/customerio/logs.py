@@ -52,10 +52,10 @@ class Redaction:
         return value.replace(self._key, "[key]") if isinstance(value, str) else value
 
 
-def client_logger(key: str) -> Any:
+def client_logger(key: str, name: str = NAME) -> Any:
     """A logger of this client: through the standard library, so that the application says where it goes."""
     return structlog.wrap_logger(
-        logging.getLogger(NAME),
+        logging.getLogger(name),
         processors=[
             structlog.stdlib.filter_by_level,
             Redaction(key),

@@ -14,7 +14,9 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from lakerun.bundles.artifacts import needs_no_wheel
 from lakerun.bundles.dependencies import is_path, placed
+from lakerun.bundles.go_glob import has_pattern
 from lakerun.errors import LakerunError
 
 # Options of requirements files that say where packages come from.
@@ -54,7 +56,8 @@ class Requirements:
 def read_requirements(lines: Iterable[str]) -> Requirements:
     """Sorts the lines; of several wheels of one package it takes the newest file.
 
-    Raises LakerunError for a file that does not exist and for a line that is not understood.
+    A wheel that is not built is left out if its package is installed. Raises LakerunError for any other file
+    that does not exist and for a line that is not understood.
     """
     wheels: dict[str, Path] = {}
     projects, named, options = [], [], []
@@ -68,6 +71,10 @@ def read_requirements(lines: Iterable[str]) -> Requirements:
         elif line.endswith(".whl") and is_path(line):
             file = Path(line)
             if not file.is_file():
+                if needs_no_wheel(file):
+                    continue
+                if has_pattern(line):
+                    raise LakerunError(f"No wheel matches '{line}': build it, or correct the pattern.")
                 raise LakerunError(f"Wheel '{line}' does not exist.")
             known = wheels.get(wheel_name(file))
             if known is None or known.stat().st_mtime_ns <= file.stat().st_mtime_ns:
