@@ -4,7 +4,7 @@ docs/tables.md          every table that the pipelines declare
 docs/configuration.md   the table of environments, between its two markers
 docs/command_line.md    the table of commands, between its two markers
 docs/sql.md             the functions that need no Spark, between its two markers
-docs/activation.md      the events of Customer.io, between its two markers
+docs/activation_events.md the events of Customer.io, between its two markers
 docs/supported.md       the settings and arguments, between its two markers
 docs/decisions/index.md the decisions, by number
 managers/semantic.py    a method for each event of Customer.io
@@ -46,7 +46,7 @@ def generated(spark: SparkSession) -> dict[Path, str]:
         DOCS / "configuration.md": _with_part(DOCS / "configuration.md", "environments", environments()),
         DOCS / "command_line.md": _with_part(DOCS / "command_line.md", "commands", commands()),
         DOCS / "sql.md": _with_part(DOCS / "sql.md", "functions", sql_functions()),
-        DOCS / "activation.md": _with_part(DOCS / "activation.md", "events", events()),
+        DOCS / "activation_events.md": _with_part(DOCS / "activation_events.md", "events", events()),
         DOCS / "supported.md": _with_part(DOCS / "supported.md", "supported", supported()),
         DECISIONS / "index.md": _with_part(DECISIONS / "index.md", "decisions", decisions()),
         SEMANTIC: semantic_managers(),

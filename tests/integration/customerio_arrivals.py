@@ -124,4 +124,11 @@ EXPECTED: dict[str, list[str]] = {
         *[f"identify: example-b{number}" for number in range(2_000)],
         *[f"identify: example-b{number}" for number in range(3)],
     ],
+    "11_monitoring_and_observability": _lines(
+        """
+        identify: example-ann
+        Product Viewed: example-ann
+        identify: example-1, example-2, example-3
+        """
+    ),
 }
