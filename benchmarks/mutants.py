@@ -78,9 +78,15 @@ TESTS: dict[str, tuple[str, ...]] = {
         "unit/test_customerio_packing.py",
         "unit/test_customerio_client.py",
     ),
-    "pipelines/auto_cdc.py": ("integration/test_change_order.py", "integration/test_auto_cdc.py"),
-    "pipelines/cdc_rows.py": ("integration/test_change_order.py", "integration/test_auto_cdc.py"),
+    "pipelines/change_flows.py": ("unit/test_change_flows.py", "integration/test_auto_cdc.py"),
+    "pipelines/cdc_rows.py": (
+        "integration/test_cdc_rows.py",
+        "integration/test_change_order.py",
+        "integration/test_auto_cdc.py",
+    ),
+    "pipelines/*": ("integration/test_change_order.py", "integration/test_auto_cdc.py"),
 }
+CDC = ("auto_cdc.py", "cdc_rows.py", "change_flows.py")
 # What may hold functions of a mutated module.
 SHOPS = ("ecommerce_lakehouse", "tests")
 RUNTIMES = (
@@ -103,10 +109,6 @@ class Mutant:
     difference: str
 
     @property
-    def short(self) -> str:
-        return str(self.file.relative_to(RUNTIME if self.is_runtime else SHOP))
-
-    @property
     def is_runtime(self) -> bool:
         return self.file.is_relative_to(RUNTIME)
 
@@ -116,23 +118,30 @@ class Mutant:
 
     @property
     def tests(self) -> tuple[str, ...]:
-        names = next(names for pattern, names in TESTS.items() if fnmatch.fnmatch(self.short, pattern))
+        name = short(self.file)
+        names = next(names for pattern, names in TESTS.items() if fnmatch.fnmatch(name, pattern))
         folder = ROOT / "lakerun" / "tests" if self.is_runtime else ROOT / "tests"
         return tuple(str(folder / name) for name in names)
+
+
+def short(file: Path) -> str:
+    """A file's path in its package."""
+    return str(file.relative_to(RUNTIME if file.is_relative_to(RUNTIME) else SHOP))
 
 
 def files() -> list[Path]:
     folders = (SHOP / "quality", SHOP / "transforms", SHOP / "activation" / "customerio")
     found = [file for folder in folders for file in sorted(folder.rglob("*.py")) if "__" not in file.name]
-    return [*found, *(RUNTIME / "pipelines" / name for name in ("auto_cdc.py", "cdc_rows.py"))]
+    return [*found, *(RUNTIME / "pipelines" / name for name in CDC)]
 
 
-def sample(count: int, seed: int) -> list[Mutant]:
-    """`count` mutants, from each file in proportion to its number of them, and at least two."""
+def sample(count: int, seed: int, only: str = "*") -> list[Mutant]:
+    """`count` mutants of the files that match, from each in proportion to its number, and at least two."""
     from mutmut.mutation.file_mutation import create_mutations
 
     source = random.Random(seed)
-    by_file = {file: create_mutations(str(file), file.read_text(encoding="utf-8"))[:2] for file in files()}
+    chosen = [file for file in files() if fnmatch.fnmatch(short(file), only)]
+    by_file = {file: create_mutations(str(file), file.read_text(encoding="utf-8"))[:2] for file in chosen}
     total = sum(len(mutations) for _, mutations in by_file.values())
     found = []
     for file, (module, mutations) in by_file.items():
@@ -242,9 +251,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=120, help="limit of one test; default 120")
     arguments = parser.parse_args()
     sys.dont_write_bytecode = True
-    drawn = [
-        one for one in sample(arguments.mutants, arguments.seed) if fnmatch.fnmatch(one.short, arguments.only)
-    ]
+    drawn = sample(arguments.mutants, arguments.seed, arguments.only)
     runner = Runner(arguments.seconds)
     counts: Counter[str] = Counter()
     usable: dict[tuple[str, ...], bool] = {}
@@ -260,12 +267,10 @@ def main() -> None:
             continue
         outcome, test = runner.run(mutant.tests, mutant)
         if outcome != "survived" and (ended := why_ended(wait=True)):
-            sys.exit(f"{number}/{len(drawn)} {mutant.short}: not judged. {ended}")
+            sys.exit(f"{number}/{len(drawn)} {short(mutant.file)}: not judged. {ended}")
         counts[outcome] += 1
-        print(
-            f"{number}/{len(drawn)} {mutant.short}: {outcome} {test} ({time.monotonic() - clock:.1f} s)",
-            flush=True,
-        )
+        seconds = f"({time.monotonic() - clock:.1f} s)"
+        print(f"{number}/{len(drawn)} {short(mutant.file)}: {outcome} {test} {seconds}", flush=True)
         if outcome == "survived":
             print(mutant.difference, flush=True)
     print(f"{len(drawn)} mutants: {', '.join(f'{n} {what}' for what, n in sorted(counts.items()))}")

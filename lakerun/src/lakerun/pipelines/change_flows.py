@@ -41,16 +41,22 @@ def check_change_flows(table: TableName, flows: list[FlowDefinition]) -> None:
 
 
 def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
-    """The columns of an auto CDC flow's source that reach its target."""
-    assert flow.cdc is not None
-    wanted = list(flow.cdc.column_list) if flow.cdc.column_list else columns
-    missing = [c for c in (*flow.cdc.keys, *wanted, *flow.cdc.except_column_list) if c not in columns]
-    if missing:
-        raise GraphError(
-            f"auto CDC flow '{flow.name}': {UnknownNameError('column', missing[0], columns)}",
-            location=flow.location,
-        )
-    return [column for column in wanted if column not in flow.cdc.except_column_list]
+    """The columns of an auto CDC flow's source that reach its target, as the source writes them.
+
+    GraphError for a name in the flow's settings that the source lacks; capitals do not count.
+    """
+    cdc = flow.cdc
+    assert cdc is not None
+    own = {name.lower(): name for name in columns}
+    named = (cdc.keys, cdc.column_list, cdc.except_column_list, cdc.track_history, cdc.track_history_except)
+    for name in [name for names in named for name in names or ()]:
+        if name.lower() not in own:
+            raise GraphError(
+                f"auto CDC flow '{flow.name}': {UnknownNameError('column', name, columns)}",
+                location=flow.location,
+            )
+    left_out = {name.lower() for name in cdc.except_column_list}
+    return [own[name.lower()] for name in cdc.column_list or columns if name.lower() not in left_out]
 
 
 def sequence_column(flow: FlowDefinition) -> Any:
