@@ -19,7 +19,8 @@ from ecommerce_lakehouse.cli.unions import UNIONS
 from ecommerce_lakehouse.config import get_config
 from lakerun.bundles.load import Bundle, load_bundle
 from lakerun.errors import UnknownNameError
-from lakerun.sql.databricks_sql import parse_statement, stored_tables
+from lakerun.sql.databricks_sql import parse_statement
+from lakerun.tables.sql_names import stored_tables
 from tests.unit.documents import (
     DOCUMENTS,
     README,

@@ -64,6 +64,27 @@ print(tuple(row)[:2])
     assert run(jobs, body).splitlines() == expected
 
 
+def test_tables_are_found_wherever_a_statement_may_name_them(jobs: JobLab) -> None:
+    body = """
+spark.range(2).write.saveAsTable("one")
+spark.range(3).write.saveAsTable("two")
+def count(sql): return spark.sql("SELECT count(*) " + sql).first()[0]
+print(count("FROM (SELECT 1) s, two"), count("FROM range(5) r, two WHERE two.id = r.id"))
+print(count("FROM (one JOIN two ON one.id = two.id)"), count("FROM one x JOIN (two) USING (id), one"))
+print(count("FROM one WHERE EXISTS (SELECT 1 FROM (VALUES (1)) v(n), two WHERE two.id = one.id + n)"))
+hinted = spark.sql("SELECT /*+ BROADCAST(two) */ two.id FROM one, two WHERE one.id > 0")
+print(sorted(row.id for row in hinted.collect()))
+spark.sql("MERGE INTO one USING two ON one.id = two.id WHEN NOT MATCHED THEN INSERT *")
+spark.sql("MERGE INTO default.one AS t USING two ON t.id = two.id AND t.id > 0 WHEN MATCHED THEN DELETE")
+print(sorted(r.id for r in spark.table("one").collect()))
+spark.sql("CREATE TABLE three AS SELECT two.id FROM (SELECT 1) s, two")
+spark.sql("CREATE TEMPORARY VIEW seen AS WITH w AS (SELECT 7 AS id), two AS (SELECT * FROM two) "
+          "SELECT id FROM w UNION ALL SELECT id FROM two")
+print(spark.table("three").count(), spark.table("seen").count())
+"""
+    assert run(jobs, body).splitlines() == ["3 3", "2 4", "2", "[0, 1, 2]", "[0]", "3 4"]
+
+
 def test_statements_make_change_and_drop_tables(jobs: JobLab) -> None:
     body = """
 spark.sql("CREATE SCHEMA lab.north")

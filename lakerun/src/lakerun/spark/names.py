@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lakerun.errors import LakerunError
 from lakerun.plugins import DEFAULT_CATALOG
+from lakerun.spark.named_tables import NamedTable, named_tables
 from lakerun.tables.delta_table import Table
 from lakerun.tables.samples import check_writable
 from lakerun.tables.storage import Storage, TableName, is_folder_name, name_parts, quoted
@@ -113,14 +114,13 @@ class TaskTables:
 def prepared(statement: str, tables: TaskTables, is_view: Callable[[str], bool]) -> str:
     """The statement with paths instead of the lakehouse's names; the rest is unchanged.
 
-    It is not parsed for that: only Spark's parser knows OPTIMIZE, VACUUM and the like. `is_view` says which
-    short names are those of temporary views.
+    `named_tables` finds the names; in statements that only Spark's parser knows, such as OPTIMIZE and VACUUM,
+    the words before them do. `is_view` says which short names are those of temporary views.
     """
-    defined = {name_parts(found[1])[0].lower() for found in _DEFINED.finditer(statement)}
 
     def relation(name: str) -> str | None:
         parts = name_parts(name)
-        if len(parts) == 1 and (parts[0].lower() in defined or (tables.stored(name) and is_view(parts[0]))):
+        if len(parts) == 1 and tables.stored(name) and is_view(parts[0]):
             return None
         if found := tables.stored(name):
             return f"delta.{quoted(tables.path(found))}"
@@ -128,6 +128,40 @@ def prepared(statement: str, tables: TaskTables, is_view: Callable[[str], bool])
         # In its own brackets, so that the statement can still give it another alias.
         own = union and f"(({union.sql_on_paths(tables.storage)}) AS {quoted(union.name.table)})"
         return own or None
+
+    if changed := _CHANGED.match(statement):
+        tables.target(changed["name"])
+    created = _CREATE.match(statement)
+    start = created.end() if created else 0
+    named = named_tables(statement)
+    rest = (
+        _by_words(statement[start:], relation)
+        if named is None
+        else _by_places(statement, start, named, relation)
+    )
+    return _created(statement, created, tables, rest) if created else rest
+
+
+def _by_places(
+    statement: str, start: int, named: Sequence[NamedTable], relation: Callable[[str], str | None]
+) -> str:
+    """The statement from `start` on, with what `relation` gives for its names."""
+    pieces = []
+    for table in named:
+        if (place := relation(table.name)) is None:
+            continue
+        alias = f" AS {quoted(name_parts(table.name)[-1])}" if table.needs_alias and place[0] != "(" else ""
+        pieces += [statement[start : table.start], place, alias]
+        start = table.end
+    return "".join([*pieces, statement[start:]])
+
+
+def _by_words(text: str, found_relation: Callable[[str], str | None]) -> str:
+    """The text with what `found_relation` gives for the names after FROM, TABLE and the like."""
+    defined = {name_parts(found[1])[0].lower() for found in _DEFINED.finditer(text)}
+
+    def relation(name: str) -> str | None:
+        return None if name_parts(name)[0].lower() in defined and "." not in name else found_relation(name)
 
     def place(found: re.Match[str]) -> str:
         if found["name"] is None or _COMPARED.search(found.string, 0, found.start()):
@@ -152,28 +186,23 @@ def prepared(statement: str, tables: TaskTables, is_view: Callable[[str], bool])
     def other(found: re.Match[str]) -> str:
         return (relation(found["name"]) if found["name"] else None) or found[0]
 
-    if changed := _CHANGED.match(statement):
-        tables.target(changed["name"])
-    if created := _CREATE.match(statement):
-        return _created(statement, created, tables, lambda text: _OTHER.sub(other, _TABLE.sub(place, text)))
-    return _OTHER.sub(other, _TABLE.sub(place, statement))
+    return _OTHER.sub(other, _TABLE.sub(place, text))
 
 
-def _created(statement: str, created: re.Match[str], tables: TaskTables, place: Callable[[str], str]) -> str:
-    """CREATE TABLE on the table's path."""
-    rest = statement[created.end() :]
+def _created(statement: str, created: re.Match[str], tables: TaskTables, rest: str) -> str:
+    """CREATE TABLE on the table's path; `rest` follows its name."""
     if using := re.search(r"\bUSING\s+(\w+)", rest, re.IGNORECASE):
         if using[1].lower() != "delta":
-            return statement  # a table of files, which is Spark's
+            return statement[: created.end()] + rest  # a table of files, which is Spark's
     elif re.search(r"\bLOCATION\s+['\"]", rest, re.IGNORECASE):
-        return statement
+        return statement[: created.end()] + rest
     elif body := re.match(r"\s*\((?:[^()]|\([^()]*\))*\)", rest):
         rest = f"{rest[: body.end()]} USING delta{rest[body.end() :]}"
     else:
         rest = f" USING delta{rest}"
     name = tables.target(created["name"])
     start = created.start("name")
-    return f"{statement[:start]}delta.{quoted(tables.path(name))}{place(rest)}"
+    return f"{statement[:start]}delta.{quoted(tables.path(name))}{rest}"
 
 
 def _folders(storage: Storage, pattern: str) -> set[str]:

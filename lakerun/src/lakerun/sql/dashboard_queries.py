@@ -14,7 +14,8 @@ from lakerun.errors import LakerunError, UnknownNameError
 from lakerun.plugins import TableUnion, loaded_plugins
 from lakerun.spark.empty_rows import empty_rows
 from lakerun.spark.session import session_with
-from lakerun.sql.databricks_sql import parse_statement, position, stored_tables
+from lakerun.sql.databricks_sql import parse_statement, position
+from lakerun.tables.sql_names import stored_tables
 from lakerun.tables.storage import Storage
 
 if TYPE_CHECKING:

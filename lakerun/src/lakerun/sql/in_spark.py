@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from lakerun.errors import UnknownNameError, first_line
-from lakerun.sql.databricks_sql import parse_statement, stored_tables, table_name
+from lakerun.sql.databricks_sql import parse_statement, table_name
 from lakerun.sql.errors import SqlError
+from lakerun.tables.sql_names import stored_tables
 from lakerun.tables.storage import Storage, TableName, quoted
 from lakerun.tables.unions import find_union
 

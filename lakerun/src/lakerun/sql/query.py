@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from lakerun.errors import LakerunError, UnknownNameError
-from lakerun.sql.databricks_sql import parse_statement, position, stored_tables, table_name
+from lakerun.sql.databricks_sql import parse_statement, position, table_name
 from lakerun.sql.errors import (
     CAST_INVALID_INPUT,
     DIVIDE_BY_ZERO,
@@ -39,6 +39,7 @@ from lakerun.sql.scopes import Stored
 from lakerun.sql.statements import Translated, translated
 from lakerun.sql.types import type_of
 from lakerun.tables.delta_table import Column, Table, columns_of
+from lakerun.tables.sql_names import stored_tables
 from lakerun.tables.storage import Storage, TableName
 from lakerun.tables.unions import FoundUnion, find_union
 
