@@ -84,7 +84,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         "integration/test_change_order.py",
         "integration/test_auto_cdc.py",
     ),
-    "pipelines/*": ("integration/test_change_order.py", "integration/test_auto_cdc.py"),
+    "pipelines/*": (
+        "unit/test_evolving_schemas.py",
+        "integration/test_change_order.py",
+        "integration/test_auto_cdc.py",
+    ),
 }
 CDC = ("auto_cdc.py", "cdc_rows.py", "change_flows.py")
 # What may hold functions of a mutated module.
