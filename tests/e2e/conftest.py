@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, QueryBuilder
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
 from lakerun.tables.storage import Storage
+from tests.rows import comparable, read_rows
 
 # LAKEHOUSE_TEST_ORDERS=1000000 compares a large lakehouse with its manifests, which takes minutes.
 ORDERS = int(os.environ.get("LAKEHOUSE_TEST_ORDERS", "700"))
@@ -59,19 +58,9 @@ def rows_of_tables(home: Path, catalog: str, schema: str) -> dict[str, Counter[s
             continue
         if "order_batches" in table.table or table.table.startswith("gold_order_"):
             continue  # their generator takes the time of day
-        reader = QueryBuilder().register("t", DeltaTable(str(Storage(home).table_path(table))))
-        rows = pa.table(reader.execute("SELECT * FROM t").read_all()).to_pylist()
-        found[table.table] = Counter(json.dumps(_what(row), default=str, sort_keys=True) for row in rows)
+        rows = read_rows(Storage(home).table_path(table))
+        found[table.table] = Counter(comparable(row, WHEN_AND_WHERE) for row in rows)
     return found
-
-
-def _what(row: dict[str, Any]) -> dict[str, Any]:
-    """A row without when and where, also within a version's sequence."""
-    return {
-        name: _what(value) if isinstance(value, dict) else value
-        for name, value in row.items()
-        if name not in WHEN_AND_WHERE
-    }
 
 
 @pytest.fixture(scope="session")

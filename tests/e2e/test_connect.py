@@ -25,6 +25,7 @@ from lakerun.sql.query import query
 from lakerun.tables.storage import Storage
 from tests.e2e.conftest import SIZES
 from tests.e2e.on_connect import MAINTAINED, VERDICT
+from tests.rows import comparable
 
 ROOT = Path(__file__).parents[2]
 # Lines on their way from file to table, by streams and by a batch, gold, a feature, checks of datasets.
@@ -79,7 +80,7 @@ class Connected:
         found = {}
         for name in sorted((self.datasets() & self.tables()) - {BY_BATCHES}):
             given, classic = (
-                Counter(map(comparable, rows)) for rows in (self.given(name), self.classic(name))
+                Counter(map(_comparable, rows)) for rows in (self.given(name), self.classic(name))
             )
             if given != classic:
                 found[name] = [
@@ -132,22 +133,9 @@ def run_on_connect(home: Path, folder: Path, datasets: Sequence[str]) -> Connect
     return Connected(home, out, json.loads((out / "found.json").read_text("utf-8")))
 
 
-def comparable(row: dict[str, Any]) -> str:
-    """A row as text, without the time at which it was read and the folder of its file."""
-    values = {name: value for name, value in row.items() if not name.startswith(VERDICT)}
-    return repr(_what(values))
-
-
-def _what(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _what(value)
-        if isinstance(value, dict)
-        else value.rpartition("/")[2]
-        if name == "source_file"
-        else value
-        for name, value in sorted(values.items())
-        if name != "ingested_at"
-    }
+def _comparable(row: dict[str, Any]) -> str:
+    """A row as text, without the time at which it was read and the rules' verdicts on it."""
+    return comparable(row, [name for name in row if name == "ingested_at" or name.startswith(VERDICT)])
 
 
 @pytest.fixture(scope="module")

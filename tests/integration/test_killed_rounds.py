@@ -20,9 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, QueryBuilder
 from integration.lab import Lab
 from pyspark.sql import SparkSession
 
@@ -33,6 +31,7 @@ from lakerun.bundles.model import PipelineSpec
 from lakerun.pipelines import auto_cdc
 from lakerun.pipelines.results import Event, UpdateResult
 from tests.integration.killed_updates import before_second_commits, update_all
+from tests.rows import comparable, read_rows
 
 ROOT = Path(__file__).parents[2]
 # What the clock decides; file names are compared without their folder.
@@ -162,7 +161,7 @@ class Lakehouse:
     def rows(self) -> dict[str, Counter[str]]:
         """The rows of every table, event logs aside."""
         tables = [path for path in self._tables() if not path.name.startswith("event_log_")]
-        return {table.name: Counter(map(_comparable, _read(table))) for table in tables}
+        return {table.name: Counter(comparable(row, CLOCK) for row in read_rows(table)) for table in tables}
 
     def counts(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Passed and failed records by dataset and expectation, from the event logs.
@@ -172,7 +171,7 @@ class Lakehouse:
         """
         found: dict[tuple[str, str], tuple[int, int]] = {}
         for log in self._tables():
-            rows = _read(log) if log.name.startswith("event_log_") else []
+            rows = read_rows(log) if log.name.startswith("event_log_") else []
             events = [
                 (row["origin"]["dataset_name"], json.loads(row["details"]))
                 for row in sorted(rows, key=lambda row: row["timestamp"])
@@ -192,29 +191,6 @@ class Lakehouse:
 
     def _tables(self) -> list[Path]:
         return sorted(log.parent for log in (self._home / "tables").glob("*/*/*/_delta_log"))
-
-
-def _read(table: Path) -> list[dict[str, Any]]:
-    reader = QueryBuilder().register("t", DeltaTable(str(table)))
-    rows: list[dict[str, Any]] = pa.table(reader.execute("SELECT * FROM t").read_all()).to_pylist()
-    return rows
-
-
-def _comparable(row: dict[str, Any]) -> str:
-    """The row as text, without what the clock decides, and file names without their folder."""
-    return repr(_kept(row))
-
-
-def _kept(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _kept(value)
-        if isinstance(value, dict)
-        else str(value).rpartition("/")[2]
-        if name == "source_file"
-        else value
-        for name, value in values.items()
-        if name not in CLOCK
-    }
 
 
 @dataclass(frozen=True)
