@@ -131,4 +131,12 @@ EXPECTED: dict[str, list[str]] = {
         identify: example-1, example-2, example-3
         """
     ),
+    "12_production_deployment": _lines(
+        """
+        identify: example-deploy
+        identify: example-101
+        identify: example-102, example-103
+        identify: example-104
+        """
+    ),
 }

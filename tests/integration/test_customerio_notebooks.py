@@ -7,6 +7,7 @@ permissive mode and with faults are marked slow; the suite has some of them.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from workspace.run_lab import TOKEN, serving
 
 from ecommerce_lakehouse.activation.notebooks import (
     RejectedRowsError,
@@ -74,6 +76,10 @@ def notebooks(
     """Afterwards neither key is in an output, a log, a table or another file."""
     monkeypatch.setenv("CUSTOMERIO_KEY", KEY)
     monkeypatch.setenv("CUSTOMERIO_APP_KEY", APP_KEY)
+    # Notebook 12 looks for a workspace.
+    for variable in [name for name in os.environ if name.startswith("DATABRICKS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(home / "no-profiles"))
     for name in ("httpx2", "httpcore2", "ecommerce_lakehouse"):
         caplog.set_level(logging.DEBUG, logger=name)
     made = Notebooks(home, spark)
@@ -214,6 +220,23 @@ def test_a_notebook_reads_the_lakehouse_and_sends_nobody_without_consent(
         arrived(server)
     )
     assert "There is no" not in notebooks.logs
+
+
+def test_the_deployment_is_looked_at_and_a_job_is_run(
+    notebooks: Notebooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(tmp_path / "workspace") as lab, CustomerIOServer() as server:
+        lab.job(lab.script("send", "print('sent')\n"), name="[dev ann] customerio_sync")
+        monkeypatch.setenv("CUSTOMERIO_BASE_URL", server.url)
+        monkeypatch.setenv("DATABRICKS_HOST", lab.url)
+        monkeypatch.setenv("DATABRICKS_TOKEN", TOKEN)
+        result = notebooks.run("12_production_deployment", run_job="customerio_sync")
+    assert state(result) == ("SUCCESS", None)
+    lines = [line.split() for line in notebooks.logs.splitlines()]
+    assert ["e2e_pipeline_job:", "deployed", "False"] in [line[:3] for line in lines]
+    assert ["customerio_sync:", "deployed", "False"] in [line[:3] for line in lines]
+    assert "result='SUCCESS'" in notebooks.logs
+    assert TOKEN not in notebooks.logs
 
 
 # Streams ------------------------------------------------------------------------------------------------

@@ -126,9 +126,15 @@ display(metrics_table(people.get_metrics()))
 
 # MAGIC %md
 # MAGIC ### What the other notebooks read
-# MAGIC They work on an empty lakehouse as well, with a few invented rows, and say so. For tables with data
-# MAGIC run, in this order, the jobs that make it: `generate_sample_data`, then `e2e_pipeline_job`. On a
-# MAGIC laptop that is `uv run lakehouse run e2e_pipeline_job`.
+# MAGIC They work on an empty lakehouse as well, with a few invented rows, and say so. Tables with data come
+# MAGIC from the main job, from `generate_activation_data`, which adds consents, devices and households of the
+# MAGIC same customers, and from `activation_pipeline`. On a laptop:
+# MAGIC
+# MAGIC ```
+# MAGIC uv run lakehouse run e2e_pipeline_job
+# MAGIC uv run generate_activation_data --environment local
+# MAGIC uv run lakehouse run activation_pipeline
+# MAGIC ```
 
 # COMMAND ----------
 
