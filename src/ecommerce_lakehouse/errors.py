@@ -6,7 +6,7 @@ A command line reads four attributes of an error, whatever its class: `code`, a 
 
 from __future__ import annotations
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, BUSY = 1, 2, 3
 
 
 class ShopError(Exception):

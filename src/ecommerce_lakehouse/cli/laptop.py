@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,14 @@ from pydantic import SecretStr
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.observability.health_sql import EVENTS
-from ecommerce_lakehouse.observability.lakehouse import Lakehouse, StoredTable, reference_in
+from ecommerce_lakehouse.observability.lakehouse import (
+    CHANGE_FEED,
+    BusyError,
+    Lakehouse,
+    StoredTable,
+    TableVersion,
+    reference_in,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -52,11 +61,39 @@ class Laptop:
         found = query(sql, self._storage(), catalog=self._config.catalog, schema=self._config.schema)
         return [dict(zip(found.column_names, row, strict=True)) for row in rows_of(found)]
 
+    def version(self, table: str) -> TableVersion | None:
+        from lakerun.tables.delta_table import Table
+        from lakerun.tables.storage import TableName
+
+        found = Table.named(self._storage(), TableName(self._config.catalog, self._config.schema, table))
+        newest = found.newest
+        if newest is None:
+            return None
+        properties = found.delta.metadata().configuration
+        return TableVersion(str(found.table_id), newest, properties.get(CHANGE_FEED) == "true")
+
     def append(self, rows: DataFrame, table: str) -> None:
         from lakerun.tables.storage import TableName
 
         path = self._storage().table_path(TableName(self._config.catalog, self._config.schema, table))
         rows.write.format("delta").mode("append").save(str(path))
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        folder = self._storage().home
+        folder.mkdir(parents=True, exist_ok=True)
+        # The system frees it when the process ends, however it ends.
+        lock = FileLock(folder / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(f"Another {name} is running in {folder}; wait for its end.") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def create_events(self) -> list[str]:
         """Stores nothing: the runtime resolves the name to the event logs that exist at query time."""

@@ -44,9 +44,9 @@ EXAMPLES = {
 
 
 def _commands() -> Sequence[Any]:
-    from ecommerce_lakehouse.cli import config, generate, health, metrics, quality, quarantine
+    from ecommerce_lakehouse.cli import activate, config, generate, health, metrics, quality, quarantine
 
-    return config, generate, health, metrics, quality, quarantine
+    return activate, config, generate, health, metrics, quality, quarantine
 
 
 def _settings(name: str) -> Environment:

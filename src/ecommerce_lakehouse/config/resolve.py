@@ -26,6 +26,8 @@ OVERRIDES = {
     "CATALOG_NAME": "catalog",
     "SCHEMA_NAME": "schema",
     "VOLUME_NAME": "volume",
+    "CUSTOMERIO_REGION": "customerio_region",
+    "CUSTOMERIO_BASE_URL": "customerio_base_url",
     "POSTGRES_HOST": "postgres_host",
     "POSTGRES_PORT": "postgres_port",
     "POSTGRES_DATABASE": "postgres_database",
@@ -58,8 +60,8 @@ class _Dbutils(Protocol):
 def get_config(environment: str | None = None) -> LakehouseConfig:
     """Settings of `environment`; else of Spark conf `PIPELINE_ENV`, else of the variable, else of dev.
 
-    `CATALOG_NAME`, `SCHEMA_NAME`, `VOLUME_NAME`, and `POSTGRES_HOST`, `_PORT`, `_DATABASE`, `_USER` and
-    `_SSLROOTCERT` override the file, again Spark conf before variable.
+    `CATALOG_NAME`, `SCHEMA_NAME`, `VOLUME_NAME`, `CUSTOMERIO_REGION` and `_BASE_URL`, and `POSTGRES_HOST`,
+    `_PORT`, `_DATABASE`, `_USER` and `_SSLROOTCERT` override the file, again Spark conf before variable.
     Raises ConfigError: an unknown environment or a bad value, in one line that lists what is valid.
     """
     name = environment or setting("PIPELINE_ENV") or DEFAULT_ENVIRONMENT

@@ -106,6 +106,14 @@ class LakehouseConfig(_Frozen):
     secret_scope: str = Field(min_length=1)
     alert_webhook_key: str | None = Field(default=None, min_length=1)
 
+    # Activation: the key of the secret in the scope, whose variable is CUSTOMERIO_KEY. Without a region the
+    # key's own counts. Another address than the region's is for tests. So many batches are under way at a
+    # time.
+    customerio_key: str = Field(min_length=1)
+    customerio_region: Literal["us", "eu"] | None = None
+    customerio_base_url: str | None = None
+    customerio_concurrency: int = Field(ge=1, le=64)
+
     # Metrics export; nothing is exported without a host. The password's variable is POSTGRES_PASSWORD. The
     # budget is the longest that an export may take, retries included.
     postgres_host: str | None = Field(default=None, pattern=r"^(/.+|[A-Za-z0-9._:-]+)$")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from pydantic import SecretStr
 
 from ecommerce_lakehouse.config import LakehouseConfig
-from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.errors import BUSY, ShopError
 from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX, EVENTS, LOG_COLUMNS, events_sql
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from ecommerce_lakehouse.observability.metrics_export.sources import Source
 
+LEASES = "activation_leases"
+CHANGE_FEED = "delta.enableChangeDataFeed"
 GROUP = "ecommerce_lakehouse.lakehouse"
 """Entry points of this group take the settings and return a Lakehouse, or None if they do not apply."""
 
@@ -29,6 +33,13 @@ class SecretError(ShopError):
     code = "NO_SECRET"
 
 
+class BusyError(ShopError):
+    """Somebody else is doing the same at this time."""
+
+    code = "BUSY"
+    exit_code = BUSY
+
+
 @dataclass(frozen=True)
 class StoredTable:
     """One table or view. `reference` is its name in SQL; `kind` is Unity Catalog's table type."""
@@ -36,6 +47,18 @@ class StoredTable:
     name: str
     reference: str
     kind: str
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """What a table is now: `id` distinguishes it from an earlier one of its name."""
+
+    id: str
+    version: int
+    change_feed: bool
+
+    def __str__(self) -> str:
+        return f"{self.id}@{self.version}"
 
 
 class Lakehouse(Protocol):
@@ -58,8 +81,17 @@ class Lakehouse(Protocol):
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """The rows of a query in Databricks SQL, a mapping per row; instants are in UTC."""
 
+    def version(self, table: str) -> TableVersion | None:
+        """The version of a table; None if there is none. A view has a new one each time."""
+
     def append(self, rows: DataFrame, table: str) -> None:
         """Append rows to a table; the first call creates it."""
+
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
+        """In this context no other process is in the context of the same name.
+
+        Raises BusyError, with exit code 3, if another one is.
+        """
 
     def create_events(self) -> list[str]:
         """Make the relation `pipeline_events` cover every event log that exists now; returns their names."""
@@ -119,8 +151,28 @@ class UnityCatalog:
     def rows(self, sql: str) -> list[dict[str, Any]]:
         return [row.asDict(recursive=True) for row in self._spark().sql(sql).collect()]
 
+    def version(self, table: str) -> TableVersion | None:
+        from pyspark.errors import PySparkException
+
+        spark, reference = self._spark(), self.reference(table)
+        if not spark.catalog.tableExists(reference):
+            return None
+        try:
+            detail = spark.sql(f"DESCRIBE DETAIL {reference}").select("id", "properties").collect()[0]
+            newest = spark.sql(f"DESCRIBE HISTORY {reference} LIMIT 1").select("version").collect()[0]
+        except PySparkException:
+            return TableVersion(str(uuid4()), 0, False)
+        return TableVersion(detail["id"], newest["version"], detail["properties"].get(CHANGE_FEED) == "true")
+
     def append(self, rows: DataFrame, table: str) -> None:
         rows.write.format("delta").mode("append").saveAsTable(self.reference(table))
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        from ecommerce_lakehouse.observability.leases import Lease
+
+        with Lease(self._spark(), self.reference(LEASES), name):
+            yield
 
     def create_events(self) -> list[str]:
         columns = ", ".join(f"'{name}'" for name in LOG_COLUMNS)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ecommerce_lakehouse.activation.customerio.callers import AsyncCaller, Caller
 from ecommerce_lakehouse.activation.customerio.calls import Answer, Attempt
+from ecommerce_lakehouse.activation.customerio.encoding import Ready
 from ecommerce_lakehouse.activation.customerio.errors import CustomerIOError
 from ecommerce_lakehouse.activation.customerio.models import Context, Message
 from ecommerce_lakehouse.activation.customerio.outcomes import (
@@ -50,7 +51,7 @@ class AsyncClient(AsyncCaller):
 
     async def send(
         self,
-        messages: Iterable[Message | Mapping[str, Any]],
+        messages: Iterable[Message | Mapping[str, Any] | Ready],
         *,
         validate: bool = False,
         context: Context | None = None,
@@ -154,7 +155,7 @@ class Client(Caller[AsyncClient]):
 
     def send(
         self,
-        messages: Iterable[Message | Mapping[str, Any]],
+        messages: Iterable[Message | Mapping[str, Any] | Ready],
         *,
         validate: bool = False,
         context: Context | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -25,6 +26,27 @@ class Encoded(NamedTuple):
 
     message_id: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A message whose JSON was written elsewhere; it is sent as it is.
+
+    `fields` is the object's JSON without `messageId` and `type`. `alone` says that it has a context or
+    integrations of its own.
+    """
+
+    message_id: str
+    type: str
+    fields: bytes
+    alone: bool = False
+
+    def encoded(self) -> Encoded:
+        """Its bytes; ValueError if the type or the JSON cannot be a message's."""
+        if self.type not in TYPES or not self.message_id.isascii() or not self.fields.startswith(b'{"'):
+            raise ValueError("it is not a message")
+        head = b'{"messageId":"%b","type":"%b",' % (self.message_id.encode(), self.type.encode())
+        return Encoded(self.message_id, head + self.fields[1:])
 
 
 def encode(message: Message | Mapping[str, Any]) -> Encoded:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from ecommerce_lakehouse.activation.customerio.encoding import encode, encode_value
+from ecommerce_lakehouse.activation.customerio.encoding import Ready, encode, encode_value
 from ecommerce_lakehouse.activation.customerio.limits import Limits
 from ecommerce_lakehouse.activation.customerio.models import Context, Message, parse_message
 
@@ -73,7 +73,7 @@ class Unsendable:
 
 
 def pack(
-    messages: Iterable[Message | Mapping[str, Any]],
+    messages: Iterable[Message | Mapping[str, Any] | Ready],
     limits: Limits | None = None,
     *,
     validate: bool = False,
@@ -85,7 +85,7 @@ def pack(
     """Pack messages into batches, reading no further than the batch that is next.
 
     Args:
-        messages: Models, or mappings in the API's names, which are sent as they are.
+        messages: Models, or mappings in the API's names, which are sent as they are; or JSON that is ready.
         limits: What a call and a batch may hold.
         validate: Check mappings by their models as well; models were checked when they were made.
         context: The context of every batch, which Customer.io applies to all its calls.
@@ -111,9 +111,12 @@ def pack(
     left = room + 1  # each message takes a comma, and the first has none
     for position, message in enumerate(messages):
         try:
-            if validate and not isinstance(message, BaseModel):
-                message = parse_message(message, limits)
-            message_id, data = encode(message)
+            if isinstance(message, Ready):
+                message_id, data = message.encoded()
+            else:
+                if validate and not isinstance(message, BaseModel):
+                    message = parse_message(message, limits)
+                message_id, data = encode(message)
         except (ValueError, AttributeError) as error:
             yield Unsendable(position, _id_of(message), _reason(error))
             continue
@@ -147,14 +150,16 @@ def _tail(context: Context | None, integrations: Mapping[str, bool] | None) -> b
     return tail + b"}"
 
 
-def _goes_alone(message: Message | Mapping[str, Any]) -> bool:
+def _goes_alone(message: Message | Mapping[str, Any] | Ready) -> bool:
+    if isinstance(message, Ready):
+        return message.alone or message.type == "alias"
     if type(message) is not dict and isinstance(message, BaseModel):
         return bool(message.context or message.integrations) or message.type == "alias"
     return bool(message.get("context") or message.get("integrations")) or message["type"] == "alias"
 
 
-def _type_of(message: Message | Mapping[str, Any]) -> str:
-    return message.type if isinstance(message, BaseModel) else str(message["type"])
+def _type_of(message: Message | Mapping[str, Any] | Ready) -> str:
+    return message.type if isinstance(message, BaseModel | Ready) else str(message["type"])
 
 
 def _id_of(message: Any) -> str:
