@@ -262,7 +262,8 @@ def test_an_event_is_sent_once_whatever_happens_to_its_row(shop: Lab) -> None:
     shop.table("happenings", [first], EVENTS)
     sync = shop.sync(
         "happenings",
-        "table: happenings\nkey: id\nperson: who\nevent: what\ntimestamp: at\ncall: track\nproperties: [total]\n",
+        "table: happenings\nkey: id\nperson: who\nevent: what\ntimestamp: at\ncall: track\n"
+        "properties: [total]\n",
     )
     assert shop.run(sync).inserts == 1
     (sent,) = shop.sent()

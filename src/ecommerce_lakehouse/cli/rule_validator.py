@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
+from ecommerce_lakehouse.activation.sync.declarations import columns_of, declaration_problems, load_syncs
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.quality.checks import has_checks
 from ecommerce_lakehouse.quality.determinism import nondeterminism
@@ -26,7 +27,8 @@ class RegistryValidator:
         self._config = config
 
     def registry_problems(self) -> Iterable[Problem]:
-        return [Problem(item.location, item.message) for item in registry_problems(self._config)]
+        found = [Problem(item.location, item.message) for item in registry_problems(self._config)]
+        return [*found, *(Problem(item.location, item.message) for item in declaration_problems())]
 
     def loading(self) -> AbstractContextManager[None]:
         return tolerating_problems()
@@ -44,6 +46,7 @@ class RegistryValidator:
     def table_problems(self, columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
         yield from self._rules_without_dataset(columns)
         yield from self._checks_without_column(columns)
+        yield from _syncs_without_table(columns)
 
     def _rules_without_dataset(self, declared: Iterable[str]) -> Iterator[Problem]:
         """Rules of a dataset that no pipeline declares: they are never applied."""
@@ -73,6 +76,27 @@ class RegistryValidator:
                     )
                     reason = UnknownNameError(kind, name, valid)
                     yield Problem(rule.location, f"rule '{rule.name}' of '{dataset}': {reason}")
+
+
+def _syncs_without_table(columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """Syncs of a table or column that no pipeline declares."""
+    if declaration_problems():
+        return
+    for sync in load_syncs().values():
+        known = columns.get(sync.table)
+        if known is None:
+            yield Problem(
+                sync.location, f"sync '{sync.name}': {UnknownNameError('table', sync.table, columns)}"
+            )
+            continue
+        there = {name.lower() for name in known}
+        for column in columns_of(sync):
+            if known and column.lower() not in there:
+                reason = UnknownNameError("column", column, known)
+                yield Problem(sync.location, f"sync '{sync.name}': {reason}")
+        if sync.where and (parts := list(nondeterminism(sync.where))):
+            problem = f"sync '{sync.name}': where depends on more than its row: {', '.join(parts)}"
+            yield Problem(sync.location, problem)
 
 
 def _used_columns(dataset: str, check: Check) -> list[tuple[str, str]]:

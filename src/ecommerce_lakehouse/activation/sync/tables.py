@@ -120,8 +120,8 @@ class SyncTables:
             f"FROM {self.reference(RECEIPTS)} WHERE {of_run}"
         )
         rejected = (
-            f"SELECT key, person, {none} AS fingerprint, deliveries, fingerprint AS rejected, rejected_at AS at "
-            f"FROM {self.reference(REJECTED)} WHERE {of_run} AND key IS NOT NULL"
+            f"SELECT key, person, {none} AS fingerprint, deliveries, fingerprint AS rejected, "
+            f"rejected_at AS at FROM {self.reference(REJECTED)} WHERE {of_run} AND key IS NOT NULL"
         )
         there = [query for table, query in ((RECEIPTS, accepted), (REJECTED, rejected)) if self.exists(table)]
         if not there:
