@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from ecommerce_lakehouse.activation.sync.declarations import columns_of, declaration_problems, load_syncs
+from ecommerce_lakehouse.activation.sync.declarations import (
+    AnySync,
+    columns_of,
+    declaration_problems,
+    load_syncs,
+)
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.quality.checks import has_checks
 from ecommerce_lakehouse.quality.determinism import nondeterminism
@@ -94,9 +99,16 @@ def _syncs_without_table(columns: Mapping[str, Sequence[str]]) -> Iterator[Probl
             if known and column.lower() not in there:
                 reason = UnknownNameError("column", column, known)
                 yield Problem(sync.location, f"sync '{sync.name}': {reason}")
-        if sync.where and (parts := list(nondeterminism(sync.where))):
-            problem = f"sync '{sync.name}': where depends on more than its row: {', '.join(parts)}"
-            yield Problem(sync.location, problem)
+        expressions = [("where", sync.where or ""), *_expressions(sync)]
+        for part, expression in expressions:
+            # Its value would change by itself, and every row be sent again.
+            if found := nondeterminism(expression):
+                problem = f"{part} depends on more than its row: {', '.join(found)}"
+                yield Problem(sync.location, f"sync '{sync.name}': {problem}")
+
+
+def _expressions(sync: AnySync) -> list[tuple[str, str]]:
+    return [(f"{part}.{name}", text) for part, names in sync.fields().items() for name, text in names.items()]
 
 
 def _used_columns(dataset: str, check: Check) -> list[tuple[str, str]]:

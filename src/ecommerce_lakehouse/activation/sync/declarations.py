@@ -316,7 +316,7 @@ def _sync_of(file: Path) -> AnySync:
         return _SYNC.validate_python(values | {"name": file.stem, "location": where})
     except ValidationError as error:
         raise _InvalidFileError(
-            SyncProblem(f"{_shown(file)}:{_line(node, item['loc'])}", _message(item, values))
+            SyncProblem(f"{_shown(file)}:{_line(node, item['loc'] or ('call',))}", _message(item, values))
             for item in error.errors()
         ) from None
 
