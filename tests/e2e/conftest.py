@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
+from ecommerce_lakehouse.generation.job import activation_main
 from lakerun.tables.storage import Storage
 from tests.rows import comparable, read_rows
 
@@ -72,6 +73,19 @@ def three_pipelines(main_job: MainJob, tmp_path_factory: pytest.TempPathFactory)
         patch.setenv("LAKEHOUSE_HOME", str(home))
         patch.chdir(Path(__file__).parents[2])
         _lakehouse("run", "order_analytics_job")
+    return home
+
+
+@pytest.fixture(scope="session")
+def every_pipeline(three_pipelines: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of these three with two batches of activation data and its pipeline; no test changes it."""
+    home = tmp_path_factory.mktemp("every") / "lakehouse"
+    shutil.copytree(three_pipelines, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEHOUSE_HOME", str(home))
+        patch.chdir(Path(__file__).parents[2])
+        activation_main(["--environment", "local", "--batches", "2"])
+        _lakehouse("run", "activation_pipeline")
     return home
 
 

@@ -40,7 +40,7 @@ CATALOG, SCHEMA = "spark_catalog", "data_eng"
 PLACE = ["--environment", "local", "--catalog", CATALOG]
 MAINTAINED = ("gold_daily_sales", "silver_orders")
 """Plain tables, as far as Unity Catalog says; the others are a pipeline's."""
-PIPELINES = ("medallion", "ml_features", "order_analytics")
+PIPELINES = ("medallion", "ml_features", "order_analytics", "activation")
 SOURCES = Path(__file__).parents[2] / "src" / "pipelines"
 VERDICT = "expectation "
 
@@ -61,7 +61,7 @@ def main(home: Path, out: Path, datasets: str, *sizes: str) -> None:
     rules = {name: rules_for(name, config) for name in datasets_with_rules(config)}
     found["rules"] = [asdict(result) for result in run_rule_tests(spark, rules)]
     os.environ["LAKEHOUSE_HOME"] = str(out / "generated")
-    found["generated"] = _printed(generation.main, sizes)
+    found["generated"] = _printed(generation.main, sizes) + _printed(generation.activation_main, [])
     os.environ["LAKEHOUSE_HOME"] = str(home)
     found |= _on_databricks(spark)
     (out / "found.json").write_text(json.dumps(found, default=str), encoding="utf-8")
