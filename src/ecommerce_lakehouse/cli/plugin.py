@@ -44,9 +44,18 @@ EXAMPLES = {
 
 
 def _commands() -> Sequence[Any]:
-    from ecommerce_lakehouse.cli import activate, config, generate, health, metrics, quality, quarantine
+    from ecommerce_lakehouse.cli import (
+        activate,
+        config,
+        generate,
+        health,
+        metrics,
+        privacy,
+        quality,
+        quarantine,
+    )
 
-    return activate, config, generate, health, metrics, quality, quarantine
+    return activate, config, generate, health, metrics, privacy, quality, quarantine
 
 
 def _settings(name: str) -> Environment:

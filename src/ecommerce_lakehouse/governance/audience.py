@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ecommerce_lakehouse.config.settings import LAYERS, Layer
+from ecommerce_lakehouse.domain.personal import CONTACT_COLUMNS, LINE_COLUMNS
 
 Audience = Literal["readers", "personal_data"]
 """Everybody in the readers' group, or only those who may see personal data and raw lines."""
@@ -13,7 +14,7 @@ Audience = Literal["readers", "personal_data"]
 # a row. So a table of another layer, or of none, is private until its layer is written here.
 FOR_READERS: tuple[Layer, ...] = ("gold", "feature")
 # No table for readers may have one of these columns; a test looks at all of them.
-PERSONAL_COLUMNS = frozenset({"email", "raw_line", "raw_text"})
+PERSONAL_COLUMNS = CONTACT_COLUMNS | LINE_COLUMNS
 
 
 def audience_of(table: str) -> Audience:

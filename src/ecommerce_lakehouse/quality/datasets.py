@@ -22,6 +22,7 @@ from pyspark import pipelines
 from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.config.erased import Erased, erased_people
 from ecommerce_lakehouse.domain.entities import Entity
 from ecommerce_lakehouse.quality.checks import quality_checks
 from ecommerce_lakehouse.quality.expectations import expect_rules
@@ -34,6 +35,7 @@ from ecommerce_lakehouse.quality.quarantine import (
 )
 from ecommerce_lakehouse.quality.reconciliation import EntityTables, reconciliation
 from ecommerce_lakehouse.quality.rules import pipeline_rules, rules_for
+from ecommerce_lakehouse.transforms.erased import names_erased
 from ecommerce_lakehouse.transforms.ingest import (
     CHECKS,
     latest_per_key,
@@ -48,10 +50,12 @@ dp: Any = pipelines
 
 # Columns of silver_<target>_parsed that silver_<target> lacks.
 HELPERS = [*CHECKS, "raw_line", BROKEN_RULES, JUDGED_BY]
+ERASED = "of_an_erased_person"
 
 
 def declare_bronze(entity: Entity, config: LakehouseConfig) -> None:
-    """Declare the streaming table of an entity's raw lines."""
+    """Declare the streaming table of an entity's raw lines, without those of people who were erased."""
+    erased = erased_people(config)
 
     @dp.table(
         name=config.get_table_name("bronze", entity.name),
@@ -60,7 +64,25 @@ def declare_bronze(entity: Entity, config: LakehouseConfig) -> None:
     )
     @expect_rules(rules_for(f"bronze_{entity.name}", config))
     def bronze() -> DataFrame:
-        return arriving_lines(entity, config)
+        return remaining_lines(entity, config) if erased else arriving_lines(entity, config)
+
+    if erased:
+        _declare_arrivals(entity, config, erased)
+
+
+def _declare_arrivals(entity: Entity, config: LakehouseConfig, erased: Erased) -> None:
+    """Declare the view that drops, and counts, the lines of people who were erased."""
+
+    @dp.temporary_view(name=f"arriving_{entity.name}")
+    @dp.expect_or_drop("not_of_an_erased_person", f"NOT {ERASED}")
+    def arriving() -> DataFrame:
+        lines = arriving_lines(entity, config)
+        return lines.withColumn(ERASED, names_erased(lines["raw_line"], erased))
+
+
+def remaining_lines(entity: Entity, config: LakehouseConfig) -> DataFrame:
+    """The stream of an entity's lines without those of erased people; columns as in bronze."""
+    return SparkSession.active().readStream.table(f"arriving_{entity.name}").drop(ERASED)
 
 
 def arriving_lines(entity: Entity, config: LakehouseConfig) -> DataFrame:
@@ -84,7 +106,7 @@ def declare_silver(entity: Entity, config: LakehouseConfig, *, z_order: list[str
     )
     @expect_rules(rules, "warn")
     def parsed_rows() -> DataFrame:
-        lines = SparkSession.active().readStream.table(config.get_table_name("bronze", entity.name))
+        lines = streamed(config.get_table_name("bronze", entity.name))
         return with_broken_rules(parse(lines, entity), rules.drop)
 
     @dp.table(
@@ -94,12 +116,12 @@ def declare_silver(entity: Entity, config: LakehouseConfig, *, z_order: list[str
     )
     @expect_rules(rules_for(f"quarantine_{entity.target}", config))
     def quarantine() -> DataFrame:
-        return quarantined(SparkSession.active().readStream.table(parsed))
+        return quarantined(streamed(parsed))
 
     @dp.temporary_view(name=f"valid_{entity.target}")
     @expect_rules(rules, "drop", "fail")
     def valid_rows() -> DataFrame:
-        return SparkSession.active().readStream.table(parsed)
+        return streamed(parsed)
 
     dp.create_streaming_table(
         name=target,
@@ -215,6 +237,11 @@ def declare_quality(pipeline: str, entities: Sequence[Entity], config: Lakehouse
         )
 
 
+def streamed(table: str) -> DataFrame:
+    """The stream of a table's rows, which goes on when people were erased from the table."""
+    return SparkSession.active().readStream.option("skipChangeCommits", "true").table(table)
+
+
 def _table(dataset: str, config: LakehouseConfig) -> DataFrame:
     return SparkSession.active().read.table(f"{config.catalog}.{config.schema}.{dataset}")
 
@@ -225,7 +252,7 @@ def _declare_history(entity: Entity, config: LakehouseConfig, parsed: str) -> No
     @dp.temporary_view(name=f"versions_of_{entity.target}")
     @expect_rules(rules_for(f"silver_{entity.target}_history", config))
     def versions() -> DataFrame:
-        return kept(SparkSession.active().readStream.table(parsed))
+        return kept(streamed(parsed))
 
     dp.create_streaming_table(
         name=target,

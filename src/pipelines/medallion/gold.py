@@ -4,6 +4,7 @@ from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession
 
 from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.quality.datasets import streamed
 from ecommerce_lakehouse.quality.expectations import expect_rules
 from ecommerce_lakehouse.quality.quarantine import kept
 from ecommerce_lakehouse.quality.rules import rules_for
@@ -40,7 +41,7 @@ def gold_rolling_sales() -> DataFrame:
 )
 @expect_rules(rules_for("gold_realtime_metrics", config))
 def gold_realtime_metrics() -> DataFrame:
-    parsed = spark.readStream.table(config.get_table_name("silver", "orders_parsed"))
+    parsed = streamed(config.get_table_name("silver", "orders_parsed"))
     return sales.realtime_metrics(kept(parsed), config)
 
 
