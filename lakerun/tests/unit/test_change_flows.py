@@ -28,6 +28,7 @@ def flow(name: str = "crm", line: int = 1, **cdc: Any) -> FlowDefinition:
         ({"column_list": ("city", "ID")}, ["city", "id"]),
         ({"except_column_list": ("AT", "name")}, ["id", "city"]),
         ({"keys": ("ID",), "track_history": ("name",), "track_history_except": ("CITY",)}, COLUMNS),
+        ({"track_history_except": ("at",), "except_column_list": ("at",)}, ["id", "Name", "city"]),
     ],
 )
 def test_the_columns_of_the_source_reach_the_target(cdc: dict[str, Any], expected: list[str]) -> None:
@@ -43,6 +44,24 @@ def test_a_setting_that_names_no_column_is_refused(setting: str) -> None:
     assert str(caught.value) == (
         "lab.py:7: auto CDC flow 'crm': Unknown column 'nmae'. Did you mean 'Name'? "
         "Valid: Name, at, city, id."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cdc", "name"),
+    [
+        ({"column_list": ("name",)}, "id"),
+        ({"except_column_list": ("ID",)}, "id"),
+        ({"keys": ("id", "At"), "except_column_list": ("at",)}, "At"),
+        ({"track_history": ("name", "city"), "column_list": ("id", "name")}, "city"),
+    ],
+)
+def test_a_key_and_a_column_with_history_must_reach_the_target(cdc: dict[str, Any], name: str) -> None:
+    with pytest.raises(GraphError) as caught:
+        output_columns(flow(line=7, **cdc), COLUMNS)
+    assert str(caught.value) == (
+        f"lab.py:7: auto CDC flow 'crm': column '{name}' is a key or has history, "
+        "so the lists of columns must not leave it out."
     )
 
 

@@ -43,7 +43,8 @@ def check_change_flows(table: TableName, flows: list[FlowDefinition]) -> None:
 def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
     """The columns of an auto CDC flow's source that reach its target, as the source writes them.
 
-    GraphError for a name in the flow's settings that the source lacks; capitals do not count.
+    GraphError for a name in the flow's settings that the source lacks, and for a key or a column with history
+    that does not reach the target; capitals do not count.
     """
     cdc = flow.cdc
     assert cdc is not None
@@ -56,7 +57,15 @@ def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
                 location=flow.location,
             )
     left_out = {name.lower() for name in cdc.except_column_list}
-    return [own[name.lower()] for name in cdc.column_list or columns if name.lower() not in left_out]
+    found = [own[name.lower()] for name in cdc.column_list or columns if name.lower() not in left_out]
+    for name in (*cdc.keys, *(cdc.track_history or ())):
+        if own[name.lower()] not in found:
+            raise GraphError(
+                f"auto CDC flow '{flow.name}': column '{name}' is a key or has history, "
+                "so the lists of columns must not leave it out.",
+                location=flow.location,
+            )
+    return found
 
 
 def sequence_column(flow: FlowDefinition) -> Any:
