@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ class Lab:
     ) -> None:
         self.spark, self.lakehouse, self.server, self._folder = spark, lakehouse, server, folder
         self.tables = SyncTables(spark, lakehouse)
+        self.lost: Counter[str] = Counter()  # arrived, and a kill lost the receipt
 
     def table(self, name: str, rows: list[tuple[Any, ...]], schema: str, **properties: str) -> None:
         """Write the whole table."""
