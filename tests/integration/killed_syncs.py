@@ -1,4 +1,4 @@
-"""A process that sends until nothing is due, to be killed: `python -m tests.integration.killed_syncs FOLDER URL`."""
+"""Sends until nothing is due, to be killed: `python -m tests.integration.killed_syncs FOLDER URL`."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from ecommerce_lakehouse.activation.customerio.client import Client
 from ecommerce_lakehouse.activation.sync.declarations import AnySync, load_syncs
 from ecommerce_lakehouse.activation.sync.plan import SyncPlan, make_plan
 from ecommerce_lakehouse.activation.sync.run import Result, run_sync
+from ecommerce_lakehouse.activation.sync.stream import stream_sync
 from ecommerce_lakehouse.activation.sync.tables import SyncTables
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.observability.lakehouse import Lakehouse, lakehouse_of
@@ -59,10 +60,16 @@ class Lab:
         return make_plan(self.spark, self.tables, sync, **options).plan
 
     def run(self, sync: AnySync, *, strict: bool = True, **options: Any) -> Result:
-        def connect(observe: Callable[[Any], None]) -> Any:
-            return Client(settings(self.server, strict=strict), observe=observe)
+        return run_sync(
+            self.spark, self.tables, sync, lambda observe: self._client(observe, strict), **options
+        )
 
-        return run_sync(self.spark, self.tables, sync, connect, **options)
+    def follow(self, sync: AnySync, checkpoint: Path) -> None:
+        """Stream what is new, to its end."""
+        stream_sync(self.spark, self.tables, sync, self._client, str(checkpoint)).awaitTermination()
+
+    def _client(self, observe: Callable[[Any], None], strict: bool = True) -> Client:
+        return Client(settings(self.server, strict=strict), observe=observe)
 
     def sent(self) -> list[dict[str, Any]]:
         """What arrived since the last call."""

@@ -1,4 +1,4 @@
-"""Reverse ETL with a failing server and SIGKILLs: what is due arrives, and is repeated only where it must be."""
+"""Reverse ETL with a failing server and SIGKILLs: what is due arrives, repeated only where it must be."""
 
 from __future__ import annotations
 

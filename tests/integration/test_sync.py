@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
+from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError
 from ecommerce_lakehouse.activation.sync.plan import DeleteGuardError, PlanError
-from tests.customerio_server import Fault, Request
+from tests.customerio_server import KEY, Fault, Request
 from tests.integration.sync_lab import PEOPLE, Lab, lab
 
 PEOPLE_SYNC = "table: {table}\nkey: id\ncall: identify\ntraits: [name, spent]\n"
@@ -300,3 +304,30 @@ def test_only_people_who_agreed_are_sent_and_a_missing_trait_can_be_left_out(sho
     shop.table("gold_marketing_consents", [*consents, ("3", "email")], "customer_id string, channel string")
     assert shop.run(sync).inserts == 1
     assert list(by_user(shop.sent())) == ["3"]
+
+
+def test_a_stream_sends_what_changes_and_repeats_what_it_could_not_send(shop: Lab, tmp_path: Path) -> None:
+    sync = people(shop, "followed", ("1", "Ann", None), ("2", "Bob", None))
+    shop.sql("ALTER TABLE {t} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')", t="followed")
+    shop.run(sync)
+    shop.sql("UPDATE {t} SET name = 'Anne' WHERE id = '1'", t="followed")
+    shop.sent()
+    shop.server.faults = lambda request: Fault(500)
+    with pytest.raises(StreamingQueryException, match="1 messages are still due"):
+        shop.follow(sync, tmp_path / "checkpoint")
+    shop.server.faults = lambda request: None
+    shop.follow(sync, tmp_path / "checkpoint")
+    shop.follow(sync, tmp_path / "checkpoint")
+    assert [(m["userId"], m["traits"]["name"]) for m in shop.sent()] == [("1", "Anne")]
+
+
+def test_the_key_of_customer_io_is_nowhere_in_the_lakehouse(shop: Lab) -> None:
+    sync = people(shop, "secret", ("1", "Ann", None))
+    shop.server.faults = lambda request: Fault(401)
+    with pytest.raises(AuthenticationError):
+        shop.run(sync)
+    shop.server.faults = lambda request: None
+    assert shop.run(sync).inserts == 1
+    files = [file for file in Path(os.environ["LAKEHOUSE_HOME"]).rglob("*") if file.is_file()]
+    assert len(files) > 20
+    assert [file for file in files if KEY.encode() in file.read_bytes()] == []

@@ -59,12 +59,12 @@ class SyncTables:
     """The tables of one lakehouse; each is created when something is first written to it."""
 
     def __init__(self, spark: SparkSession, lakehouse: Lakehouse) -> None:
-        self.spark, self._lakehouse = spark, lakehouse
+        self.spark, self.lakehouse = spark, lakehouse
         self._there: set[str] = set()
 
     def version(self, table: str) -> TableVersion | None:
         """The version of a table of the lakehouse; None if there is none."""
-        return self._lakehouse.version(table)
+        return self.lakehouse.version(table)
 
     def exists(self, table: str) -> bool:
         """Whether there is such a table yet."""
@@ -74,7 +74,7 @@ class SyncTables:
 
     def reference(self, table: str) -> str:
         """A table's name in SQL."""
-        return self._lakehouse.reference(table)
+        return self.lakehouse.reference(table)
 
     def state(self, sync: str) -> DataFrame | None:
         """The rows of a sync's state; None if there is no state yet."""
@@ -85,7 +85,7 @@ class SyncTables:
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows to a table, in one commit."""
         if rows:
-            self._lakehouse.append(arrow_frame(self.spark, rows, SCHEMAS[table]), table)
+            self.lakehouse.append(arrow_frame(self.spark, rows, SCHEMAS[table]), table)
 
     def fold(self, sync: str, run_id: str) -> None:
         """Put a run's receipts and rejections into the state. Doing it twice changes nothing."""
@@ -142,7 +142,7 @@ class SyncTables:
         """Fold the receipts of runs that did not end; returns how many there were."""
         if not self.exists(RUNS):
             return 0
-        found = self._lakehouse.rows(
+        found = self.lakehouse.rows(
             f"SELECT run_id FROM {self.reference(RUNS)} WHERE sync = '{sync}' "
             "GROUP BY run_id HAVING NOT bool_or(event <> 'STARTED') ORDER BY min(at)"
         )
@@ -156,7 +156,7 @@ class SyncTables:
         """The newest run of a sync that left nothing due."""
         if not self.exists(RUNS):
             return None
-        rows = self._lakehouse.rows(
+        rows = self.lakehouse.rows(
             f"SELECT declaration, versions, accepted, seconds FROM {self.reference(RUNS)} "
             f"WHERE sync = '{sync}' AND event = 'COMPLETED' ORDER BY at DESC LIMIT 1"
         )

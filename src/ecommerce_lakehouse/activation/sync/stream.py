@@ -1,0 +1,81 @@
+"""A sync as a stream: what changes is sent soon after, with the guarantees of a run: `stream_sync`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError
+from ecommerce_lakehouse.activation.sync.messages import key_text
+from ecommerce_lakehouse.activation.sync.run import Result, run_sync
+from ecommerce_lakehouse.activation.sync.tables import SyncTables
+from ecommerce_lakehouse.errors import ShopError
+
+if TYPE_CHECKING:
+    from pyspark.sql.streaming.query import StreamingQuery
+
+
+class StillDueError(ShopError):
+    """A batch of a stream could not be sent whole; the stream repeats it when it starts again."""
+
+    code = "STILL_DUE"
+
+
+def stream_sync(
+    spark: SparkSession,
+    tables: SyncTables,
+    sync: AnySync,
+    connect: Callable[[Callable[[Any], None]], Any],
+    checkpoint: str,
+    *,
+    every: str | None = None,
+    heard: Callable[[Result], None] = lambda result: None,
+) -> StreamingQuery:
+    """Follow the change data feed of a sync's table.
+
+    A batch says which keys changed, and their rows are compared with what was accepted, as in a run: so a
+    batch that is repeated sends nothing twice. A batch that leaves something due fails the stream, which
+    repeats it when it is started again. Consent counts as it is when a row changes; a run also sees later
+    consents.
+
+    Args:
+        spark: The session.
+        tables: The state of deliveries. Only one stream or run at a time may use it.
+        sync: The declaration. Its table needs a change data feed.
+        connect: Opens the client, as in `run_sync`.
+        checkpoint: A folder for the stream's progress.
+        every: Time between batches, such as `10 seconds`; by default it ends when it has seen everything.
+        heard: Is called with the result of each batch.
+
+    Raises:
+        SyncError: The table has no change data feed.
+    """
+    version = tables.version(sync.table)
+    if version is None or not version.change_feed:
+        raise SyncError(
+            f"sync '{sync.name}': {sync.table} has no change data feed to follow; run it instead",
+            location=sync.location,
+        )
+    context = copy_context()  # a batch comes in another thread, where names of tables would not be known
+
+    def send(batch: DataFrame, number: int) -> None:
+        keys = batch.where("key IS NOT NULL").distinct().toArrow()
+        if not keys.num_rows:
+            return
+        session = batch.sparkSession
+        frame = session.createDataFrame(keys, "key string")
+        result = run_sync(session, SyncTables(session, tables.lakehouse), sync, connect, keys=frame)
+        heard(result)
+        if result.due:
+            raise StillDueError(f"sync '{sync.name}': {result.due:,} messages are still due: {result.error}")
+
+    changes = spark.readStream.option("readChangeFeed", "true").table(tables.reference(sync.table))
+    writer = (
+        changes.select(key_text(sync).alias("key"))
+        .writeStream.option("checkpointLocation", checkpoint)
+        .foreachBatch(lambda batch, number: context.copy().run(send, batch, number))
+    )
+    return (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
