@@ -33,6 +33,7 @@ class Lab:
         self, spark: SparkSession, lakehouse: Lakehouse, folder: Path, server: CustomerIOServer
     ) -> None:
         self.spark, self.lakehouse, self.server, self._folder = spark, lakehouse, server, folder
+        self.home = folder.parent
         self.tables = SyncTables(spark, lakehouse)
         self.lost: Counter[str] = Counter()  # arrived, and a kill lost the receipt
 

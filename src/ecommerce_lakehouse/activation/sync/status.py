@@ -36,6 +36,7 @@ def statuses(lakehouse: Lakehouse, syncs: Sequence[str]) -> list[dict[str, Any]]
             f"count_if(rejected IS NOT NULL) AS rejected FROM {state} GROUP BY sync"
         )
         counts = {row["sync"]: row for row in rows}
+    if {"activation_state", "activation_rejected"} <= there:
         # A row may have been rejected for several reasons in turn: the newest counts.
         rows = lakehouse.rows(
             "SELECT sync, reason, count(*) AS rows FROM (SELECT r.sync, r.reason, row_number() OVER "

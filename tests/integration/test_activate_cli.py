@@ -1,0 +1,97 @@
+"""`lakehouse activate` on a lakehouse with people and consents, against a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from pyspark.sql import SparkSession
+
+from tests.customerio_server import KEY
+from tests.integration.sync_lab import Lab, lab
+from tests.unit.command_line import lakehouse
+
+CUSTOMERS = (
+    "customer_id string, email string, country string, signup_date date, loyalty_tier string, "
+    "loyalty_points int"
+)
+
+
+@pytest.fixture
+def shop(spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    with lab(spark, home) as opened:
+        monkeypatch.setenv("CUSTOMERIO_KEY", KEY)
+        monkeypatch.setenv("CUSTOMERIO_BASE_URL", opened.server.url)
+        opened.table(
+            "silver_customers",
+            [
+                ("c1", "ann@example.com", "DE", date(2024, 1, 2), "gold", 7),
+                ("c2", "bob@example.com", "FR", None, None, None),
+            ],
+            CUSTOMERS,
+        )
+        consents = [("c1", "email"), ("c2", "push")]
+        opened.table("gold_marketing_consents", consents, "customer_id string, channel string")
+        yield opened
+
+
+def test_a_plan_is_shown_saved_and_sent_once(shop: Lab, tmp_path: Path) -> None:
+    saved = tmp_path / "plan.json"
+    shown = lakehouse("activate", "plan", "customers", "--out", str(saved))
+    assert shown.exit_code == 0
+    assert '"email": "a***"' in shown.output
+    assert "ann@example.com" not in shown.output + saved.read_text()
+    assert shop.sent() == []
+    with FileLock(shop.home / "activation.lock"):
+        refused = lakehouse("activate", "run", "customers")
+        assert (refused.exit_code, "Another activation is running" in refused.output) == (3, True)
+    done = lakehouse("activate", "run", "customers", "--plan", str(saved))
+    assert (done.exit_code, done.stdout) == (0, "customers: 1 inserted, 0 updated, 0 deleted, 0 unchanged\n")
+    (ann,) = shop.sent()
+    assert (ann["userId"], ann["traits"]) == (
+        "c1",
+        {
+            "email": "ann@example.com",
+            "country": "DE",
+            "signup_date": "2024-01-02",
+            "loyalty_tier": "gold",
+            "loyalty_points": 7,
+        },
+    )
+    again = lakehouse("activate", "run", "customers", "--plan", str(saved))
+    assert (again.exit_code, "something was sent since the plan was made" in again.output) == (1, True)
+    (status,) = json.loads(lakehouse("activate", "status", "customers", "--json").stdout)
+    assert (status["delivered"], status["rejected"], status["last_run"]["event"]) == (1, 0, "COMPLETED")
+    assert "completed" in lakehouse("activate", "status").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (("run", "custmers"), {}, "Unknown sync 'custmers'. Did you mean 'customers'?"),
+        (("run", "customers"), {"CUSTOMERIO_KEY": ""}, "There is no key of Customer.io: set CUSTOMERIO_KEY."),
+        (
+            ("run", "customers"),
+            {"CUSTOMERIO_REGION": "eu"},
+            "the key belongs to the region us, and eu is configured",
+        ),
+        (("run", "push_devices"), {}, "there is no table local.data_eng.silver_push_devices yet"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(
+    shop: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    message: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = lakehouse("activate", *arguments)
+    assert (found.exit_code, message in found.output, len(found.output.splitlines())) == (2, True, 1)
+    assert KEY not in found.output
+    assert shop.sent() == []
