@@ -22,7 +22,8 @@ class HealthTargets(BaseModel):
     two failures. Freshness is a dataset's age; latency is the time from an update's start until the dataset
     is complete. `datasets` holds exceptions by table name. End-to-end latency is the time from a file's
     arrival until an update that read it has completed. The cost per GB of new raw data is in run seconds on a
-    laptop and in US dollars at list price on Databricks.
+    laptop and in US dollars at list price on Databricks. Customer.io answers more than
+    `activation_success_percent` of the requests, within `activation_response_seconds` on average.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +37,8 @@ class HealthTargets(BaseModel):
     datasets: dict[str, DatasetTargets] = {}
     run_seconds_per_gb: float = Field(gt=0)
     usd_per_gb: float = Field(gt=0)
+    activation_success_percent: float = Field(default=95.0, ge=0, le=100)
+    activation_response_seconds: float = Field(default=5.0, gt=0)
 
     def freshness_of(self, dataset: str) -> int:
         """The greatest age of a dataset, in seconds."""

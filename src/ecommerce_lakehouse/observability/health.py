@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import timedelta
 from typing import Any
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.arguments import add_config_arguments, config_from, usage_errors
+from ecommerce_lakehouse.observability.activation_checks import activation_checks
 from ecommerce_lakehouse.observability.health_checks import Check, Health, Verdict, amount, check_health
 from ecommerce_lakehouse.observability.health_sql import EVENTS
 from ecommerce_lakehouse.observability.lakehouse import SecretError, has_events, lakehouse_of, secret_of
@@ -61,8 +63,12 @@ def current_health(config: LakehouseConfig, days: int | None = None) -> Health:
     `days` is the length of the period, by default the environment's. Raises HealthError, in one line.
     """
     lakehouse = lakehouse_of(config)
-    events = lakehouse.reference(EVENTS) if has_events(lakehouse.tables()) else None
-    return check_health(lakehouse.rows, events, config, billed=lakehouse.billed, days=days)
+    tables = lakehouse.tables()
+    events = lakehouse.reference(EVENTS) if has_events(tables) else None
+    found = check_health(lakehouse.rows, events, config, billed=lakehouse.billed, days=days)
+    period = (found.now - timedelta(days=2 * found.days), found.now - timedelta(days=found.days), found.now)
+    sent = activation_checks(lakehouse, {table.name for table in tables}, config, period)
+    return replace(found, checks=(*found.checks, *sent))
 
 
 def alert(health: Health, config: LakehouseConfig) -> str:

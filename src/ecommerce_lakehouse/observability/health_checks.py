@@ -135,19 +135,18 @@ def _duration(seconds: float) -> str:
 
 def _success_rate(updates: Mapping[str, Row], config: LakehouseConfig) -> Check:
     figure, previous = (
-        _percent(row["completed"], row["completed"] + row["failed"]) if row else None
-        for row in _both(updates)
+        percent(row["completed"], row["completed"] + row["failed"]) if row else None for row in _both(updates)
     )
     target = config.health.success_rate_percent
     note = "" if figure is not None else "no update ended in this period"
-    return _check("success rate", "", figure, previous, target, "%", passes_above=True, note=note)
+    return check_against("success rate", "", figure, previous, target, "%", passes_above=True, note=note)
 
 
 def _expectation_failures(rows: Sequence[Row], config: LakehouseConfig) -> list[Check]:
     """One check per dataset: its failures per hundred records, whatever the number of its expectations."""
     shares: dict[str, dict[str, float | None]] = {}
     for row in rows:
-        share = _percent(row["failed_records"], row["judged_records"])
+        share = percent(row["failed_records"], row["judged_records"])
         name = _short(row["dataset_name"])
         shares.setdefault(name, {})[row["period"]] = None if share is None else min(share, 100.0)
     target = config.health.expectation_failure_percent
@@ -155,7 +154,7 @@ def _expectation_failures(rows: Sequence[Row], config: LakehouseConfig) -> list[
     for name in sorted(shares):
         figure, previous = (shares[name].get(period) for period in ("current", "previous"))
         note = "" if figure is not None else "no record was judged in this period"
-        checks.append(_check("expectation failures", name, figure, previous, target, "%", note=note))
+        checks.append(check_against("expectation failures", name, figure, previous, target, "%", note=note))
     return checks
 
 
@@ -164,15 +163,17 @@ def _freshness(row: Row, config: LakehouseConfig) -> Check:
     figure, previous = (_number(row[key]) for key in ("age_seconds", "previous_age_seconds"))
     target = config.health.freshness_of(name)
     if figure is None:
-        return _check("freshness", name, None, None, target, "s", missing="failed", note="never up to date")
-    return _check("freshness", name, figure, previous, target, "s")
+        return check_against(
+            "freshness", name, None, None, target, "s", missing="failed", note="never up to date"
+        )
+    return check_against("freshness", name, figure, previous, target, "s")
 
 
 def _latency(row: Row, config: LakehouseConfig) -> Check:
     name = _short(row["dataset_name"])
     figure, previous = (_number(row[key]) for key in ("latency_seconds", "previous_latency_seconds"))
     note = "" if figure is not None else "nothing was written in this period"
-    return _check("latency", name, figure, previous, config.health.latency_of(name), "s", note=note)
+    return check_against("latency", name, figure, previous, config.health.latency_of(name), "s", note=note)
 
 
 def _end_to_end(
@@ -207,7 +208,9 @@ def _end_to_end(
         figure, previous = longest.get("current"), longest.get("previous")
         note = "" if figure is not None else "no file arrived in this period"
         target = config.health.end_to_end_seconds
-        checks.append(_check("end-to-end latency", entity.name, figure, previous, target, "s", note=note))
+        checks.append(
+            check_against("end-to-end latency", entity.name, figure, previous, target, "s", note=note)
+        )
     return checks
 
 
@@ -239,10 +242,10 @@ def _cost(
     if figure is None and not note:
         little = f"less than {LEAST_BYTES_JUDGED / 10**6:g} MB arrived in this period"
         note = "no update ended in this period" if judged["current"] else little
-    return _check("cost", "", figure, previous, target, unit, note=note)
+    return check_against("cost", "", figure, previous, target, unit, note=note)
 
 
-def _check(
+def check_against(
     name: str,
     subject: str,
     figure: float | None,
@@ -254,6 +257,7 @@ def _check(
     missing: Verdict = "no data",
     note: str = "",
 ) -> Check:
+    """A figure against its target; without a figure the verdict is `missing`."""
     verdict: Verdict = missing
     if figure is not None:
         passed = figure > target if passes_above else figure < target
@@ -276,7 +280,8 @@ def _both(rows: Mapping[str, Row]) -> tuple[Row | None, Row | None]:
     return rows.get("current"), rows.get("previous")
 
 
-def _percent(part: float, whole: float) -> float | None:
+def percent(part: float, whole: float) -> float | None:
+    """The share in per cent; None of nothing."""
     return 100 * float(part) / float(whole) if whole else None
 
 
