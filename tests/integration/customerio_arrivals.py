@@ -124,6 +124,14 @@ EXPECTED: dict[str, list[str]] = {
         *[f"identify: example-b{number}" for number in range(2_000)],
         *[f"identify: example-b{number}" for number in range(3)],
     ],
+    "10_data_pipelines_integration": _lines(
+        """
+        identify: example-301, example-302, example-303
+        identify: example-301, example-302, example-304
+        identify: example-306
+        User Deleted: example-301, example-302, example-303, example-304, example-306
+        """
+    ),
     "11_monitoring_and_observability": _lines(
         """
         identify: example-ann

@@ -40,6 +40,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "src" / "notebooks" / "customer_io"
 NOTEBOOKS = sorted(file.stem for file in FOLDER.glob("[0-9]*.py"))
 IN_THE_SUITE = ("02_people_management", "07_ecommerce_events", "09_batch_operations")
+SYNCS = "10_data_pipelines_integration"
 APP_CALLS = ("/v1/send", "/v1/campaigns")
 SECTIONS = ["Imports and setup", "Models", "Manager", "Examples", "Summary"]
 
@@ -117,7 +118,9 @@ def test_a_notebook_sends_exactly_what_it_says(
     with CustomerIOServer() as server:
         monkeypatch.setenv("CUSTOMERIO_BASE_URL", server.url)
         assert state(notebooks.run(name)) == ("SUCCESS", None)
-    assert arrived(server) == EXPECTED[name]
+    found = arrived(server)
+    # Spark decides in which order a sync sends the rows of one run.
+    assert found == EXPECTED[name] if name != SYNCS else sorted(found) == sorted(EXPECTED[name])
     assert max(server.arrivals.values(), default=1) == 1
     assert server.dropped == []
 
@@ -289,5 +292,5 @@ def test_a_notebook_has_the_six_sections(name: str) -> None:
 
 def test_the_packages_that_notebooks_install_are_those_of_the_dependency_group() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (installed,) = [cell for cell in read_notebook(FOLDER / "start.py") if cell.language == "pip"]
-    assert re.findall(r'"([^"]+)"', installed.text) == project["dependency-groups"]["activation"]
+    cells = [cell.text for cell in read_notebook(FOLDER / "start.py") if cell.language == "pip"]
+    assert re.findall(r'"([^"]+)"', " ".join(cells)) == project["dependency-groups"]["activation"]

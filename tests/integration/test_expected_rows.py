@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -114,6 +116,29 @@ def test_no_table_for_readers_has_a_column_of_personal_data(shop: Shop) -> None:
     assert {table for table in personal if audience_of(table) == "readers"} == set()
     # The names are those of the columns: these tables do have them.
     assert personal >= {"bronze_orders", "silver_customers", "silver_customers_history", "quarantine_orders"}
+
+
+def test_the_columns_that_the_notebooks_of_customer_io_read_are_there(shop: Shop) -> None:
+    read = {}
+    for file in sorted((ROOT / "src" / "notebooks" / "customer_io").glob("[0-9]*.py")):
+        code = file.read_text(encoding="utf-8")
+        for layer, entity in re.findall(r'setup\.people\(\s*spark, \("(\w+)", "(\w+)"\), columns', code):
+            (found,) = re.findall(r"^columns = (\(.*?^\)|\".*?\")$", code, re.MULTILINE | re.DOTALL)
+            read[file.name, f"{layer}_{entity}"] = {
+                part.split()[0] for part in ast.literal_eval(found).split(", ")
+            }
+    assert {table for _, table in read} == {
+        "gold_customer_segments",
+        "gold_household_members",
+        "gold_order_events",
+        "silver_customer_activity",
+        "silver_push_devices",
+    }
+    read["every notebook", "gold_marketing_consents"] = {"customer_id", "channel"}
+    for (name, table), columns in read.items():
+        path = shop.storage.table_path(_named(shop, table))
+        there = {field.name for field in DeltaTable(str(path)).schema().fields}
+        assert columns <= there, (name, table)
 
 
 def test_silver_and_its_history_keep_the_same_of_two_profiles_with_one_time(shop: Shop) -> None:

@@ -28,12 +28,8 @@ from ecommerce_lakehouse.activation.managers.metrics import Metrics
 from ecommerce_lakehouse.activation.managers.objects import ObjectsManager
 from ecommerce_lakehouse.activation.managers.observability import ObservabilityManager
 from ecommerce_lakehouse.activation.managers.people import PeopleManager, SuppressionManager
-from ecommerce_lakehouse.activation.managers.setup import (
-    AuthenticationManager,
-    NoKeyError,
-    SetupManager,
-    settings_from,
-)
+from ecommerce_lakehouse.activation.managers.setup import AuthenticationManager, SetupManager, settings_from
+from ecommerce_lakehouse.activation.sync.activation import NoKeyError
 from tests.customerio_server import APP_KEY, KEY, CustomerIOServer, Fault
 from tests.unit.customerio import QUICK, VERIFIED, client, first, person, settings
 
@@ -345,10 +341,9 @@ def test_the_key_comes_from_the_environment_before_the_secret() -> None:
     def no_secret() -> str:
         raise AssertionError("the secret scope was asked")
 
-    variables = {"CUSTOMERIO_KEY": KEY, "CUSTOMERIO_BASE_URL": "http://127.0.0.1:1/v1"}
-    found = settings_from(variables.get, no_secret)
+    found = settings_from({"CUSTOMERIO_KEY": KEY}.get, no_secret, base_url="http://127.0.0.1:1/v1")
     assert (found.key.get_secret_value(), found.base_url) == (KEY, "http://127.0.0.1:1/v1")
-    europe = settings_from({"CUSTOMERIO_REGION": "eu"}.get, lambda: "0123456789", region="us", strict=False)
+    europe = settings_from({}.get, lambda: "0123456789", region="eu", strict=False)
     assert (europe.host, europe.strict) == ("cdp-eu.customer.io", False)
     with pytest.raises(NoKeyError, match="CUSTOMERIO_KEY"):
         settings_from({}.get, lambda: None)

@@ -115,9 +115,11 @@ def start(dbutils: Any, environment: Mapping[str, str] = os.environ) -> Start:
     widgets = dbutils.widgets
     widgets.text("catalog", config.catalog, "Catalog")
     widgets.text("schema", config.schema, "Schema (a development deployment has a prefix)")
-    widgets.dropdown("region", "", ["", "us", "eu"], "Region (empty: what the key says)")
+    widgets.dropdown(
+        "region", config.customerio_region or "", ["", "us", "eu"], "Region (empty: what the key says)"
+    )
     widgets.text("secret_scope", config.secret_scope, "Scope of the secret with the key")
-    widgets.text("secret_key", "customerio_key", "Name of the secret with the key")
+    widgets.text("secret_key", config.customerio_key, "Name of the secret with the key")
     widgets.dropdown("mode", "strict", ["strict", "permissive"], "Mode of the API")
     widgets.text("rows", "20", "Rows that an example sends at most")
 
@@ -129,7 +131,11 @@ def start(dbutils: Any, environment: Mapping[str, str] = os.environ) -> Start:
             return None
 
     settings = settings_from(
-        environment.get, secret, region=widgets.get("region"), strict=widgets.get("mode") == "strict"
+        environment.get,
+        secret,
+        region=widgets.get("region"),
+        base_url=config.customerio_base_url,
+        strict=widgets.get("mode") == "strict",
     )
     place = {name: widgets.get(name) for name in ("catalog", "schema")}
     return Start(config.model_copy(update=place), settings, int(widgets.get("rows")))

@@ -41,8 +41,8 @@ from ecommerce_lakehouse.config import ENVIRONMENTS, get_config
 
 # COMMAND ----------
 
-rows = [(name, get_config(name).catalog, get_config(name).secret_scope) for name in ENVIRONMENTS]
-display(as_table(rows, "environment", "catalog", "secret_scope"))
+shown = ("environment", "catalog", "secret_scope", "customerio_key", "customerio_region")
+display(as_table(map(get_config, ENVIRONMENTS), *shown))
 
 # COMMAND ----------
 

@@ -10,7 +10,8 @@
 
 # COMMAND ----------
 
-# MAGIC %pip install "httpx2>=2.16" "orjson>=3.10" "pydantic>=2.8" "structlog>=25.1" "tenacity>=9.0"
+# MAGIC %pip install "httpx2>=2.16" "orjson>=3.10" "pydantic>=2.8"
+# MAGIC %pip install "pyyaml>=6.0" "structlog>=25.1" "tenacity>=9.0"
 
 # COMMAND ----------
 

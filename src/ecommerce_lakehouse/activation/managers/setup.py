@@ -13,15 +13,9 @@ from ecommerce_lakehouse.activation.customerio.models import Identify
 from ecommerce_lakehouse.activation.customerio.outcomes import Accepted
 from ecommerce_lakehouse.activation.customerio.settings import PIPELINES, Settings
 from ecommerce_lakehouse.activation.managers.base import ClientManager
-from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.activation.sync.activation import NoKeyError
 
 PACKAGES = ("httpx2", "orjson", "pydantic", "structlog", "tenacity")
-
-
-class NoKeyError(ShopError):
-    """There is no key; the message says where it is looked for."""
-
-    code = "NO_KEY"
 
 
 def settings_from(
@@ -34,8 +28,8 @@ def settings_from(
     """Settings from the environment and a secret, for a notebook or a job.
 
     Args:
-        environment: Gives an environment variable, such as `os.environ.get`. `CUSTOMERIO_KEY` goes before
-            the secret, `CUSTOMERIO_REGION` before `region`; `CUSTOMERIO_BASE_URL` is for tests.
+        environment: Gives an environment variable, such as `os.environ.get`; `CUSTOMERIO_KEY` goes before
+            the secret.
         secret: Gives the key from a secret scope; it is asked only without the variable.
         region: `us` or `eu`; empty means what the key says.
         **options: More of `Settings.of`.
@@ -50,12 +44,7 @@ def settings_from(
             "There is no key of Customer.io: set the variable CUSTOMERIO_KEY, or put the key into the secret "
             "scope that the notebook names"
         )
-    return Settings.of(
-        key,
-        environment("CUSTOMERIO_REGION") or region or None,
-        base_url=environment("CUSTOMERIO_BASE_URL") or None,
-        **options,
-    )
+    return Settings.of(key, region or None, **options)
 
 
 @dataclass(frozen=True, slots=True)
