@@ -16,6 +16,9 @@ from pyspark.sql import SparkSession
 
 from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError
 from ecommerce_lakehouse.activation.sync.plan import DeleteGuardError, PlanError
+from ecommerce_lakehouse.activation.sync.tables import SyncTables
+from ecommerce_lakehouse.config import get_config
+from ecommerce_lakehouse.config.erased import Secret, erased_people, mark_erased
 from tests.customerio_server import KEY, Fault, Request
 from tests.integration.sync_lab import PEOPLE, Lab, lab
 
@@ -331,3 +334,13 @@ def test_the_key_of_customer_io_is_nowhere_in_the_lakehouse(shop: Lab) -> None:
     files = [file for file in Path(os.environ["LAKEHOUSE_HOME"]).rglob("*") if file.is_file()]
     assert len(files) > 20
     assert [file for file in files if KEY.encode() in file.read_bytes()] == []
+
+
+def test_a_person_who_was_erased_is_never_sent_again(shop: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = people(shop, "remaining", ("C0001", "Ada", None), ("C0002", "Bob", None))
+    config, secret = get_config("local"), Secret(b"a secret of the tests")
+    monkeypatch.setenv("PRIVACY_SECRET", secret.value.decode())
+    mark_erased(config, secret, ["C0001"], datetime(2026, 3, 5, tzinfo=UTC))
+    monkeypatch.setattr(shop, "tables", SyncTables(shop.spark, shop.lakehouse, erased_people(config)))
+    shop.run(sync)
+    assert [message["userId"] for message in shop.sent()] == ["C0002"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,21 @@ def test_nobody_is_erased_without_a_yes_or_with_a_wrong_option(sent: Path) -> No
     assert none.exit_code == 2
     assert "--customer ID" in none.output
     assert Table(sent / "activation_state").read() == before
+
+
+def test_old_rows_of_logs_go_from_every_version(home: Path) -> None:
+    table = home / "tables" / "local" / "data_eng" / "activation_rejected"
+    now = datetime.now(UTC)
+    for days in (91, 89):
+        rows = {"person": [f"old by {days}", None], "rejected_at": [now - timedelta(days=days), None]}
+        schema = pa.schema({"person": pa.string(), "rejected_at": pa.timestamp("us", "UTC")})
+        write_deltalake(str(table), pa.table(rows, schema=schema), mode="append")
+    kept = home / "tables" / "local" / "data_eng" / "activation_receipts"
+    write_deltalake(str(kept), pa.table({"at": [now - timedelta(days=4000)]}))
+    run = CliRunner().invoke(command_line(), ["privacy", "retain"])
+    assert run.exit_code == 0, run.output
+    assert "local.data_eng.activation_rejected: 1 row" in run.output
+    assert {row["person"] for row in Table(table).read().to_pylist()} == {"old by 89", None}
+    assert [row["person"] for row in Table(table, at=0).read().to_pylist()] == [None]
+    assert len(Table(kept).read()) == 1
+    assert "Nothing is too old" in CliRunner().invoke(command_line(), ["privacy", "retain"]).output

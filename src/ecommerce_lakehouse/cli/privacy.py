@@ -28,6 +28,7 @@ SCAN_EXAMPLES = "Examples:\n\nlakehouse privacy scan --customer C000042"
 VERIFY_EXAMPLES = (
     "Examples:\n\nlakehouse privacy verify .lakehouse/volumes/local/data_eng/data/privacy/proofs/*.json"
 )
+RETAIN_EXAMPLES = "Examples:\n\nlakehouse privacy retain --dry-run\n\nlakehouse privacy retain"
 CustomerOption = Annotated[
     list[str] | None, typer.Option("--customer", metavar="ID", help="A customer's id; repeatable.")
 ]
@@ -127,6 +128,30 @@ def verify(
     for item in found:
         verdict = "nobody found" if item["clean"] else "somebody found"
         typer.echo(f"{item['request']}: signed {item['at']}, {item['files']:,} files, {verdict}")
+
+
+@app.command("retain", epilog=RETAIN_EXAMPLES)
+def retain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is too old; remove nothing.")] = False,
+    env: EnvironmentOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove rows of logs that are older than their table's retention, from every version."""
+    from datetime import UTC, datetime
+
+    from ecommerce_lakehouse.config import get_config
+    from lakerun.cli.output import print_json
+    from lakerun.formats import plural
+
+    place = _place(get_config(env))
+    with place.exclusive():
+        removed = place.retain(datetime.now(UTC), dry_run=dry_run)
+    if as_json:
+        print_json([vars(item) for item in removed])
+        return
+    for item in removed:
+        typer.echo(f"{item.what}: {plural(item.all_rows, 'row')}")
+    typer.echo("Nothing is too old." if not removed else "Nothing was removed." if dry_run else "Removed.")
 
 
 def _place(config: LakehouseConfig) -> DataFolder:

@@ -138,10 +138,12 @@ class UnityPlace:
         )
         count = int(counted[0]["n"])
         if count and not dry_run and table.kind in CHANGED:
-            for statement in statements(table.reference, condition, self._config.vacuum_retention_hours):
-                if statement.startswith("ALTER") and not self._is_append_only(table):
-                    continue
+            append_only = self._is_append_only(table)
+            hours = self._config.vacuum_retention_hours
+            for statement in statements(table.reference, condition, hours, append_only=append_only):
                 self._lakehouse.rows(statement)
+        if not dry_run and table.name.startswith("bronze_") and not self._is_append_only(table):
+            self._lakehouse.rows(appending(table.reference, only=True))  # a kill has left it off
         return count
 
     def _conditions(self, table: StoredTable, people: People) -> list[str]:
@@ -222,17 +224,22 @@ class UnityPlace:
         return set(self._rows(table).columns)
 
 
-def statements(reference: str, condition: str, retention_hours: int) -> list[str]:
-    """What deletes rows of a table for good, in order; the first and third only where it is append-only.
+def appending(reference: str, *, only: bool) -> str:
+    """The statement that lets a table only be appended to, or also be changed."""
+    return f"ALTER TABLE {reference} SET TBLPROPERTIES ('{APPEND_ONLY}' = '{str(only).lower()}')"
 
-    MERGE leaves deletion vectors, so REORG writes the files without the rows, and VACUUM deletes the old
+
+def statements(reference: str, condition: str, retention_hours: int, *, append_only: bool) -> list[str]:
+    """What deletes rows of a table for good, in order.
+
+    MERGE may leave deletion vectors, so REORG writes the files without the rows, and VACUUM deletes the old
     files once they are as old as the retention, which Databricks does not let go below seven days without a
     setting.
     """
+    merge = f"MERGE INTO {reference} AS t USING erased_now AS e ON {condition} WHEN MATCHED THEN DELETE"
+    changes = [appending(reference, only=False), merge, appending(reference, only=True)]
     return [
-        f"ALTER TABLE {reference} SET TBLPROPERTIES ('{APPEND_ONLY}' = 'false')",
-        f"MERGE INTO {reference} AS t USING erased_now AS e ON {condition} WHEN MATCHED THEN DELETE",
-        f"ALTER TABLE {reference} SET TBLPROPERTIES ('{APPEND_ONLY}' = 'true')",
+        *(changes if append_only else [merge]),
         f"REORG TABLE {reference} APPLY (PURGE)",
         f"VACUUM {reference} RETAIN {retention_hours} HOURS",
     ]

@@ -45,9 +45,10 @@ class Activation:
         self, spark: SparkSession, lakehouse: Lakehouse, config: LakehouseConfig, syncs: Sequence[str] = ()
     ) -> None:
         from ecommerce_lakehouse.activation.sync.tables import SyncTables
+        from ecommerce_lakehouse.config.erased import erased_people
 
         self._spark, self._lakehouse, self._config = spark, lakehouse, config
-        self._tables = SyncTables(spark, lakehouse)
+        self._tables = SyncTables(spark, lakehouse, erased_people(config))
         self.syncs = chosen(syncs)
 
     def plan(self, *, replay: bool = False) -> Iterator[SyncPlan]:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError, quoted
 from ecommerce_lakehouse.activation.sync.messages import key_text
 from ecommerce_lakehouse.activation.sync.tables import SUPPRESSED, SyncTables
+from ecommerce_lakehouse.transforms.erased import is_erased
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +64,9 @@ def source_of(spark: SparkSession, tables: SyncTables, sync: AnySync) -> Source:
             versions[SUPPRESSED] = str(suppressed)
             refused = spark.table(tables.reference(SUPPRESSED)).select(F.col("person").alias("_refused"))
             rows = rows.join(F.broadcast(refused), person == F.col("_refused"), "left_anti")
+        if tables.erased is not None:  # their rows may be in the table until it is computed again
+            versions["people erased"] = str(len(tables.erased.hashes))
+            rows = rows.where(~is_erased(person, tables.erased))
     return Source(rows, versions, change_feed)
 
 

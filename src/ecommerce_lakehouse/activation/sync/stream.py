@@ -67,7 +67,9 @@ def stream_sync(
             return
         session = batch.sparkSession
         frame = session.createDataFrame(keys, "key string")
-        result = run_sync(session, SyncTables(session, tables.lakehouse), sync, connect, keys=frame)
+        result = run_sync(
+            session, SyncTables(session, tables.lakehouse, tables.erased), sync, connect, keys=frame
+        )
         heard(result)
         if result.due:
             raise StillDueError(f"sync '{sync.name}': {result.due:,} messages are still due: {result.error}")

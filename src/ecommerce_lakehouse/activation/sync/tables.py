@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.activation.sync.diff import DELETED
+from ecommerce_lakehouse.config.erased import Erased
 from ecommerce_lakehouse.observability.lakehouse import Lakehouse, TableVersion
 
 STATE, RECEIPTS, REJECTED = "activation_state", "activation_receipts", "activation_rejected"
@@ -58,8 +59,8 @@ class LastRun(BaseModel):
 class SyncTables:
     """The tables of one lakehouse; each is created when something is first written to it."""
 
-    def __init__(self, spark: SparkSession, lakehouse: Lakehouse) -> None:
-        self.spark, self.lakehouse = spark, lakehouse
+    def __init__(self, spark: SparkSession, lakehouse: Lakehouse, erased: Erased | None = None) -> None:
+        self.spark, self.lakehouse, self.erased = spark, lakehouse, erased
         self._there: set[str] = set()
 
     def version(self, table: str) -> TableVersion | None:

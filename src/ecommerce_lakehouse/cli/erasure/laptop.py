@@ -7,6 +7,8 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from ecommerce_lakehouse.cli.erasure.delta_history import (
@@ -21,7 +23,7 @@ from ecommerce_lakehouse.cli.erasure.plain_files import (
     erase_mentions,
     is_database,
 )
-from ecommerce_lakehouse.cli.erasure.rows import Rows, read_rows, records, redacted
+from ecommerce_lakehouse.cli.erasure.rows import Rows, read_rows, records, redacted, without_old
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.erased import FOLDER, secret_file
 from ecommerce_lakehouse.domain.entities import ENTITIES
@@ -30,6 +32,7 @@ from ecommerce_lakehouse.privacy.needles import Needles
 from ecommerce_lakehouse.privacy.people import BLANK, Found, People, Values, read_line
 from ecommerce_lakehouse.privacy.place import LogEntry, Removed, Searched, Tell
 from ecommerce_lakehouse.privacy.raw_files import erase_from_volume, raw_files, raw_lines
+from ecommerce_lakehouse.privacy.retention import retention_of
 from ecommerce_lakehouse.privacy.scan import Scan, every_file, scan
 from lakerun.tables.storage import Storage, TableName
 
@@ -132,6 +135,26 @@ class DataFolder:
             )
             removed += [Removed(name, "to compute again", 0) for name in (*again.views, *again.streams)]
         removed += self._from_other_files(people, dry_run)
+        return removed
+
+    def retain(self, now: datetime, *, dry_run: bool) -> list[Removed]:
+        """Remove the rows of logs that are older than their table's retention, from every version."""
+        removed = []
+        for table in self._tables():
+            retention = retention_of(table.name)
+            if retention is None or not table.is_relative_to(self._storage.tables_root):
+                continue
+            name = self._full_name(table)
+            rewriting = Rewrite(
+                table,
+                self._work / name,
+                partial(without_old, column=retention.column, before=retention.cutoff(now)),
+            )
+            found = rewriting.look()
+            if found.files and not dry_run:
+                rewriting.apply()
+            if found.files:
+                removed.append(Removed(name, "table", found.current, found.rows))
         return removed
 
     def _from_table(self, table: Path, people: People, dry_run: bool) -> Removed | None:

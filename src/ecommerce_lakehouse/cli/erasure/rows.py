@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,21 @@ def read_rows(file: Path) -> pa.Table:
             pa.schema([field.with_type(_in_utc(field.type)) for field in rows.schema], rows.schema.metadata)
         )
     return rows
+
+
+def without_old(file: Path, column: str, before: datetime) -> Edit | None:
+    """The file without rows whose time in a column is earlier; None if it has none, or no such column."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = read_rows(file)
+    if column not in rows.column_names or not rows.num_rows:
+        return None
+    old = pc.less(rows.column(column), pa.scalar(before, rows.schema.field(column).type))
+    kept = pc.indices_nonzero(pc.invert(pc.fill_null(old, False))).to_pylist()
+    if len(kept) == rows.num_rows:
+        return None
+    return Edit(rows.take(pa.array(kept, pa.int64())), kept, rows.num_rows - len(kept))
 
 
 def redacted(value: Any, needles: Needles) -> Any:
