@@ -76,17 +76,12 @@ TESTS: dict[str, tuple[str, ...]] = {
         "unit/test_customerio_packing.py",
         "unit/test_customerio_client.py",
     ),
-    "pipelines/change_flows.py": ("unit/test_change_flows.py", "integration/test_auto_cdc.py"),
-    "pipelines/cdc_rows.py": (
-        "integration/test_cdc_rows.py",
-        "integration/test_change_order.py",
-        "integration/test_auto_cdc.py",
-    ),
-    "pipelines/*": (
+    "pipelines/auto_cdc.py": (
         "unit/test_evolving_schemas.py",
+        "integration/test_applied_changes.py",
         "integration/test_change_order.py",
-        "integration/test_auto_cdc.py",
     ),
+    "pipelines/cdc_rows.py": ("integration/test_cdc_rows.py", "integration/test_change_order.py"),
 }
 CDC = ("auto_cdc.py", "cdc_rows.py", "change_flows.py")
 # What may hold functions of a mutated module.

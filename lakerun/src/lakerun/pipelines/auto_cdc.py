@@ -37,7 +37,7 @@ from lakerun.pipelines.cdc_rows import (
     of_keys,
     same,
 )
-from lakerun.pipelines.change_flows import END_AT, START_AT, output_columns, sequence_column
+from lakerun.pipelines.change_flows import END_AT, START_AT, output_columns, sequence_column, sequence_of
 from lakerun.pipelines.definitions import AutoCdc, FlowDefinition
 from lakerun.tables.delta_files import read_table, table_schema, write_table
 from lakerun.tables.delta_table import Table
@@ -201,8 +201,7 @@ def _sequence_in_target(batch: ChangeBatch, stored: StructType, changes: StructT
 
 
 def _sequence_sql(flow: FlowDefinition) -> str:
-    sequence: Any = sequence_column(flow)
-    return str(sequence._jc.node().sql())
+    return str(sequence_of(flow)._jc.node().sql())
 
 
 # With a memory ------------------------------------------------------------------------------------------

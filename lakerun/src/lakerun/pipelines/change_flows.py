@@ -68,13 +68,18 @@ def output_columns(flow: FlowDefinition, columns: list[str]) -> list[str]:
     return found
 
 
-def sequence_column(flow: FlowDefinition) -> Any:
-    """The expression that orders an auto CDC flow's changes."""
+def sequence_of(flow: FlowDefinition) -> Any:
+    """The expression that orders an auto CDC flow's changes, which may have an alias."""
     from pyspark.sql import functions as F  # noqa: N812
 
     assert flow.cdc is not None
     by = flow.cdc.sequence_by
-    return (F.expr(by) if isinstance(by, str) else by).alias("__sequence")
+    return F.expr(by) if isinstance(by, str) else by
+
+
+def sequence_column(flow: FlowDefinition) -> Any:
+    """The same as the column `__sequence`."""
+    return sequence_of(flow).alias("__sequence")
 
 
 def change_target_schema(flow: FlowDefinition, source: StructType, sequence: DataType) -> StructType:
