@@ -20,10 +20,10 @@ import pytest
 from pyspark.sql import SparkSession
 from workspace.run_lab import TOKEN, serving
 
+from ecommerce_lakehouse.activation.errors import StillDueError
 from ecommerce_lakehouse.activation.notebooks import (
     RejectedRowsError,
     SendRows,
-    StillDueError,
     message_id,
 )
 from lakerun.bundles.job_specs import job_from_settings
@@ -111,7 +111,10 @@ def test_there_is_an_expectation_for_every_notebook() -> None:
     assert list(EXPECTED) == NOTEBOOKS
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name.startswith("10_") else []) for name in NOTEBOOKS],
+)
 def test_a_notebook_sends_exactly_what_it_says(
     name: str, notebooks: Notebooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

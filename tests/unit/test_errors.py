@@ -15,15 +15,25 @@ from typer.testing import CliRunner
 
 import ecommerce_lakehouse
 from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError, CustomerIOError
+from ecommerce_lakehouse.activation.errors import StillDueError
+from ecommerce_lakehouse.activation.managers.jobs import JobError
+from ecommerce_lakehouse.activation.notebooks import RejectedRowsError
+from ecommerce_lakehouse.activation.sync.activation import NoKeyError
+from ecommerce_lakehouse.activation.sync.declarations import SyncError
+from ecommerce_lakehouse.activation.sync.plan import DeleteGuardError, PlanError
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import ConfigError, LakehouseConfig
+from ecommerce_lakehouse.config.erased import PrivacySecretError
 from ecommerce_lakehouse.errors import ShopError, first_line
 from ecommerce_lakehouse.generation import GenerationError
 from ecommerce_lakehouse.observability.health_checks import HealthError
-from ecommerce_lakehouse.observability.lakehouse import SecretError
+from ecommerce_lakehouse.observability.lakehouse import BusyError, SecretError
 from ecommerce_lakehouse.observability.metrics_export.failures import ExportError
 from ecommerce_lakehouse.observability.pipeline_checks import PipelineCheckError
 from ecommerce_lakehouse.observability.public_http import AddressRefusedError
+from ecommerce_lakehouse.privacy.erasure import PrivacyError
+from ecommerce_lakehouse.privacy.forgetting import NotSentError
+from ecommerce_lakehouse.privacy.proof import ProofError
 from ecommerce_lakehouse.quality import rules
 from ecommerce_lakehouse.quality.replay import ReplayError, ReplayFailedError
 from ecommerce_lakehouse.quality.rule import Rule, RuleError, RuleSet
@@ -41,6 +51,18 @@ EXIT_CODES = {
     PipelineCheckError: 1,
     ExportError: 1,
     AddressRefusedError: 1,
+    BusyError: 3,
+    DeleteGuardError: 1,
+    JobError: 1,
+    NoKeyError: 2,
+    NotSentError: 1,
+    PlanError: 1,
+    PrivacyError: 2,
+    PrivacySecretError: 2,
+    ProofError: 2,
+    RejectedRowsError: 1,
+    StillDueError: 1,
+    SyncError: 2,
 }
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.privacy.forgetting import NotSent, customerio
+from ecommerce_lakehouse.privacy.forgetting import NotSentError, customerio
 from lakerun.tables.delta_table import Table
 from tests.customerio_server import KEY, CustomerIOServer, Fault
 from tests.unit.customerio import settings
@@ -44,11 +44,11 @@ def test_each_person_is_suppressed_and_then_deleted() -> None:
 def test_a_deletion_that_fails_stops_and_names_nobody() -> None:
     fault = Fault(status=400)
     with CustomerIOServer(lambda request: fault if b"User Deleted" in request.body else None) as server:
-        with pytest.raises(NotSent, match="User Deleted was rejected for person 1 of 2") as caught:
+        with pytest.raises(NotSentError, match="User Deleted was rejected for person 1 of 2") as caught:
             customerio(settings(server))([ADA, BOB])
         assert ADA not in str(caught.value)
         assert events(server) == [("User Suppressed", ADA)]
-    with CustomerIOServer(keys=frozenset()) as server, pytest.raises(NotSent, match="was not told"):
+    with CustomerIOServer(keys=frozenset()) as server, pytest.raises(NotSentError, match="was not told"):
         customerio(settings(server))([ADA])
 
 

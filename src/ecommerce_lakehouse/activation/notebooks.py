@@ -14,6 +14,7 @@ from ecommerce_lakehouse.activation.customerio.client import Client
 from ecommerce_lakehouse.activation.customerio.models import Message
 from ecommerce_lakehouse.activation.customerio.registry import Category, Event, events_of
 from ecommerce_lakehouse.activation.customerio.settings import Settings
+from ecommerce_lakehouse.activation.errors import StillDueError
 from ecommerce_lakehouse.activation.managers.batch import BatchManager
 from ecommerce_lakehouse.activation.managers.setup import settings_from
 from ecommerce_lakehouse.config import LakehouseConfig, get_config, widget_environment
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
 CONSENTS: tuple[Layer, str] = ("gold", "marketing_consents")
 # Fixed for ever: a message that is sent again has the id that it had.
 _NAMESPACE = uuid.UUID("5f0c3f57-96c1-4a0b-8a55-0d0f2a6b9d11")
-
-
-class StillDueError(ShopError):
-    """Messages of a micro-batch are not settled; the stream sends them again."""
-
-    code = "STILL_DUE"
 
 
 class RejectedRowsError(ShopError):

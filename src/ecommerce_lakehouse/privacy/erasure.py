@@ -21,7 +21,7 @@ from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.erased import FOLDER, Secret, erased_at, mark_erased, privacy_secret
 from ecommerce_lakehouse.config.files import write_whole
 from ecommerce_lakehouse.errors import USAGE, ShopError
-from ecommerce_lakehouse.privacy.forgetting import Forgets, NotSent
+from ecommerce_lakehouse.privacy.forgetting import Forgets, NotSentError
 from ecommerce_lakehouse.privacy.people import BLANK, People
 from ecommerce_lakehouse.privacy.place import LogEntry, Place, Removed, Searched, Tell
 from ecommerce_lakehouse.privacy.proof import Proof
@@ -100,7 +100,7 @@ def erase(
         tell("Customer.io")
         try:
             sent = forgets(sorted(people.ids))
-        except NotSent as error:
+        except NotSentError as error:
             not_sent = str(error)
     removed = tuple(place.remove(people, tell, dry_run=False))
     tell("scanning every file")

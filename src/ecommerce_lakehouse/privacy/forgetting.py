@@ -23,10 +23,10 @@ NOTHING_SENT = (
 REGION, URL = "CUSTOMERIO_REGION", "CUSTOMERIO_URL"
 
 Forgets = Callable[[Sequence[str]], str]
-"""Makes another system forget people by their ids and says what it did; NotSent if it could not."""
+"""Makes another system forget people by their ids and says what it did; NotSentError if it could not."""
 
 
-class NotSent(ShopError):  # noqa: N818 - it is an outcome
+class NotSentError(ShopError):
     """Customer.io was not told, or not for all; the message is one line, without ids."""
 
     code = "NOT_SENT"
@@ -56,13 +56,13 @@ def customerio(settings: Settings) -> Forgets:
                         outcome = client.call(track(event, user_id=customer_id, message_id=message_id))
                         if not isinstance(outcome, Accepted):
                             kind = type(outcome).__name__.lower()
-                            raise NotSent(
+                            raise NotSentError(
                                 f"Customer.io: {event.name} was {kind} for person {number + 1} "
                                 f"of {len(ids)}; run the same command again."
                             )
                         verified &= outcome.verified
         except CustomerIOError as error:
-            raise NotSent(f"Customer.io was not told: {error}.") from None
+            raise NotSentError(f"Customer.io was not told: {error}.") from None
         said = "suppressed and deleted" if verified else "told to suppress and delete, without a confirmation"
         return f"Customer.io: {len(ids)} {said}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -266,10 +266,11 @@ def _loaded(folder: Path) -> tuple[dict[str, AnySync], list[SyncProblem]]:
     found: list[AnySync] = []
     problems: list[SyncProblem] = []
     for file in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
-        try:
-            found.append(_sync_of(file))
-        except _InvalidFileError as error:
-            problems += error.problems
+        match _sync_of(file):
+            case list() as wrong:
+                problems += wrong
+            case sync:
+                found.append(sync)
     found.sort(key=lambda sync: (_ORDER.index(sync.call), sync.name))
     names = [sync.name for sync in found]
     problems += [
@@ -280,45 +281,37 @@ def _loaded(folder: Path) -> tuple[dict[str, AnySync], list[SyncProblem]]:
     return {sync.name: sync for sync in found}, sorted(problems)
 
 
-class _InvalidFileError(Exception):
-    def __init__(self, problems: Iterable[SyncProblem]) -> None:
-        self.problems = list(problems)
-
-
-def _sync_of(file: Path) -> AnySync:
+def _sync_of(file: Path) -> AnySync | list[SyncProblem]:
+    """The sync of a file, or everything that is wrong with it."""
     import yaml
 
-    where = f"{_shown(file)}:1"
+    def problem(line: int, message: str) -> SyncProblem:
+        return SyncProblem(f"{_shown(file)}:{line}", message)
+
     try:
         text = file.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
     except UnicodeDecodeError:
-        raise _InvalidFileError([SyncProblem(where, "the file is not UTF-8")]) from None
+        return [problem(1, "the file is not UTF-8")]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{_shown(file)}:{mark.line + 1 if mark else 1}"
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise _InvalidFileError([SyncProblem(place, f"not valid YAML: {problem}")]) from None
+        reason = getattr(error, "problem", None) or "it cannot be read"
+        return [problem(mark.line + 1 if mark else 1, f"not valid YAML: {reason}")]
     if not isinstance(values, dict):
-        raise _InvalidFileError([SyncProblem(where, "a sync is a mapping: table, key, call and so on")])
-    repeated = _repeated_keys(node)
-    if repeated:
-        raise _InvalidFileError(
-            SyncProblem(f"{_shown(file)}:{line}", f"'{key}' is written twice") for key, line in repeated
-        )
+        return [problem(1, "a sync is a mapping: table, key, call and so on")]
+    if repeated := _repeated_keys(node):
+        return [problem(line, f"'{key}' is written twice") for key, line in repeated]
     for reserved in ("name", "location"):
         if reserved in values:
             line = _line(node, (reserved,))
-            problem = f"{reserved}: not a field; the file's name is the sync's"
-            raise _InvalidFileError([SyncProblem(f"{_shown(file)}:{line}", problem)])
+            return [problem(line, f"{reserved}: not a field; the file's name is the sync's")]
     try:
-        return _SYNC.validate_python(values | {"name": file.stem, "location": where})
+        return _SYNC.validate_python(values | {"name": file.stem, "location": f"{_shown(file)}:1"})
     except ValidationError as error:
-        raise _InvalidFileError(
-            SyncProblem(f"{_shown(file)}:{_line(node, item['loc'] or ('call',))}", _message(item, values))
-            for item in error.errors()
-        ) from None
+        return [
+            problem(_line(node, item["loc"] or ("call",)), _message(item, values)) for item in error.errors()
+        ]
 
 
 def _message(item: Any, values: dict[str, Any]) -> str:

@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from ecommerce_lakehouse.activation.errors import StillDueError
 from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError
 from ecommerce_lakehouse.activation.sync.messages import key_text
 from ecommerce_lakehouse.activation.sync.run import Result, run_sync
 from ecommerce_lakehouse.activation.sync.tables import SyncTables
-from ecommerce_lakehouse.errors import ShopError
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
-
-
-class StillDueError(ShopError):
-    """A batch of a stream could not be sent whole; the stream repeats it when it starts again."""
-
-    code = "STILL_DUE"
 
 
 def stream_sync(
