@@ -81,6 +81,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "integration/test_applied_changes.py",
         "integration/test_change_order.py",
     ),
+    "pipelines/change_flows.py": ("unit/test_change_flows.py", "integration/test_applied_changes.py"),
     "pipelines/cdc_rows.py": ("integration/test_cdc_rows.py", "integration/test_change_order.py"),
 }
 CDC = ("auto_cdc.py", "cdc_rows.py", "change_flows.py")
