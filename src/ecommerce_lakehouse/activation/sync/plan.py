@@ -16,7 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError
 from ecommerce_lakehouse.activation.sync.diff import DUE, differences, with_messages
-from ecommerce_lakehouse.activation.sync.messages import mapped
+from ecommerce_lakehouse.activation.sync.messages import key_text, mapped
 from ecommerce_lakehouse.activation.sync.sources import changed_keys, source_of
 from ecommerce_lakehouse.activation.sync.tables import LastRun, SyncTables, arrow_frame
 from ecommerce_lakehouse.errors import ShopError
@@ -132,7 +132,7 @@ def make_plan(
         SyncError: The declaration does not fit the table, or its key is not one.
     """
     source = source_of(spark, tables, sync)
-    current = mapped(source.rows, sync)
+    rows = source.rows
     declaration = declaration_hash(sync)
     state = tables.state(sync.name)
     last = tables.last_run(sync.name)
@@ -152,9 +152,11 @@ def make_plan(
     if found is not None:
         keys = spark.createDataFrame(found, "key string")
     if keys is not None:
-        chosen = F.broadcast(keys)
-        current = replace(current, frame=current.frame.join(chosen, "key", "left_semi"))
-        state = state.join(chosen, "key", "left_semi") if state is not None else None
+        # Before anything is computed of the rows.
+        chosen = F.broadcast(keys.withColumnRenamed("key", "_chosen"))
+        rows = rows.join(chosen, key_text(sync) == F.col("_chosen"), "left_semi")
+        state = state.join(F.broadcast(keys), "key", "left_semi") if state is not None else None
+    current = mapped(rows, sync)
     repeated = _repeated_keys(current.frame, sync)
     if repeated:
         bad = arrow_frame(spark, [{"key": key} for key, _ in repeated if key is not None], "key string")
@@ -162,9 +164,9 @@ def make_plan(
         current = replace(current, frame=frame)
         # What was sent of these keys is not gone.
         state = state.join(F.broadcast(bad), "key", "left_anti") if state is not None else None
-    rows = with_messages(differences(current, state, sync, replay=replay), current, sync)
-    counts = _counts(rows, repeated, sync, _speed(last), live)
-    return Planned(plan.model_copy(update=counts), rows, repeated)
+    compared = with_messages(differences(current, state, sync, replay=replay), current, sync)
+    counts = _counts(compared, repeated, sync, _speed(last), live)
+    return Planned(plan.model_copy(update=counts), compared, repeated)
 
 
 def declaration_hash(sync: AnySync) -> str:
