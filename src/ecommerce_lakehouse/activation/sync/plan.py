@@ -126,7 +126,8 @@ def make_plan(
         tables: The state of deliveries.
         sync: The declaration.
         replay: What was rejected before is due again.
-        keys: Only these keys are compared, a column `key`; by default those that can have changed.
+        keys: Only these keys are compared, a column `key`, of at most `MOST_CHANGED`; by default those that can
+            have changed.
 
     Raises:
         SyncError: The declaration does not fit the table, or its key is not one.
@@ -157,6 +158,10 @@ def make_plan(
         rows = rows.join(chosen, key_text(sync) == F.col("_chosen"), "left_semi")
         state = state.join(F.broadcast(keys), "key", "left_semi") if state is not None else None
     current = mapped(rows, sync)
+    if keys is not None:
+        # They are few, and are looked at more than once.
+        current = replace(current, frame=_on_the_driver(current.frame))
+        state = _on_the_driver(state) if state is not None else None
     repeated = _repeated_keys(current.frame, sync)
     if repeated:
         bad = arrow_frame(spark, [{"key": key} for key, _ in repeated if key is not None], "key string")
@@ -211,6 +216,10 @@ def plan_file(config: Any, plans: Iterable[SyncPlan]) -> PlanFile:
         made_at=datetime.now(UTC),
         syncs=list(plans),
     )
+
+
+def _on_the_driver(rows: DataFrame) -> DataFrame:
+    return rows.sparkSession.createDataFrame(rows.toArrow(), rows.schema)
 
 
 def _live(state: DataFrame | None) -> int:

@@ -98,13 +98,14 @@ def changed_keys(
         .option("endingVersion", int(new))
         .table(tables.reference(sync.table))
     )
-    keys = feed.select(key_text(sync).alias("key")).where("key IS NOT NULL").distinct()
+    keys = feed.select(key_text(sync).alias("key")).distinct()
     try:
         found = keys.limit(MOST_CHANGED + 1).toArrow()
     except PySparkException:
         # VACUUM removed a part of it, or the schema changed: every row is compared.
         return None
-    return None if found.num_rows > MOST_CHANGED else found
+    # Rows without a key are found, and rejected, where all rows are compared.
+    return None if found.num_rows > MOST_CHANGED or found["key"].null_count else found
 
 
 def no_keys() -> pa.Table:

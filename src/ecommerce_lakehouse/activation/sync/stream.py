@@ -12,6 +12,7 @@ from ecommerce_lakehouse.activation.errors import StillDueError
 from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError
 from ecommerce_lakehouse.activation.sync.messages import key_text
 from ecommerce_lakehouse.activation.sync.run import Result, run_sync
+from ecommerce_lakehouse.activation.sync.sources import MOST_CHANGED
 from ecommerce_lakehouse.activation.sync.tables import SyncTables
 
 if TYPE_CHECKING:
@@ -56,11 +57,13 @@ def stream_sync(
     context = copy_context()  # a batch comes in another thread, where names of tables would not be known
 
     def send(batch: DataFrame, number: int) -> None:
-        keys = batch.where("key IS NOT NULL").distinct().toArrow()
+        keys = batch.distinct().toArrow()
         if not keys.num_rows:
             return
         session = batch.sparkSession
-        frame = session.createDataFrame(keys, "key string")
+        # With many keys, such as those of the first batch, and for rows without one, every row is compared.
+        few = keys.num_rows <= MOST_CHANGED and not keys["key"].null_count
+        frame = session.createDataFrame(keys, "key string") if few else None
         result = run_sync(
             session, SyncTables(session, tables.lakehouse, tables.erased), sync, connect, keys=frame
         )
