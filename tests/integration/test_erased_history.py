@@ -29,7 +29,7 @@ def by_delta_rs(table: Path, version: int | None = None) -> list[tuple[str, int]
     return sorted((row["customer_id"], row["n"]) for row in found.to_pylist())
 
 
-@pytest.mark.parametrize("checkpoint", [False, True])
+@pytest.mark.parametrize("checkpoint", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_rows_go_from_every_version_change_file_and_deletion_vector(
     spark: SparkSession, tmp_path: Path, checkpoint: bool
 ) -> None:

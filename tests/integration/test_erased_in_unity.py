@@ -55,6 +55,7 @@ def values(catalog: Catalog, table: str, column: str) -> list[Any]:
     return sorted(row["x"] for row in catalog.rows(f"SELECT {column} AS x FROM {catalog.reference(table)}"))
 
 
+@pytest.mark.slow
 def test_people_go_by_sql_that_names_nobody(spark: SparkSession, catalog: Catalog) -> None:
     config = get_config("local")
     stays = line(STAYS, "ORDER00002")

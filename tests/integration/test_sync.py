@@ -169,6 +169,7 @@ def test_one_row_that_the_api_rejects_is_rejected_alone_and_sent_again_by_a_repl
     assert shop.run(sync, replay=True).accepted == 0
 
 
+@pytest.mark.slow
 def test_a_message_with_an_unknown_outcome_is_sent_again_under_its_id(shop: Lab) -> None:
     sync = people(shop, "unknown", ("1", "Ann", None))
     shop.server.faults = lambda request: Fault(500, accepted=True)
@@ -188,6 +189,7 @@ def test_a_message_with_an_unknown_outcome_is_sent_again_under_its_id(shop: Lab)
     ]
 
 
+@pytest.mark.slow
 def test_a_saved_plan_is_carried_out_only_while_its_tables_are_as_they_were(shop: Lab) -> None:
     sync = people(shop, "planned", ("1", "Ann", None))
     saved = shop.plan(sync)
@@ -220,6 +222,7 @@ def test_a_change_data_feed_says_which_rows_to_compare(shop: Lab) -> None:
     assert shop.plan(sync).unchanged == 50
 
 
+@pytest.mark.slow
 def test_objects_relationships_and_devices_are_made_and_deleted(shop: Lab) -> None:
     shop.table("homes", [("h1", "c1", "The Hill", "owner"), ("h1", "c2", "The Hill", None)], HOMES)
     homes = shop.sync(
@@ -296,6 +299,7 @@ def test_an_event_is_sent_once_whatever_happens_to_its_row(shop: Lab) -> None:
     assert shop.sent() == []
 
 
+@pytest.mark.slow
 def test_only_people_who_agreed_are_sent_and_a_missing_trait_can_be_left_out(shop: Lab) -> None:
     consents = [("1", "email"), ("2", "push")]
     shop.table("gold_marketing_consents", consents, "customer_id string, channel string")
@@ -309,6 +313,7 @@ def test_only_people_who_agreed_are_sent_and_a_missing_trait_can_be_left_out(sho
     assert list(by_user(shop.sent())) == ["3"]
 
 
+@pytest.mark.slow
 def test_a_stream_sends_what_changes_and_repeats_what_it_could_not_send(shop: Lab, tmp_path: Path) -> None:
     sync = people(shop, "followed", ("1", "Ann", None), ("2", "Bob", None))
     shop.sql("ALTER TABLE {t} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')", t="followed")

@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
+from ecommerce_lakehouse.activation.sync import declarations
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.quality import rules
 
@@ -179,6 +180,10 @@ def line_of(text: str, part: str) -> int:
     return number
 
 
+PEOPLE = "# People.\ntable: salse\nkey: id\ncall: identify\ntraits: [name]\n"
+BUYERS = "key: id\ncall: identify\ntraits: {age: now() - day}\ntable: sales\n"
+
+
 @pytest.fixture
 def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     files = {
@@ -187,6 +192,8 @@ def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         "src/pipelines/reports/reports.py": REPORTS,
         "src/rules.py": RULES,
         SALES: json.dumps(DASHBOARD, indent=2),
+        "src/syncs/people.yml": PEOPLE,
+        "src/syncs/buyers.yml": BUYERS,
     }
     root = tmp_path / "project"
     for name, text in files.items():
@@ -195,6 +202,7 @@ def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.chdir(root)
     shop = runpy.run_path(str(root / "src/rules.py"))["shop"]
     monkeypatch.setattr(rules, "_registry", shop)
+    monkeypatch.setattr(declarations, "FOLDER", root / "src/syncs")
     return root
 
 
@@ -205,6 +213,8 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(spark: SparkSessi
     expected = {
         ("databricks.yml", BUNDLE, "pipeline_id: ${resources.pipelines.unheard_of.id}"): "unheard_of",
         ("databricks.yml", BUNDLE, "forgotten.lvdash.json"): "there is no file 'forgotten.lvdash.json'",
+        ("src/syncs/people.yml", PEOPLE, "table: salse"): "Unknown table 'salse'. Did you mean 'sales'?",
+        ("src/syncs/buyers.yml", BUYERS, "table: sales"): "traits.age depends on more than its row: now()",
         ("src/rules.py", RULES, 'Rule("no_sql"'): "PARSE_SYNTAX_ERROR",
         ("src/rules.py", RULES, 'Rule("no_column"'): "`prize` cannot be resolved",
         ("src/rules.py", RULES, '"id > 1"'): "two rules named 'twice', the first at",

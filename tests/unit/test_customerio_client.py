@@ -225,7 +225,7 @@ def test_leaving_early_sends_no_more() -> None:
 def test_the_examples_of_the_page_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUSTOMERIO_KEY", KEY)
     monkeypatch.setenv("CUSTOMERIO_APP_KEY", APP_KEY)
-    sending, email = (
+    sending, email, managers = (
         block for block in blocks(DOCUMENTS["docs/activation.md"], "python") if ">>>" not in block
     )
     with CustomerIOServer() as server:
@@ -236,6 +236,8 @@ def test_the_examples_of_the_page_run(monkeypatch: pytest.MonkeyPatch) -> None:
         assert names["accepted"] == len(server.arrivals) == 1_000
         exec(email, names)
         assert names["delivery_id"]
+        exec(managers, names)
+        assert [message["event"] for message in server.messages if "event" in message] == ["Order Completed"]
 
 
 def test_the_source_is_read_in_the_callers_thread() -> None:

@@ -12,6 +12,7 @@ from lakerun.errors import LakerunError
 # Exceptions without the root, with the reason.
 OUTSIDE = {
     "lakerun.jobs.dbutils.NotebookExit": "ends a notebook with success, past its `except Exception`",
+    "lakerun.jobs.dbutils.PythonRestart": "ends a notebook's cell, past its `except Exception`",
     "lakerun.jobs.local_task_runner.TaskCanceled": "ends a task, past its `except Exception`",
     "lakerun.jobs.time_limit._TimedOut": "ends a notebook whose time is over, past its `except Exception`",
     "lakerun.pipelines.run_graph._StoppedError": "ends a flow and never leaves its module",

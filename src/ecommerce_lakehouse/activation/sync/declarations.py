@@ -227,8 +227,8 @@ def columns_of(sync: AnySync) -> list[str]:
     return list(dict.fromkeys(name for name in named if name))
 
 
-def load_syncs(folder: Path = FOLDER) -> dict[str, AnySync]:
-    """Every sync by its name: people first, then objects, devices and events.
+def load_syncs(folder: Path | None = None) -> dict[str, AnySync]:
+    """Every sync by its name, of `FOLDER` by default: people first, then objects, devices and events.
 
     Raises SyncError for the first problem, with its place.
     """
@@ -238,7 +238,7 @@ def load_syncs(folder: Path = FOLDER) -> dict[str, AnySync]:
     return found
 
 
-def sync_named(name: str, folder: Path = FOLDER) -> AnySync:
+def sync_named(name: str, folder: Path | None = None) -> AnySync:
     """The sync with this name; SyncError that lists the names if there is none."""
     syncs = load_syncs(folder)
     if name not in syncs:
@@ -248,7 +248,7 @@ def sync_named(name: str, folder: Path = FOLDER) -> AnySync:
     return syncs[name]
 
 
-def declaration_problems(folder: Path = FOLDER) -> list[SyncProblem]:
+def declaration_problems(folder: Path | None = None) -> list[SyncProblem]:
     """Everything that is wrong in the files themselves, with file and line."""
     return _loaded(folder)[1]
 
@@ -262,7 +262,8 @@ _MODELS: dict[str, type[BaseModel]] = {
 _ORDER = tuple(_MODELS)
 
 
-def _loaded(folder: Path) -> tuple[dict[str, AnySync], list[SyncProblem]]:
+def _loaded(folder: Path | None) -> tuple[dict[str, AnySync], list[SyncProblem]]:
+    folder = folder or FOLDER
     found: list[AnySync] = []
     problems: list[SyncProblem] = []
     for file in sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")]):
@@ -307,7 +308,8 @@ def _sync_of(file: Path) -> AnySync | list[SyncProblem]:
             line = _line(node, (reserved,))
             return [problem(line, f"{reserved}: not a field; the file's name is the sync's")]
     try:
-        return _SYNC.validate_python(values | {"name": file.stem, "location": f"{_shown(file)}:1"})
+        place = f"{_shown(file)}:{_line(node, ('table',))}"
+        return _SYNC.validate_python(values | {"name": file.stem, "location": place})
     except ValidationError as error:
         return [
             problem(_line(node, item["loc"] or ("call",)), _message(item, values)) for item in error.errors()

@@ -126,8 +126,8 @@ def make_plan(
         tables: The state of deliveries.
         sync: The declaration.
         replay: What was rejected before is due again.
-        keys: Only these keys are compared, a column `key`, of at most `MOST_CHANGED`; by default those that can
-            have changed.
+        keys: Only these keys are compared, a column `key`, of at most `MOST_CHANGED`; by default those that
+            can have changed.
 
     Raises:
         SyncError: The declaration does not fit the table, or its key is not one.
