@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.sql import Observation
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from lakerun.errors import LakerunError
 from lakerun.pipelines import auto_cdc
@@ -67,45 +66,6 @@ def flow(name: str = "crm", **cdc: Any) -> FlowDefinition:
     return FlowDefinition(name, "people", "lab.py:1", None, settings)
 
 
-def test_a_table_whose_columns_have_the_sequence_needs_no_memory(spark: SparkSession, tmp_path: Path) -> None:
-    table = Target(spark, tmp_path, CITY)
-    table.apply(flow(), [(1, "rome", 5), (1, "oslo", 4), (2, "bonn", 5), (None, "lima", 1)])
-    assert table.rows() == [(1, "rome", 5), (2, "bonn", 5), (None, "lima", 1)]
-    # Later; earlier; the same sequence with a greater and a smaller city; a new key; NULL as a key.
-    changes = [(1, "nice", 6), (2, "aden", 4), (3, "kiev", 1), (None, "bern", 2)]
-    table.apply(flow(), changes)
-    expected = [(1, "nice", 6), (2, "bonn", 5), (3, "kiev", 1), (None, "bern", 2)]
-    assert table.rows() == expected
-    table.apply(flow(), [(1, "zug", 6), (2, "aden", 5), (3, None, 1)])
-    assert table.rows() == [(1, "zug", 6), *expected[1:]]
-    assert not table.memory.exists()
-    # The same batch again, as after a kill: nothing is written.
-    written = table.versions
-    table.apply(flow(), [(1, "zzz", 9)], number=3)
-    assert table.versions == written
-
-
-@pytest.mark.parametrize(
-    ("columns", "cdc"),
-    [
-        (CITY, {"sequence_by": "struct(at, id)"}),
-        (CITY, {"sequence_by": "at AS moment"}),
-        ("id INT, `a.b` STRING, `n-m` INT", {"sequence_by": "`n-m` * 2"}),
-        ("ID INT, CITY STRING, AT INT", {"sequence_by": "At"}),
-    ],
-)
-def test_the_sequence_may_be_an_expression_over_the_tables_columns(
-    spark: SparkSession, tmp_path: Path, columns: str, cdc: dict[str, Any]
-) -> None:
-    table, schema = Target(spark, tmp_path, columns), columns.lower()
-    table.apply(flow(**cdc), [(1, "rome", 5)], schema)
-    table.apply(flow(**cdc), [(1, "oslo", 4), (2, "bonn", 1)], schema)
-    assert table.rows() == [(1, "rome", 5), (2, "bonn", 1)]
-    table.apply(flow(**cdc), [(1, "lima", 6)], schema)
-    assert table.rows() == [(1, "lima", 6), (2, "bonn", 1)]
-    assert not table.memory.exists()
-
-
 @pytest.mark.parametrize(
     ("columns", "cdc", "declared", "lost"),
     [
@@ -161,6 +121,45 @@ def test_deletes_that_are_declared_later_meet_the_rows_of_before(spark: SparkSes
     table.apply(flow(apply_as_deletes="city = 'gone'"), [(1, "gone", 4), (2, "gone", 6)])
     assert table.rows() == [(1, "rome", 5), (3, "kiev", 5)]
     assert (3, "kiev", 5, 5, False) in table.rows(table.memory)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cdc"),
+    [
+        (CITY, {"sequence_by": "struct(at, id)"}),
+        (CITY, {"sequence_by": "at AS moment"}),
+        ("id INT, `a.b` STRING, `n-m` INT", {"sequence_by": "`n-m` * 2"}),
+        ("ID INT, CITY STRING, AT INT", {"sequence_by": "At"}),
+    ],
+)
+def test_the_sequence_may_be_an_expression_over_the_tables_columns(
+    spark: SparkSession, tmp_path: Path, columns: str, cdc: dict[str, Any]
+) -> None:
+    table, schema = Target(spark, tmp_path, columns), columns.lower()
+    table.apply(flow(**cdc), [(1, "rome", 5)], schema)
+    table.apply(flow(**cdc), [(1, "oslo", 4), (2, "bonn", 1)], schema)
+    assert table.rows() == [(1, "rome", 5), (2, "bonn", 1)]
+    table.apply(flow(**cdc), [(1, "lima", 6)], schema)
+    assert table.rows() == [(1, "lima", 6), (2, "bonn", 1)]
+    assert not table.memory.exists()
+
+
+def test_a_table_whose_columns_have_the_sequence_needs_no_memory(spark: SparkSession, tmp_path: Path) -> None:
+    table = Target(spark, tmp_path, CITY)
+    table.apply(flow(), [(1, "rome", 5), (1, "oslo", 4), (2, "bonn", 5), (None, "lima", 1)])
+    assert table.rows() == [(1, "rome", 5), (2, "bonn", 5), (None, "lima", 1)]
+    # Later; earlier; the same sequence with a greater and a smaller city; a new key; NULL as a key.
+    changes = [(1, "nice", 6), (2, "aden", 4), (3, "kiev", 1), (None, "bern", 2)]
+    table.apply(flow(), changes)
+    expected = [(1, "nice", 6), (2, "bonn", 5), (3, "kiev", 1), (None, "bern", 2)]
+    assert table.rows() == expected
+    table.apply(flow(), [(1, "zug", 6), (2, "aden", 5), (3, None, 1)])
+    assert table.rows() == [(1, "zug", 6), *expected[1:]]
+    assert not table.memory.exists()
+    # The same batch again, as after a kill: nothing is written.
+    written = table.versions
+    table.apply(flow(), [(1, "zzz", 9)], number=3)
+    assert table.versions == written
 
 
 @pytest.mark.parametrize(
@@ -266,13 +265,19 @@ def test_a_source_may_lack_columns_and_bring_new_ones(spark: SparkSession, tmp_p
     table.apply(flow(), [(1, (1,), 1, "a")], "id INT, place STRUCT<x: INT>, at INT, tier STRING")
     table.apply(flow(), [(2, (2, 3), 1)], "ID INT, PLACE STRUCT<x: INT, y: INT>, AT INT")
     assert table.rows() == [(1, None, (1, None), 1, "a"), (2, None, (2, 3), 1, None)]
+    # The newest change is the whole row: what its source lacks is NULL.
+    table.apply(flow(), [(1, (7,), 2)], "id INT, place STRUCT<x: INT>, at INT")
+    assert table.rows() == [(1, None, (7, None), 2, None), (2, None, (2, 3), 1, None)]
+    table.apply(flow(apply_as_deletes="at = 0"), [(2, "bonn", 2)])
+    assert table.rows() == [(1, None, (7, None), 2, None), (2, "bonn", None, 2, None)]
 
 
 def test_a_declared_schema_decides_columns_and_types(spark: SparkSession, tmp_path: Path) -> None:
-    declared = StructType([StructField("ID", LongType()), StructField("at", StringType())])
-    table = Target(spark, tmp_path, "ID BIGINT, at STRING")
-    table.apply(flow(), [(1, "rome", 5)], declared=declared)
-    assert table.rows() == [(1, "5")]
+    columns = "ID BIGINT, at STRING, place STRUCT<x: INT, y: INT>"
+    table, declared = Target(spark, tmp_path, columns), spark.createDataFrame([], columns).schema
+    given = "id INT, city STRING, at INT, place STRUCT<x: INT>"
+    table.apply(flow(), [(1, "rome", 5, (7,))], given, declared=declared)
+    assert table.rows() == [(1, "5", (7, None))]
 
 
 @pytest.mark.parametrize("scd_type", [1, 2])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lakerun.pipelines.cdc_rows import comparable, current, history, later, of_keys, same
+from lakerun.pipelines.cdc_rows import comparable, current, history, later, of_keys, same, widened
 from lakerun.pipelines.definitions import AutoCdc
 
 if TYPE_CHECKING:
@@ -91,6 +91,23 @@ def test_only_what_has_no_order_becomes_json(spark: SparkSession, kind: str, is_
     rows = spark.createDataFrame([], f"v {kind}")
     found = rows.select(comparable(rows.v, rows.schema["v"].dataType).alias("v")).schema["v"].dataType
     assert (found.simpleString() == "string") == is_json
+
+
+def test_a_value_gets_the_fields_that_the_table_has(spark: SparkSession) -> None:
+    given = (
+        "v STRUCT<B: STRUCT<x: INT>, new: INT>, many ARRAY<STRUCT<x: INT>>, named MAP<STRING, STRUCT<x: INT>>"
+    )
+    table = "v STRUCT<a: INT, b: STRUCT<x: INT, y: INT>>, many ARRAY<STRUCT<x: INT, y: INT>>, "
+    table += "named MAP<STRING, STRUCT<y: INT, x: INT>>"
+    rows = spark.createDataFrame([(((1,), 2), [(3,), None], {"k": (4,)}), (None, None, None)], given)
+    own, wider = rows.schema, spark.createDataFrame([], table).schema
+    found = rows.select(*[widened(rows[f.name], f.dataType, wider[f.name].dataType) for f in own])
+    assert [tuple(row) for row in found.collect()] == [
+        ((None, (1, None), 2), [(3, None), None], {"k": (None, 4)}),
+        (None, None, None),
+    ]
+    kind = found.schema[0].dataType.simpleString()
+    assert kind == "struct<a:int,b:struct<x:int,y:int>,new:int>"
 
 
 def test_a_version_ends_where_the_next_or_a_delete_begins(spark: SparkSession) -> None:

@@ -36,6 +36,7 @@ from lakerun.pipelines.cdc_rows import (
     later,
     of_keys,
     same,
+    widened,
 )
 from lakerun.pipelines.change_flows import END_AT, START_AT, output_columns, sequence_column, sequence_of
 from lakerun.pipelines.definitions import AutoCdc, FlowDefinition
@@ -129,12 +130,17 @@ def _changes(batch: ChangeBatch, stored: StructType) -> DataFrame:
         condition = batch.cdc.apply_as_deletes
         deleted = F.coalesce(F.expr(condition) if isinstance(condition, str) else condition, F.lit(False))
     names = output_columns(batch.flow, batch.rows.columns)
-    types = {field.name.lower(): field.dataType for field in batch.declared or ()}
-    data = [
-        column(name).cast(types[name.lower()]).alias(name) if batch.declared else column(name)
-        for name in names
-        if not batch.declared or name.lower() in types
-    ]
+    types = {field.name.lower(): field.dataType for field in batch.declared or stored}
+    data = []
+    for name in names:
+        given, value = batch.rows.schema[name].dataType, column(name)
+        wanted = types.get(name.lower(), given)
+        if _lacks(given, wanted):  # a struct of the target has fields that this source lacks
+            value = widened(value, given, wanted).alias(name)
+        if not batch.declared:
+            data.append(value)
+        elif name.lower() in types:
+            data.append(value.cast(wanted).alias(name))
     # Columns that the target has and this source lacks: another flow's, or no longer sent.
     known = {name.lower() for name in names}
     missing = [

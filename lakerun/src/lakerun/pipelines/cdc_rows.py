@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import DataType, MapType, StructType, VariantType
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType, VariantType
 
 from lakerun.pipelines.change_flows import END_AT, START_AT
 from lakerun.pipelines.definitions import AutoCdc
@@ -85,6 +85,31 @@ def content(schema: StructType, of: Callable[[str], Column]) -> Column:
 def comparable(value: Column, kind: DataType) -> Column:
     """The value, converted to a type that Spark can order and compare."""
     return F.to_json(value) if _has_no_order(kind) else value
+
+
+def widened(value: Column, kind: DataType, wider: DataType) -> Column:
+    """The value of type `kind`, with NULL for the structs' fields that only `wider` has.
+
+    Structs in arrays and in the values of maps too. Fields that only `kind` has come last.
+    """
+    if isinstance(kind, StructType) and isinstance(wider, StructType):
+        own = {field.name.lower(): field for field in kind}
+        known = [(own.pop(field.name.lower(), None), field) for field in wider]
+        fields = [
+            widened(value.getField(given.name), given.dataType, field.dataType).alias(field.name)
+            if given
+            else F.lit(None).cast(field.dataType).alias(field.name)
+            for given, field in known
+        ]
+        fields += [value.getField(field.name).alias(field.name) for field in own.values()]
+        return F.when(value.isNotNull(), F.struct(*fields))
+    if isinstance(kind, ArrayType) and isinstance(wider, ArrayType):
+        inner, other = kind.elementType, wider.elementType
+        return F.transform(value, lambda item: widened(item, inner, other))
+    if isinstance(kind, MapType) and isinstance(wider, MapType):
+        inner, other = kind.valueType, wider.valueType
+        return F.transform_values(value, lambda _, item: widened(item, inner, other))
+    return value
 
 
 def column(name: str) -> Column:
