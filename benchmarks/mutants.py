@@ -42,7 +42,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "quality/reconciliation.py": ("property/test_reconciliation.py",),
     "quality/rules_quality.py": ("property/test_reconciliation.py", "unit/test_quality_checks.py"),
     "quality/rule_tests.py": ("unit/test_rule_tests.py",),
-    "quality/replay*.py": ("unit/test_replay.py", "integration/test_replay.py"),
+    "quality/replay_job.py": ("integration/test_replay_job.py",),
+    "quality/replay.py": ("unit/test_replay.py", "integration/test_replay.py"),
     "quality/*": (
         "unit/test_rules.py",
         "unit/test_rule_tests.py",
