@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import get_config
-from ecommerce_lakehouse.quality import rules
+from ecommerce_lakehouse.quality import rule_tests, rules
 from ecommerce_lakehouse.quality.rule import DatasetRule, Example, RowCount, Rule, RuleSet, Unique
 from ecommerce_lakehouse.quality.rule_tests import run_rule_tests
 from ecommerce_lakehouse.quality.rules import datasets_with_rules, rules_for
@@ -60,6 +60,23 @@ def test_every_kind_of_useless_rule_is_found(spark: SparkSession) -> None:
     assert "PARSE_SYNTAX_ERROR" in found["no_sql"]
     assert "prize" in found["no_column"]
     assert "CAST_INVALID_INPUT" in found["error_at_run_time"]
+
+
+def test_rules_without_a_fault_are_tried_by_one_query(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one query a rule the registry would take a minute."""
+    tries: list[int] = []
+    verdicts = rule_tests._verdicts
+    monkeypatch.setattr(
+        rule_tests,
+        "_verdicts",
+        lambda session, trials: tries.append(len(trials)) or verdicts(session, trials),
+    )
+    two = (rule("fine", "price > 0", {"price": "0"}), rule("named", "name > ''", {"name": "''"}))
+    shops = {name: RuleSet(two, (), SHOP.example, "us") for name in ("north", "south")}
+    assert {item.problem for item in run_rule_tests(spark, shops)} == {""}
+    assert tries == [2]
 
 
 def test_every_rule_of_the_registry_is_broken_by_its_own_rows(spark: SparkSession, home: object) -> None:
