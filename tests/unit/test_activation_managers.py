@@ -18,6 +18,7 @@ from ecommerce_lakehouse.activation.customerio.models import Context
 from ecommerce_lakehouse.activation.customerio.outcomes import Accepted, Delivery, Rejected, Unknown
 from ecommerce_lakehouse.activation.customerio.registry import EVENTS, events_of
 from ecommerce_lakehouse.activation.customerio.settings import Settings
+from ecommerce_lakehouse.activation.errors import NoKeyError
 from ecommerce_lakehouse.activation.managers import semantic
 from ecommerce_lakehouse.activation.managers.base import LOGGER, sends
 from ecommerce_lakehouse.activation.managers.batch import BatchManager, Size
@@ -29,7 +30,6 @@ from ecommerce_lakehouse.activation.managers.objects import ObjectsManager
 from ecommerce_lakehouse.activation.managers.observability import ObservabilityManager
 from ecommerce_lakehouse.activation.managers.people import PeopleManager, SuppressionManager
 from ecommerce_lakehouse.activation.managers.setup import AuthenticationManager, SetupManager, settings_from
-from ecommerce_lakehouse.activation.sync.activation import NoKeyError
 from tests.customerio_server import APP_KEY, KEY, CustomerIOServer, Fault
 from tests.unit.customerio import QUICK, VERIFIED, client, first, person, settings
 

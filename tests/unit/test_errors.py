@@ -15,10 +15,9 @@ from typer.testing import CliRunner
 
 import ecommerce_lakehouse
 from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError, CustomerIOError
-from ecommerce_lakehouse.activation.errors import StillDueError
+from ecommerce_lakehouse.activation.errors import NoKeyError, StillDueError
 from ecommerce_lakehouse.activation.managers.jobs import JobError
 from ecommerce_lakehouse.activation.notebooks import RejectedRowsError
-from ecommerce_lakehouse.activation.sync.activation import NoKeyError
 from ecommerce_lakehouse.activation.sync.declarations import SyncError
 from ecommerce_lakehouse.activation.sync.plan import DeleteGuardError, PlanError
 from ecommerce_lakehouse.cli.main import command_line

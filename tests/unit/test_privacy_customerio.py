@@ -74,7 +74,7 @@ def test_what_was_due_is_withdrawn_and_customer_io_told(
     refused = Fault(status=400)
     with CustomerIOServer() as server:
         monkeypatch.setenv("CUSTOMERIO_KEY", KEY)
-        monkeypatch.setenv("CUSTOMERIO_URL", server.url)
+        monkeypatch.setenv("CUSTOMERIO_BASE_URL", server.url)
         server.faults = lambda request: refused if b"User Deleted" in request.body else None
         first = erase()
         assert first.exit_code == 1

@@ -1,8 +1,15 @@
-"""What activation's streams raise, so that Spark repeats a batch: `StillDueError`."""
+"""What several parts of activation raise: `NoKeyError`, `StillDueError`."""
 
 from __future__ import annotations
 
-from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.errors import USAGE, ShopError
+
+
+class NoKeyError(ShopError):
+    """A key to send with is missing."""
+
+    code = "NO_KEY"
+    exit_code = USAGE
 
 
 class StillDueError(ShopError):

@@ -57,7 +57,7 @@ def erase(
     config = get_config(env)
     ids = erasure.clean_ids(customers or [])
     place = _place(config)
-    forgets = None if lakehouse_only or dry_run else forgetting.configured(lakehouse_of(config).secret)
+    forgets = None if lakehouse_only or dry_run else forgetting.configured(config, lakehouse_of(config))
     with place.exclusive():
         if dry_run:
             outcome = erasure.preview(config, place, ids, _tell(as_json))

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from ecommerce_lakehouse.activation.sync.declarations import (
     AnySync,
+    SyncError,
     columns_of,
     declaration_problems,
     load_syncs,
@@ -85,9 +86,11 @@ class RegistryValidator:
 
 def _syncs_without_table(columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     """Syncs of a table or column that no pipeline declares."""
-    if declaration_problems():
-        return
-    for sync in load_syncs().values():
+    try:
+        syncs = load_syncs()
+    except SyncError:
+        return  # `registry_problems` says so
+    for sync in syncs.values():
         known = columns.get(sync.table)
         if known is None:
             yield Problem(

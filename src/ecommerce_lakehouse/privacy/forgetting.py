@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecommerce_lakehouse.activation.connection import connected, rate_file_of, settings_of
+from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.errors import ShopError
-from ecommerce_lakehouse.observability.lakehouse import SecretError
+from ecommerce_lakehouse.observability.lakehouse import Lakehouse, SecretError
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from ecommerce_lakehouse.activation.customerio.settings import Settings
 
-VARIABLE, KEY = "CUSTOMERIO_KEY", "customerio_key"
 NOTHING_SENT = (
     "Nothing was sent to Customer.io: there is no key, in CUSTOMERIO_KEY or as the secret 'customerio_key'. "
     "--lakehouse-only accepts that."
 )
-REGION, URL = "CUSTOMERIO_REGION", "CUSTOMERIO_URL"
 
 Forgets = Callable[[Sequence[str]], str]
 """Makes another system forget people by their ids and says what it did; NotSentError if it could not."""
@@ -32,7 +30,7 @@ class NotSentError(ShopError):
     code = "NOT_SENT"
 
 
-def customerio(settings: Settings) -> Forgets:
+def customerio(settings: Settings, rate_file: Path | None = None) -> Forgets:
     """Sends, for each person, User Suppressed and then User Deleted, each by a call of its own.
 
     Suppressed first: from then on Customer.io takes nothing of this id, so a sync that is under way cannot
@@ -42,14 +40,13 @@ def customerio(settings: Settings) -> Forgets:
 
     def forget(ids: Sequence[str]) -> str:
         from ecommerce_lakehouse.activation.customerio.builders import track
-        from ecommerce_lakehouse.activation.customerio.client import Client
         from ecommerce_lakehouse.activation.customerio.errors import CustomerIOError
         from ecommerce_lakehouse.activation.customerio.outcomes import Accepted
         from ecommerce_lakehouse.activation.customerio.registry import USER_DELETED, USER_SUPPRESSED
 
         verified = True
         try:
-            with Client(settings) as client:
+            with connected(settings, rate_file) as client:
                 for number, customer_id in enumerate(ids):
                     for event in (USER_SUPPRESSED, USER_DELETED):
                         message_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{event.name}\n{customer_id}"))
@@ -69,16 +66,10 @@ def customerio(settings: Settings) -> Forgets:
     return forget
 
 
-def configured(secret: Callable[[str], SecretStr | None]) -> Forgets | None:
-    """Customer.io with the key of CUSTOMERIO_KEY, else of the secret scope; None without a key."""
-    from ecommerce_lakehouse.activation.customerio.settings import Settings
-
+def configured(config: LakehouseConfig, lakehouse: Lakehouse) -> Forgets | None:
+    """Customer.io with the environment's settings and key; None without a key."""
     try:
-        given = os.environ.get(VARIABLE) or secret(KEY)
+        settings = settings_of(config, lakehouse)
     except SecretError:
-        given = None
-    if not given:
         return None
-    return customerio(
-        Settings.of(given, os.environ.get(REGION) or None, base_url=os.environ.get(URL) or None)
-    )
+    return None if settings is None else customerio(settings, rate_file_of(config, settings))

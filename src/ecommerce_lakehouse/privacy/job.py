@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         lakehouse = lakehouse_of(config)
         place = UnityPlace(config, lakehouse, spark)
         user = str(spark.sql("SELECT current_user()").head()[0])  # type: ignore[index]
-        forgets = None if arguments.lakehouse_only else forgetting.configured(lakehouse.secret)
+        forgets = None if arguments.lakehouse_only else forgetting.configured(config, lakehouse)
         if arguments.dry_run:
             outcome = erasure.preview(config, place, ids, print)
         else:

@@ -12,8 +12,8 @@ from ecommerce_lakehouse.activation.customerio.limits import Limits
 from ecommerce_lakehouse.activation.customerio.models import Identify
 from ecommerce_lakehouse.activation.customerio.outcomes import Accepted
 from ecommerce_lakehouse.activation.customerio.settings import PIPELINES, Settings
+from ecommerce_lakehouse.activation.errors import NoKeyError
 from ecommerce_lakehouse.activation.managers.base import ClientManager
-from ecommerce_lakehouse.activation.sync.activation import NoKeyError
 
 PACKAGES = ("httpx2", "orjson", "pydantic", "structlog", "tenacity")
 

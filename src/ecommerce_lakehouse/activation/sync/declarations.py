@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,10 +19,11 @@ from pydantic import (
     model_validator,
 )
 
+from ecommerce_lakehouse.activation.customerio.limits import Limits
 from ecommerce_lakehouse.errors import USAGE, ShopError
 
 FOLDER = Path(__file__).parent.parent / "syncs"
-ATTRIBUTES, NAME_BYTES, EVENT_BYTES = 300, 150, 100
+LIMITS = Limits()
 
 Channel = Literal["email", "push", "sms"]
 Name = Annotated[str, Field(min_length=1)]
@@ -89,11 +90,12 @@ def _expressions(value: Any) -> Any:
 
 
 def _attributes(values: dict[str, str]) -> dict[str, str]:
-    if len(values) > ATTRIBUTES:
-        raise ValueError(f"{len(values)} attributes; a call may set {ATTRIBUTES}")
+    if len(values) > LIMITS.attributes:
+        raise ValueError(f"{len(values)} attributes; a call may set {LIMITS.attributes}")
     for name in values:
-        if not name or len(name.encode()) > NAME_BYTES:
-            raise ValueError(f"the name {name[:40]!r} does not have 1 to {NAME_BYTES} bytes")
+        if not name or len(name.encode()) > LIMITS.attribute_name_bytes:
+            longest = LIMITS.attribute_name_bytes
+            raise ValueError(f"the name {name[:40]!r} does not have 1 to {longest} bytes")
     return values
 
 
@@ -148,12 +150,10 @@ class Group(_Declared):
         return self
 
 
-class Device(_Declared):
-    """Rows are devices: the key is the token."""
+class _OfPerson(_Declared):
+    """What a device and an event have: `person`, the column with the customer's id, and properties."""
 
-    call: Literal["device"]
     person: Name
-    platform: Name | None = None
     properties: dict[str, Name] = {}
 
     _listed = field_validator("properties", mode="before")(_expressions)
@@ -161,6 +161,13 @@ class Device(_Declared):
 
     def fields(self) -> dict[str, dict[str, str]]:
         return {"properties": self.properties}
+
+
+class Device(_OfPerson):
+    """Rows are devices: the key is the token."""
+
+    call: Literal["device"]
+    platform: Name | None = None
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
@@ -168,23 +175,15 @@ class Device(_Declared):
         return self
 
 
-class Track(_Declared):
+class Track(_OfPerson):
     """Rows are events: each is sent once, and a row that changes or is gone sends nothing.
 
     `event` is the column with the event's name, `timestamp` the one with its time.
     """
 
     call: Literal["track"]
-    person: Name
     event: Name
     timestamp: Name
-    properties: dict[str, Name] = {}
-
-    _listed = field_validator("properties", mode="before")(_expressions)
-    _counted = field_validator("properties")(_attributes)
-
-    def fields(self) -> dict[str, dict[str, str]]:
-        return {"properties": self.properties}
 
     @model_validator(mode="after")
     def _append_only(self) -> Self:
@@ -240,7 +239,11 @@ def load_syncs(folder: Path | None = None) -> dict[str, AnySync]:
 
 def sync_named(name: str, folder: Path | None = None) -> AnySync:
     """The sync with this name; SyncError that lists the names if there is none."""
-    syncs = load_syncs(folder)
+    return named(name, load_syncs(folder))
+
+
+def named(name: str, syncs: Mapping[str, AnySync]) -> AnySync:
+    """`sync_named` of syncs that are loaded."""
     if name not in syncs:
         close = get_close_matches(name, syncs, n=1, cutoff=0.5)
         guess = f" Did you mean '{close[0]}'?" if close else ""

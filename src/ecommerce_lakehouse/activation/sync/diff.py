@@ -5,9 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from ecommerce_lakehouse.activation.sync.declarations import AnySync, Track
+from ecommerce_lakehouse.activation.sync.declarations import LIMITS, AnySync, Track
 from ecommerce_lakehouse.activation.sync.messages import (
-    CALL_BYTES,
     ENVELOPE_BYTES,
     Mapped,
     delete_message,
@@ -98,7 +97,7 @@ def with_messages(found: DataFrame, current: Mapped, sync: AnySync) -> DataFrame
     is_delete = F.col("operation") == "delete"
     message = F.when(is_delete, delete_message(sync)).when(F.col("operation").isin(*DUE), current.message)
     envelope = F.when(is_delete, ENVELOPE_BYTES["track"]).otherwise(ENVELOPE_BYTES[current.type])
-    long = F.col("bytes") > CALL_BYTES
+    long = F.col("bytes") > LIMITS.call_bytes
     return (
         found.select(
             "key",
@@ -115,7 +114,7 @@ def with_messages(found: DataFrame, current: Mapped, sync: AnySync) -> DataFrame
         .withColumn("bytes", (F.octet_length("message") + F.col("_envelope") - 1).cast("int"))
         .withColumns(
             {
-                "problem": F.when(long, f"the message has more than {CALL_BYTES} bytes").otherwise(
+                "problem": F.when(long, f"the message has more than {LIMITS.call_bytes} bytes").otherwise(
                     F.col("problem")
                 ),
                 "operation": F.when(long, "refused").otherwise(F.col("operation")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ecommerce_lakehouse.config.arguments import (
     add_config_arguments,
@@ -13,6 +14,9 @@ from ecommerce_lakehouse.config.arguments import (
 )
 from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
+
+if TYPE_CHECKING:
+    from ecommerce_lakehouse.activation.sync.run import Result
 
 JOB = "customerio_sync"
 
@@ -55,11 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.exit(1, f"{parser.prog}: {due:,} messages are still due; the next run sends them.\n")
 
 
-def line_of(result: object) -> str:
+def line_of(result: Result) -> str:
     """What became of a sync, in a line."""
-    from ecommerce_lakehouse.activation.sync.run import Result
-
-    assert isinstance(result, Result)
     parts = [
         f"{result.inserts:,} inserted, {result.updates:,} updated, {result.deletes:,} deleted",
         f"{result.plan.unchanged:,} unchanged",

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql import types as T  # noqa: N812
 
 from ecommerce_lakehouse.activation.sync.declarations import (
-    EVENT_BYTES,
+    LIMITS,
     AnySync,
     Device,
     Group,
@@ -28,7 +28,6 @@ from ecommerce_lakehouse.activation.sync.declarations import (
 )
 from ecommerce_lakehouse.errors import first_line
 
-VALUE_BYTES, CALL_BYTES = 1_000, 32_000
 # What stands in place of a message's opening brace; an id has 36 characters.
 ENVELOPE_BYTES = {
     kind: len('{"messageId":"","type":"",') + 36 + len(kind) for kind in ("identify", "group", "track")
@@ -202,8 +201,8 @@ def _problem(sync: AnySync, values: list[tuple[str, T.DataType, Column, str]]) -
         checks += [
             (_blank(event), f"{sync.event}: the event has no name"),
             (
-                F.octet_length(event) > EVENT_BYTES,
-                f"{sync.event}: the name has more than {EVENT_BYTES} bytes",
+                F.octet_length(event) > LIMITS.event_name_bytes,
+                f"{sync.event}: the name has more than {LIMITS.event_name_bytes} bytes",
             ),
             (moment.isNull(), f"{sync.timestamp}: the event has no time"),
         ]
@@ -217,8 +216,8 @@ def _problem(sync: AnySync, values: list[tuple[str, T.DataType, Column, str]]) -
         if part in limited and text is not None:
             checks.append(
                 (
-                    F.octet_length(text) > VALUE_BYTES,
-                    f"{part}.{name}: the value has more than {VALUE_BYTES} bytes",
+                    F.octet_length(text) > LIMITS.attribute_value_bytes,
+                    f"{part}.{name}: the value has more than {LIMITS.attribute_value_bytes} bytes",
                 )
             )
     none = F.lit(None).cast("string")

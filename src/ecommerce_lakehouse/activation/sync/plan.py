@@ -14,15 +14,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError
+from ecommerce_lakehouse.activation.sync.declarations import LIMITS, AnySync, SyncError
 from ecommerce_lakehouse.activation.sync.diff import DUE, differences, with_messages
 from ecommerce_lakehouse.activation.sync.messages import key_text, mapped
 from ecommerce_lakehouse.activation.sync.sources import changed_keys, source_of
 from ecommerce_lakehouse.activation.sync.tables import LastRun, SyncTables, arrow_frame
+from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.errors import ShopError
 
-BATCH_BYTES, BATCH_HEAD = 500_000, 12
-CALLS_A_SECOND = 1_000
+ENVELOPE = len('{"batch":[]}')
+CALLS_A_SECOND = LIMITS.requests / LIMITS.seconds
 MESSAGES_A_SECOND = 10_000
 """What is assumed before a run has shown how many it sends."""
 MOST_REPEATED_KEYS = 10_000
@@ -207,7 +208,7 @@ def check_unchanged(saved: SyncPlan, now: SyncPlan) -> None:
         raise PlanError(f"sync '{saved.sync}': something was sent since the plan was made; plan again.")
 
 
-def plan_file(config: Any, plans: Iterable[SyncPlan]) -> PlanFile:
+def plan_file(config: LakehouseConfig, plans: Iterable[SyncPlan]) -> PlanFile:
     """The plans of an environment, to be saved."""
     return PlanFile(
         environment=config.environment,
@@ -282,7 +283,7 @@ def _counts(
     if live is not None:
         counts["unchanged"] = live
     messages = sum(counts[name] for name in DUE)
-    calls = messages if _alone(sync) else -(-(sent + messages) // (BATCH_BYTES - BATCH_HEAD))
+    calls = messages if _alone(sync) else -(-(sent + messages) // (LIMITS.batch_bytes - ENVELOPE))
     return counts | {
         "reasons": dict(sorted(reasons.items())),
         "bytes": sent,

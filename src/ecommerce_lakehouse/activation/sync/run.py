@@ -24,21 +24,11 @@ from ecommerce_lakehouse.activation.sync.plan import (
     reason_of,
 )
 from ecommerce_lakehouse.activation.sync.tables import RECEIPTS, REJECTED, REQUESTS, SyncTables
+from ecommerce_lakehouse.errors import first_line
 
 NAMESPACE = uuid.UUID("6f1c3f0a-8d0e-5b5e-9d35-3f0b6a3c9a61")
 FLUSH_ROWS, FLUSH_SECONDS = 50_000, 5.0
 PARTITION_ROWS = 50_000
-
-
-class Delivery(Protocol):
-    """What the client says of some messages."""
-
-    @property
-    def outcome(self) -> Any: ...
-    @property
-    def positions(self) -> Any: ...
-    @property
-    def sent_bytes(self) -> int: ...
 
 
 class Client(Protocol):
@@ -309,6 +299,4 @@ class _Sending:
 
 
 def _in_words(error: BaseException) -> str:
-    from ecommerce_lakehouse.errors import first_line
-
     return first_line(error) if isinstance(error, Exception) else type(error).__name__

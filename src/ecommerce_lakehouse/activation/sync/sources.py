@@ -89,7 +89,7 @@ def changed_keys(
     if old_id != new_id or int(new) < int(old):
         return None
     if old == new:
-        return no_keys()
+        return _no_keys()
     if not source.change_feed:
         return None
     feed = (
@@ -108,7 +108,7 @@ def changed_keys(
     return None if found.num_rows > MOST_CHANGED or found["key"].null_count else found
 
 
-def no_keys() -> pa.Table:
+def _no_keys() -> pa.Table:
     """No row can have changed."""
     import pyarrow as pa
 
