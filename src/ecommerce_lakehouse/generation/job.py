@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.arguments import (
@@ -36,40 +36,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     a parameter that is not set. Raises SystemExit with code 2, after one line on standard error, for a wrong
     argument, setting or parameter. Uses the active Spark session, or starts one.
     """
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    with usage_errors(parser):
-        config = config_from(arguments)
-        if skipped(config):
-            return
-        manifests = generate_sample_data(
-            spark_session("generate_sample_data"),
-            config,
-            seed=arguments.seed,
-            orders=arguments.orders,
-            customer_activity=arguments.customer_activity,
-            customers=arguments.customers,
-            issue_rate=arguments.issue_rate,
-            batches=1 if arguments.batches is None else arguments.batches,
-            on_progress=lambda line: print(line, flush=True),
-        )
-    print(_summary(config, manifests))
+    _add(_parser(), generate_sample_data, argv, "orders", "customer_activity")
 
 
 def activation_main(argv: Sequence[str] | None = None) -> None:
     """Add batches of consents, devices and households to the volume; the rest is as in `main`."""
-    parser = _activation_parser()
+    _add(_activation_parser(), generate_activation_data, argv)
+
+
+def _add(
+    parser: argparse.ArgumentParser,
+    generate: Callable[..., list[Manifest]],
+    argv: Sequence[str] | None,
+    *own: str,
+) -> None:
+    """Generate with the arguments that both commands have, and with its `own`."""
     arguments = parser.parse_args(argv)
     with usage_errors(parser):
         config = config_from(arguments)
         if skipped(config):
             return
-        manifests = generate_activation_data(
-            spark_session("generate_activation_data"),
+        manifests = generate(
+            spark_session(parser.prog),
             config,
-            seed=arguments.seed,
-            customers=arguments.customers,
-            issue_rate=arguments.issue_rate,
+            **{name: getattr(arguments, name) for name in ("seed", "customers", "issue_rate", *own)},
             batches=1 if arguments.batches is None else arguments.batches,
             on_progress=lambda line: print(line, flush=True),
         )
