@@ -52,7 +52,7 @@ def test_a_new_field_is_lacking(new: StructType) -> None:
         OWN,
         struct(ID=LongType()),
         struct(PLACE=struct(CITY=TEXT), id=INT),
-        # Another type is no new field.
+        # Another type is not a new field.
         struct(id=struct(a=INT), place=TEXT),
         struct(many=TEXT, id=ArrayType(INT)),
         struct(named=INT, place=MapType(TEXT, INT)),

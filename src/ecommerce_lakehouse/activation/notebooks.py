@@ -103,7 +103,7 @@ def start(dbutils: Any, environment: Mapping[str, str] = os.environ) -> Start:
     variable CUSTOMERIO_KEY is not set; `mode` is strict or permissive; `rows` limits what an example sends.
 
     Raises:
-        NoKeyError: There is no key.
+        NoKeyError: The key is missing.
         ConfigurationError: The key is of another region.
     """
     config = get_config(widget_environment(dbutils))

@@ -85,8 +85,8 @@ for key, region in (("sk_eu_invented", "us"), ("sk_us_invented\n", None), ("", "
 
 # MAGIC %md
 # MAGIC ## Manager
-# MAGIC `SetupManager` looks at the setup without sending anything. A line that is not ok is no error: a test
-# MAGIC may well use another host. In production every line should be ok.
+# MAGIC `SetupManager` looks at the setup without sending anything. A line that is not ok is not an error: a
+# MAGIC test may well use another host. In production every line should be ok.
 
 # COMMAND ----------
 

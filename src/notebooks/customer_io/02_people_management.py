@@ -7,8 +7,8 @@
 # MAGIC - the customers of the lakehouse with their segments, as a batch;
 # MAGIC - changed profiles as they arrive, as a stream.
 # MAGIC
-# MAGIC Only customers who granted the channel `email` are sent. Consent that is missing or unknown is no
-# MAGIC consent.
+# MAGIC Only customers who granted the channel `email` are sent. Missing or unknown consent does not
+# MAGIC count.
 
 # COMMAND ----------
 

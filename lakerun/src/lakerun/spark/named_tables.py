@@ -38,7 +38,7 @@ class NamedTable:
 def named_tables(statement: str) -> list[NamedTable] | None:
     """The places of all tables' names, first to last; None if the parser does not understand the statement.
 
-    What WITH defines is no table, nor is the name that CREATE gives.
+    What WITH defines is not a table, and neither is the name that CREATE gives.
     """
     if not _PARSED.match(statement):
         return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class JobError(ShopError):
-    """There is no such job, or more than one."""
+    """The job does not exist, or its name is not unique."""
 
     code = "NO_SUCH_JOB"
 
@@ -69,7 +69,7 @@ class PipelineManager(JobsManager):
         """Run a job and wait for its end; a run that failed is a result, not an error.
 
         Raises:
-            JobError: There is no one job of this name.
+            JobError: Not exactly one job has this name.
             TimeoutError: It has not ended after `minutes`; it goes on.
         """
         from databricks.sdk.errors import OperationFailed
@@ -86,7 +86,7 @@ class PipelineManager(JobsManager):
         """The newest runs of a job.
 
         Raises:
-            JobError: There is no one job of this name.
+            JobError: Not exactly one job has this name.
         """
         with self._measured("runs") as call:
             found = self._workspace.jobs.list_runs(job_id=_id(self._job(job)), limit=min(limit, 25))
