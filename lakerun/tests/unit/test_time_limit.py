@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from lakerun.errors import LakerunError
 from lakerun.jobs import time_limit as module
-from lakerun.jobs.time_limit import time_limit
+from lakerun.jobs.time_limit import within_limit
 from unit.job_lab import JobLab
 
 LATE = r"^The code took longer than its timeout of 0\.05 s\.$"
@@ -24,11 +25,8 @@ def busy(seconds: float = 20) -> None:
 def test_code_ends_at_its_limit_and_what_it_waits_for_is_interrupted() -> None:
     interrupted: list[float] = []
     begin = time.monotonic()
-    with (
-        pytest.raises(LakerunError, match=LATE),
-        time_limit(0.05, "The code", lambda: interrupted.append(time.monotonic())),
-    ):
-        busy()
+    with pytest.raises(LakerunError, match=LATE):
+        within_limit(0.05, "The code", lambda: interrupted.append(time.monotonic()), busy)
     assert 0.05 <= time.monotonic() - begin < 10
     assert len(interrupted) == 1
 
@@ -43,8 +41,8 @@ def test_an_error_after_the_interruption_is_the_timeout() -> None:
             finally:
                 raise ValueError
 
-    with pytest.raises(LakerunError, match=LATE), time_limit(0.05, "The code", lambda: None):
-        broken()
+    with pytest.raises(LakerunError, match=LATE):
+        within_limit(0.05, "The code", lambda: None, broken)
 
 
 def test_code_that_catches_everything_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,32 +56,37 @@ def test_code_that_catches_everything_is_interrupted_again(monkeypatch: pytest.M
             except BaseException as error:
                 caught.append(error)
 
-    with pytest.raises(LakerunError, match=LATE), time_limit(0.05, "The code", lambda: None):
-        stubborn()
+    with pytest.raises(LakerunError, match=LATE):
+        within_limit(0.05, "The code", lambda: None, stubborn)
     assert len(caught) == 3
 
 
 def test_code_that_ends_in_time_is_left_alone() -> None:
     for seconds in (0, 0.05):
-        with time_limit(seconds, "The code", lambda: None):
-            pass
-    with pytest.raises(KeyError), time_limit(0.05, "The code", lambda: None):
-        raise KeyError
+        assert within_limit(seconds, "The code", lambda: None, lambda: 7) == 7
+    with pytest.raises(KeyError):
+        within_limit(0.05, "The code", lambda: None, lambda: {}["absent"])
     busy(0.15)
 
 
-def test_no_race_at_the_limit_leaves_an_exception_behind() -> None:
-    """Code that ends about when its time is over either succeeds or took too long; nothing comes later."""
+@pytest.mark.parametrize("limit", [0.0001, 0.005])
+def test_no_race_at_the_limit_leaves_an_exception_behind(limit: float) -> None:
+    """Code that ends about when its time is over either succeeds or took too long; nothing comes later.
+
+    The shorter limit is over before a thread has started.
+    """
     ends = set()
-    for step in range(60):
+    for step in range(-30, 30):
         try:
-            with time_limit(0.005, "The code", lambda: None):
-                busy(0.004 + step * 0.00004)
+            within_limit(
+                limit, "The code", lambda: None, lambda length=step: busy(limit * (1 + length * 0.01))
+            )
             ends.add("in time")
         except LakerunError:
             ends.add("late")
         busy(0.001)
     assert ends <= {"in time", "late"}
+    assert not any(thread.name.startswith("limit-") for thread in threading.enumerate())
 
 
 def test_a_notebook_that_another_runs_has_a_limit(tmp_path: Path) -> None:

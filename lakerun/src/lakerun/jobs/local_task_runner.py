@@ -32,7 +32,7 @@ from lakerun.jobs.packages.notebook_packages import dependencies_of
 from lakerun.jobs.task_names import TaskNames, runtime_module
 from lakerun.jobs.task_process import own_imports, working_folder
 from lakerun.jobs.tasks import TaskCall, TaskOutcome
-from lakerun.jobs.time_limit import time_limit
+from lakerun.jobs.time_limit import Result, within_limit
 from lakerun.patches import importable
 from lakerun.pipelines.results import Event
 from lakerun.redaction import redacted
@@ -265,27 +265,22 @@ class _AttemptThread:
             inner.widgets.given = arguments
             inner.jobs = dbutils.jobs
             found = notebook_file(path, file.parent)
-            with self._limited(f"Notebook '{path}'", timeout_seconds):
-                return self._run_notebook(found, inner, depth + 1)
+            return self._limited(
+                f"Notebook '{path}'", timeout_seconds, lambda: self._run_notebook(found, inner, depth + 1)
+            )
 
         dbutils.notebook.run_notebook = other
         names = TaskNames(dbutils, self._start_spark)
         with self._in_spark(names), importable(file.parent):
             return run_notebook(file, names, depth)
 
-    @contextmanager
-    def _limited(self, name: str, seconds: float) -> Iterator[None]:
-        """Within, code of this thread and its Spark jobs end after so many seconds; 0 means no limit."""
+    def _limited(self, name: str, seconds: float, code: Callable[[], Result]) -> Result:
+        """Result of `code`, which ends with its Spark jobs after so many seconds; 0 means no limit."""
         session = self._start_spark() if seconds else None
         if session is None:
-            with time_limit(seconds, name, lambda: None):
-                yield
-            return
-        with (
-            tagged_jobs(session, f"{self._tag}-{uuid.uuid4().hex}") as cancel,
-            time_limit(seconds, name, cancel),
-        ):
-            yield
+            return within_limit(seconds, name, lambda: None, code)
+        with tagged_jobs(session, f"{self._tag}-{uuid.uuid4().hex}") as cancel:
+            return within_limit(seconds, name, cancel, code)
 
     def _pipeline(self) -> TaskOutcome:
         from lakerun.pipelines.update import Selection, run_update

@@ -1,14 +1,16 @@
-"""Ends code that takes longer than its limit, in the thread that runs it: `time_limit`."""
+"""Ends code that takes longer than its limit, in the thread that runs it: `within_limit`."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
 
 from lakerun.errors import LakerunError
+
+Result = TypeVar("Result")
 
 AGAIN_SECONDS = 1.0
 
@@ -17,19 +19,20 @@ class _TimedOut(BaseException):
     """Raised in code whose time is over. Its `except Exception` must not catch it."""
 
 
-@contextmanager
-def time_limit(seconds: float, name: str, interrupt: Callable[[], object]) -> Iterator[None]:
-    """Within, code of this thread ends with a LakerunError after so many seconds; 0 means no limit.
+def within_limit(
+    seconds: float, name: str, interrupt: Callable[[], object], code: Callable[[], Result]
+) -> Result:
+    """Result of `code`, which ends with a LakerunError after so many seconds; 0 means no limit.
 
     `interrupt` ends what the code may wait for outside of Python. Code that sleeps ends when it wakes.
     """
     if not seconds:
-        yield
-        return
+        return code()
     thread = threading.get_ident()
-    ended, late, deciding = threading.Event(), threading.Event(), threading.RLock()
+    begun, ended, late, deciding = threading.Event(), threading.Event(), threading.Event(), threading.RLock()
 
     def watch() -> None:
+        begun.wait()
         wait = seconds
         while not ended.wait(wait):
             with deciding:
@@ -44,8 +47,11 @@ def time_limit(seconds: float, name: str, interrupt: Callable[[], object]) -> It
 
     threading.Thread(target=watch, name=f"limit-{thread}", daemon=True).start()
     failed: BaseException | None = None
+    # The clock starts inside `try`, and code is called in this frame: a context manager has gaps, on its way
+    # in and out, where the exception would escape.
     try:
-        yield
+        begun.set()
+        result = code()
     except _TimedOut:
         pass
     except BaseException as error:
@@ -64,3 +70,4 @@ def time_limit(seconds: float, name: str, interrupt: Callable[[], object]) -> It
         raise LakerunError(f"{name} took longer than its timeout of {seconds:g} s.") from failed
     if failed is not None:
         raise failed
+    return result
