@@ -107,7 +107,7 @@ def main() -> None:
             "'run' AS run_id",
             "current_timestamp() AS changed_at",
         )
-        lakehouse.append(accepted, STATE)
+        accepted.write.format("delta").mode("append").saveAsTable(state)
         tables.record(
             sync.name,
             "run",

@@ -14,6 +14,8 @@ from lakerun.sql.query import query
 from lakerun.tables.storage import Storage
 from tests.property.test_order_events import expected as expected_events
 
+pytestmark = pytest.mark.long
+
 
 class Lakehouse:
     """A lakehouse of four pipelines."""

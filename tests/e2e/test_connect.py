@@ -27,6 +27,7 @@ from tests.e2e.conftest import SIZES
 from tests.e2e.on_connect import MAINTAINED, VERDICT
 from tests.rows import comparable
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 # Lines on their way from file to table, by streams and by a batch, gold, a feature, checks of datasets.
 SAMPLE = (

@@ -67,7 +67,7 @@ class Outcome:
         return [line for file in files for line in file.read_bytes().removesuffix(b"\n").split(b"\n")]
 
 
-@pytest.fixture(scope="module", params=["clean", "dirty"])
+@pytest.fixture(scope="module", params=[pytest.param("clean", marks=pytest.mark.long), "dirty"])
 def outcome(
     request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Outcome]:

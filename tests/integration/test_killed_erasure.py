@@ -109,6 +109,7 @@ def rounds(home: Path, chosen: int | None) -> None:
         check(home)
 
 
+@pytest.mark.long
 def test_a_killed_erasure_is_finished_by_the_next_one(filled: Path) -> None:
     rounds(filled, 4)
 

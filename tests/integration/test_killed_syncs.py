@@ -128,7 +128,9 @@ def check(shop: Lab, people: dict[str, int]) -> None:
     assert {person: version for person, version in newest.items() if version is not None} == people
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(1, marks=pytest.mark.long), pytest.param(20, marks=pytest.mark.slow)]
+)
 def test_what_is_due_arrives_however_often_the_run_is_killed_and_the_server_fails(
     spark: SparkSession, home: Path, rounds: int
 ) -> None:

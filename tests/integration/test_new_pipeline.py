@@ -124,6 +124,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made.process.communicate(timeout=60)
 
 
+@pytest.mark.slow
 def test_nothing_is_wrong_with_it(project: Project) -> None:
     code, out, err = project("validate")
     assert (code, err) == (0, "")

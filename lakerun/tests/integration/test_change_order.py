@@ -201,7 +201,10 @@ HOW = {
 }
 
 
-@pytest.mark.parametrize(("scd_type", "how"), [(1, "deletes"), (2, "NULLs ignored and deletes")])
+@pytest.mark.parametrize(
+    ("scd_type", "how"),
+    [(2, "NULLs ignored and deletes"), pytest.param(1, "deletes", marks=pytest.mark.long)],
+)
 def test_the_result_does_not_depend_on_how_changes_arrive(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scd_type: int, how: str
 ) -> None:

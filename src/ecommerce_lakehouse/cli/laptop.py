@@ -23,7 +23,7 @@ from ecommerce_lakehouse.observability.lakehouse import (
 )
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    import pyarrow as pa
 
     from ecommerce_lakehouse.observability.metrics_export.sources import Source
     from lakerun.tables.storage import Storage, TableName
@@ -72,11 +72,14 @@ class Laptop:
         properties = found.delta.metadata().configuration
         return TableVersion(str(found.table_id), newest, properties.get(CHANGE_FEED) == "true")
 
-    def append(self, rows: DataFrame, table: str) -> None:
+    def append(self, rows: pa.Table, table: str) -> None:
+        from deltalake import write_deltalake
+
         from lakerun.tables.storage import TableName
 
         path = self._storage().table_path(TableName(self._config.catalog, self._config.schema, table))
-        rows.write.format("delta").mode("append").save(str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_deltalake(str(path), rows, mode="append")
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:

@@ -17,7 +17,8 @@ from ecommerce_lakehouse.errors import BUSY, ShopError
 from ecommerce_lakehouse.observability.health_sql import EVENT_LOG_PREFIX, EVENTS, LOG_COLUMNS, events_sql
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
 
     from ecommerce_lakehouse.observability.metrics_export.sources import Source
 
@@ -84,7 +85,7 @@ class Lakehouse(Protocol):
     def version(self, table: str) -> TableVersion | None:
         """The version of a table; None if there is none. A view has a new one each time."""
 
-    def append(self, rows: DataFrame, table: str) -> None:
+    def append(self, rows: pa.Table, table: str) -> None:
         """Append rows to a table; the first call creates it."""
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
@@ -164,8 +165,9 @@ class UnityCatalog:
             return TableVersion(str(uuid4()), 0, False)
         return TableVersion(detail["id"], newest["version"], detail["properties"].get(CHANGE_FEED) == "true")
 
-    def append(self, rows: DataFrame, table: str) -> None:
-        rows.write.format("delta").mode("append").saveAsTable(self.reference(table))
+    def append(self, rows: pa.Table, table: str) -> None:
+        frame = self._spark().createDataFrame(rows)
+        frame.write.format("delta").mode("append").saveAsTable(self.reference(table))
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:

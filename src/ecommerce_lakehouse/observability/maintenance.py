@@ -26,6 +26,7 @@ from ecommerce_lakehouse.config.arguments import (
     usage_errors,
 )
 from ecommerce_lakehouse.errors import first_line
+from ecommerce_lakehouse.observability.arrow_rows import arrow_rows
 from ecommerce_lakehouse.observability.health_sql import EVENTS
 from ecommerce_lakehouse.observability.lakehouse import StoredTable, lakehouse_of
 from ecommerce_lakehouse.observability.text_table import text_table
@@ -84,10 +85,8 @@ def maintain_tables(spark: SparkSession, config: LakehouseConfig) -> list[Outcom
         ]
         outcomes = [each.result() for each in running]
     if outcomes:
-        columns = [column.split()[0] for column in LOG_SCHEMA.split(", ")]
         rows = [{"started_at": started} | asdict(outcome) for outcome in outcomes]
-        log = spark.createDataFrame([tuple(row[name] for name in columns) for row in rows], LOG_SCHEMA)
-        lakehouse.append(log, LOG_TABLE)
+        lakehouse.append(arrow_rows(rows, LOG_SCHEMA), LOG_TABLE)
     return outcomes
 
 

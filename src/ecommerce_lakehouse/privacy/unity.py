@@ -203,8 +203,9 @@ class UnityPlace:
         return Scan(files=tuple(files), findings=tuple(findings))
 
     def record(self, entries: list[LogEntry]) -> None:
-        rows = [entry.model_dump() for entry in entries]
-        self._lakehouse.append(self._spark.createDataFrame(rows), LOG_TABLE)
+        import pyarrow as pa
+
+        self._lakehouse.append(pa.Table.from_pylist([entry.model_dump() for entry in entries]), LOG_TABLE)
 
     # Tables ---------------------------------------------------------------------------------------------
 

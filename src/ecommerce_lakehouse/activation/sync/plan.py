@@ -18,9 +18,10 @@ from ecommerce_lakehouse.activation.sync.declarations import LIMITS, AnySync, Sy
 from ecommerce_lakehouse.activation.sync.diff import DUE, differences, with_messages
 from ecommerce_lakehouse.activation.sync.messages import key_text, mapped
 from ecommerce_lakehouse.activation.sync.sources import changed_keys, source_of
-from ecommerce_lakehouse.activation.sync.tables import LastRun, SyncTables, arrow_frame
+from ecommerce_lakehouse.activation.sync.tables import LastRun, SyncTables
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.errors import ShopError
+from ecommerce_lakehouse.observability.arrow_rows import arrow_rows
 
 ENVELOPE = len('{"batch":[]}')
 CALLS_A_SECOND = LIMITS.requests / LIMITS.seconds
@@ -148,7 +149,7 @@ def make_plan(
         versions=source.versions,
         compared="all" if found is None and keys is None else "changed",
     )
-    live = _live(state) if plan.compared == "changed" else None
+    live = tables.live(sync.name) if plan.compared == "changed" else None
     if found is not None and not found.num_rows:
         return Planned(plan.model_copy(update={"unchanged": live}), None, [])
     if found is not None:
@@ -165,7 +166,8 @@ def make_plan(
         state = _on_the_driver(state) if state is not None else None
     repeated = _repeated_keys(current.frame, sync)
     if repeated:
-        bad = arrow_frame(spark, [{"key": key} for key, _ in repeated if key is not None], "key string")
+        keyed = [{"key": key} for key, _ in repeated if key is not None]
+        bad = spark.createDataFrame(arrow_rows(keyed, "key string"), "key string")
         frame = current.frame.where("key IS NOT NULL").join(F.broadcast(bad), "key", "left_anti")
         current = replace(current, frame=frame)
         # What was sent of these keys is not gone.
@@ -184,8 +186,7 @@ def check_deletes(sync: AnySync, plan: SyncPlan, tables: SyncTables) -> None:
     """Raise DeleteGuardError if a plan deletes more than the sync allows."""
     if sync.deletes is None or not plan.delete:
         return
-    state = tables.state(sync.name)
-    live = _live(state)
+    live = tables.live(sync.name)
     percent = 100 * plan.delete / max(live, 1)
     if percent > sync.deletes.max_percent:
         raise DeleteGuardError(
@@ -221,11 +222,6 @@ def plan_file(config: LakehouseConfig, plans: Iterable[SyncPlan]) -> PlanFile:
 
 def _on_the_driver(rows: DataFrame) -> DataFrame:
     return rows.sparkSession.createDataFrame(rows.toArrow(), rows.schema)
-
-
-def _live(state: DataFrame | None) -> int:
-    """How many rows Customer.io has."""
-    return 0 if state is None else state.where("fingerprint IS NOT NULL AND NOT deleted").count()
 
 
 def _repeated_keys(rows: DataFrame, sync: AnySync) -> list[tuple[str | None, int]]:

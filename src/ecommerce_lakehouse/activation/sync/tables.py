@@ -16,6 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ecommerce_lakehouse.activation.sync.diff import DELETED
 from ecommerce_lakehouse.config.erased import Erased
+from ecommerce_lakehouse.observability.arrow_rows import arrow_rows
 from ecommerce_lakehouse.observability.lakehouse import Lakehouse, TableVersion
 
 STATE, RECEIPTS, REJECTED = "activation_state", "activation_receipts", "activation_rejected"
@@ -83,10 +84,20 @@ class SyncTables:
             return None
         return self.spark.table(self.reference(STATE)).where(F.col("sync") == sync)
 
+    def live(self, sync: str) -> int:
+        """How many rows of a sync Customer.io has."""
+        if not self.exists(STATE):
+            return 0
+        (found,) = self.lakehouse.rows(
+            f"SELECT count(*) AS live FROM {self.reference(STATE)} "
+            f"WHERE sync = '{sync}' AND fingerprint IS NOT NULL AND NOT deleted"
+        )
+        return int(found["live"])
+
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows to a table, in one commit."""
         if rows:
-            self.lakehouse.append(arrow_frame(self.spark, rows, SCHEMAS[table]), table)
+            self.lakehouse.append(arrow_rows(rows, SCHEMAS[table]), table)
 
     def fold(self, sync: str, run_id: str) -> None:
         """Put a run's receipts and rejections into the state. Doing it twice changes nothing."""
@@ -162,20 +173,3 @@ class SyncTables:
             f"WHERE sync = '{sync}' AND event = 'COMPLETED' ORDER BY at DESC LIMIT 1"
         )
         return LastRun.model_validate(rows[0]) if rows else None
-
-
-def arrow_frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) -> DataFrame:
-    """Rows as a DataFrame. By Arrow, because Spark passes other rows through a Python process."""
-    import pyarrow as pa
-
-    kinds = {
-        "string": pa.string(),
-        "int": pa.int32(),
-        "bigint": pa.int64(),
-        "double": pa.float64(),
-        "boolean": pa.bool_(),
-        "timestamp": pa.timestamp("us", tz="UTC"),
-    }
-    columns = [column.split(" ") for column in schema.split(", ")]
-    arrays = {name: pa.array([row.get(name) for row in rows], kinds[kind]) for name, kind in columns}
-    return spark.createDataFrame(pa.table(arrays), schema)
