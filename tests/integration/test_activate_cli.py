@@ -49,7 +49,20 @@ def test_a_plan_is_shown_saved_and_sent_once(shop: Lab, tmp_path: Path) -> None:
     with FileLock(shop.home / "activation.lock"):
         refused = lakehouse("activate", "run", "customers")
         assert (refused.exit_code, "Another activation is running" in refused.output) == (3, True)
-    done = lakehouse("activate", "run", "customers", "--plan", str(saved))
+    plan = json.loads(saved.read_text())
+    gone = tmp_path / "gone.json"
+    gone.write_text(json.dumps(plan | {"syncs": [*plan["syncs"], plan["syncs"][0] | {"sync": "clients"}]}))
+    for arguments, reason in (
+        (("--plan", str(gone)), "the plan is also of clients, and there is no such sync any more"),
+        (
+            ("push_devices", "--plan", str(gone)),
+            "the plan has no sync 'push_devices'; it has clients, customers.",
+        ),
+    ):
+        refused = lakehouse("activate", "run", *arguments)
+        assert (refused.exit_code, reason in refused.output) == (1, True)
+    assert shop.sent() == []
+    done = lakehouse("activate", "run", "customers", "--plan", str(gone))
     assert (done.exit_code, done.stdout) == (0, "customers: 1 inserted, 0 updated, 0 deleted, 0 unchanged\n")
     (ann,) = shop.sent()
     assert (ann["userId"], ann["traits"]) == (

@@ -262,4 +262,9 @@ def test_the_repository_has_no_problem(
     monkeypatch.chdir(Path(__file__).parents[2])
     result = CliRunner().invoke(command_line(), ["validate"])
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.startswith("Nothing is wrong")
+    line = " ".join(result.stdout.split("\n")).split(". ")[0]
+    assert line.startswith("Nothing is wrong in the bundle: 4 pipelines, ")
+    root = Path(__file__).parents[2]
+    counted = dict(reversed(part.split(" ", 1)) for part in line.partition(": ")[2].split(", "))
+    assert counted["syncs"] == str(len(list((root / "src").rglob("syncs/*.yml"))))
+    assert counted["dashboards"] == str(len(list((root / "src/dashboards").iterdir())))

@@ -79,6 +79,13 @@ class RuleValidator(Protocol):
         """Rules for tables or columns that no pipeline declares. `columns` has the columns of every declared
         table by its plain name; they are empty for a table that could not be resolved."""
 
+    def other_tables(self) -> Mapping[str, str]:
+        """Tables that the project's own code writes and dashboards read: by their plain name, the columns
+        with their types as in CREATE TABLE."""
+
+    def counts(self) -> Mapping[str, int]:
+        """How many of what else there are, by a singular noun, such as `rule`; asked without problems."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quarantine:

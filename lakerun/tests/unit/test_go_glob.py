@@ -146,6 +146,6 @@ def test_a_target_of_an_included_file_is_validated(tmp_path: Path) -> None:
         "targets: {first: {default: true}, second: {variables: {unknown: x}}}", encoding="utf-8"
     )
     assert bundle_targets(root) == ["first", "second"]
-    (problem,) = validate(root, {})
+    (problem,) = validate(root, {}).problems
     assert "Unknown variable 'unknown'" in problem.message
     assert problem.location.endswith("targets.yml:1")

@@ -157,7 +157,8 @@ def _activation(env: str, syncs: list[str] | None) -> Iterator[tuple[Activation,
     from ecommerce_lakehouse.config import get_config
     from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
 
-    names = [sync.name for sync in chosen(syncs or [])]  # before Spark starts
+    names = syncs or []
+    chosen(names)  # says what is wrong before Spark starts
     config = get_config(env)
     from lakerun.spark.session import get_session
     from lakerun.spark.task_tables import lakehouse_tables

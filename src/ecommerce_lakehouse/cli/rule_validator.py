@@ -54,6 +54,18 @@ class RegistryValidator:
         yield from self._checks_without_column(columns)
         yield from _syncs_without_table(columns)
 
+    def other_tables(self) -> Mapping[str, str]:
+        from ecommerce_lakehouse.activation.sync.tables import SCHEMAS
+
+        return SCHEMAS
+
+    def counts(self) -> Mapping[str, int]:
+        found = [rules_for(dataset, self._config) for dataset in datasets_with_rules(self._config)]
+        return {
+            "rule": sum(len(each.rules) + len(each.checks) for each in found),
+            "sync": len(load_syncs()),
+        }
+
     def _rules_without_dataset(self, declared: Iterable[str]) -> Iterator[Problem]:
         """Rules of a dataset that no pipeline declares: they are never applied."""
         names = sorted(declared)

@@ -33,7 +33,8 @@ def command(env: EnvironmentOption = None, as_json: JsonOption = False) -> None:
     log = Storage.default().log_path("validate")
     with output_to(log):
         get_session(log)
-        problems = validate(root, found.variables if found else {}, rules)
+        checked = validate(root, found.variables if found else {}, rules)
+    problems = checked.problems
     if as_json:
         print_json([asdict(problem) for problem in problems])
     elif problems:
@@ -42,7 +43,8 @@ def command(env: EnvironmentOption = None, as_json: JsonOption = False) -> None:
             table.add_row(escape(problem.location), escape(problem.message))
         out.print(table)
     else:
-        out.print("Nothing is wrong in the bundle, the pipelines, the rules and the dashboards.")
+        counted = [plural(count, noun) for noun, count in checked.counts.items() if count]
+        out.print(f"Nothing is wrong in the bundle: {', '.join(counted)}.")
         if names := _without_effect():
             out.print(f"Settings without effect on this machine: {escape(names)}.")
     if problems:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,16 @@ if TYPE_CHECKING:
 Schemas = dict[TableName, "StructType"]
 
 
-def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | None = None) -> list[Problem]:
-    """All problems of the project in folder `root`, sorted by location; empty if it can run.
+@dataclass(frozen=True)
+class Validation:
+    """All problems, sorted by location; without any, how many of what there are, by a singular noun."""
+
+    problems: list[Problem]
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | None = None) -> Validation:
+    """Check the project in folder `root`.
 
     Locations are relative to the project. `variables` are the bundle's, for its default target; `rules`
     checks the project's registry of rules. Needs Spark, started by `get_session` before.
@@ -40,7 +49,7 @@ def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | No
     try:
         bundle = load_bundle(root, None, variables)
     except LakerunError:
-        return _tidy(found, root)  # reported above; without a bundle there are no pipelines
+        return Validation(_tidy(found, root))  # reported above; without a bundle there are no pipelines
     specs: list[PipelineSpec | JobSpec] = [*bundle.pipelines.values(), *bundle.jobs.values()]
     found += [Problem(refused.location, refused.message) for spec in specs for refused in spec.refused]
     with rules.loading() if rules else contextlib.nullcontext():
@@ -52,8 +61,17 @@ def validate(root: Path, variables: Mapping[str, str], rules: RuleValidator | No
     if bundle.dashboards:
         from lakerun.sql.dashboards import dashboard_problems
 
-        found += dashboard_problems(bundle.dashboards.values(), _with_logs(bundle, schemas))
-    return _tidy(found, root)
+        known = _with_logs(bundle, schemas) | _schemas_of(rules.other_tables() if rules else {})
+        found += dashboard_problems(bundle.dashboards.values(), known)
+    if problems := _tidy(found, root):
+        return Validation(problems)
+    counts = {
+        "pipeline": len(bundle.pipelines),
+        "dataset": len(declared),
+        "job": len(bundle.jobs),
+        "dashboard": len(bundle.dashboards),
+    }
+    return Validation([], counts | dict(rules.counts() if rules else {}))
 
 
 def _bundle_problems(root: Path, variables: Mapping[str, str]) -> list[Problem]:
@@ -167,6 +185,17 @@ def _with_logs(bundle: Bundle, schemas: Schemas) -> dict[str, StructType]:
     log = from_arrow_schema(arrow_schema())
     logs = {spec.event_log.table: log for spec in bundle.pipelines.values() if spec.event_log}
     return {table.table: schema for table, schema in schemas.items()} | logs
+
+
+def _schemas_of(tables: Mapping[str, str]) -> dict[str, StructType]:
+    from pyspark.sql.types import StructType
+
+    found = {}
+    for name, columns in tables.items():
+        schema = StructType.fromDDL(columns)
+        assert isinstance(schema, StructType)
+        found[name] = schema
+    return found
 
 
 def _table_name(name: str, spec: PipelineSpec) -> TableName:

@@ -39,6 +39,7 @@ class Activation:
 
         self._spark, self._lakehouse, self._config = spark, lakehouse, config
         self._tables = SyncTables(spark, lakehouse, erased_people(config))
+        self._named = tuple(syncs)
         self.syncs = chosen(syncs)
 
     def plan(self, *, replay: bool = False) -> Iterator[SyncPlan]:
@@ -61,12 +62,13 @@ class Activation:
         Raises:
             NoKeyError: The key is missing.
             CustomerIOError: The key is not taken, or not of the region.
-            PlanError: Tables changed since the saved plan was made.
+            PlanError: Tables changed since the saved plan was made, or it is of other syncs.
             DeleteGuardError: More rows are gone than may be deleted.
         """
+        from ecommerce_lakehouse.activation.sync.plan import plans_of
         from ecommerce_lakehouse.activation.sync.run import run_sync
 
-        plans = {plan.sync: plan for plan in saved.syncs} if saved else {}
+        plans = plans_of(saved, self._named, load_syncs()) if saved else {}
         with self._lakehouse.exclusive(LOCK):
             settings = settings_of(self._config, self._lakehouse)
             if settings is None:

@@ -209,6 +209,23 @@ def check_unchanged(saved: SyncPlan, now: SyncPlan) -> None:
         raise PlanError(f"sync '{saved.sync}': something was sent since the plan was made; plan again.")
 
 
+def plans_of(saved: PlanFile, chosen: Sequence[str], known: Iterable[str]) -> dict[str, SyncPlan]:
+    """A saved file's plans by sync: of those that were chosen by name, else of all.
+
+    Raises PlanError for a sync that was chosen and has no plan, and for a plan of a sync that is not known.
+    """
+    plans = {plan.sync: plan for plan in saved.syncs}
+    if without := [name for name in chosen if name not in plans]:
+        raise PlanError(f"the plan has no sync '{without[0]}'; it has {', '.join(sorted(plans))}.")
+    wanted = {name: plan for name, plan in plans.items() if name in chosen or not chosen}
+    if gone := [name for name in wanted if name not in set(known)]:
+        raise PlanError(
+            f"the plan is also of {', '.join(gone)}, and there is no such sync any more; plan again, or name "
+            "the syncs to send."
+        )
+    return wanted
+
+
 def plan_file(config: LakehouseConfig, plans: Iterable[SyncPlan]) -> PlanFile:
     """The plans of an environment, to be saved."""
     return PlanFile(
