@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
+from ecommerce_lakehouse.activation.sync.tables import SCHEMAS
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.observability.health import current_health
 from lakerun.cli.project import load_project
@@ -98,9 +99,12 @@ def test_every_query_of_the_dashboards_fits_the_pipelines_tables(lakehouse: Lake
         for name in lakehouse.storage.tables()
         if (name.catalog, name.schema) == ("local", "data_eng")
     }
-    assert dashboard_problems(load_project().dashboards.values(), schemas) == []
+    # Nothing was sent: the tables of activation do not exist.
+    sending = {name: StructType.fromDDL(columns) for name, columns in SCHEMAS.items()}
+    assert not sending.keys() & schemas.keys()
+    assert dashboard_problems(load_project().dashboards.values(), schemas | sending) == []
     for file in dashboard_files(ROOT):
-        for dataset in read_dashboard(file).datasets:
+        for dataset in read_dashboard(file).datasets if file.name != "activation.lvdash.json" else ():
             assert lakehouse.sql(dataset.sql), dataset.name
     assert {row["table_name"] for row in lakehouse.shown("quarantine_lines")} == {
         name for name in schemas if name.startswith("quarantine_")

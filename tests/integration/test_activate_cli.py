@@ -11,10 +11,18 @@ import pytest
 from filelock import FileLock
 from pyspark.sql import SparkSession
 
+from ecommerce_lakehouse.activation.sync import job
+from ecommerce_lakehouse.activation.sync.tables import RUNS, SCHEMAS
+from lakerun.bundles.load import load_bundle
+from lakerun.sql.query import query
+from lakerun.tables.storage import Storage
 from tests.customerio_server import KEY
+from tests.dashboards import read_dashboard
 from tests.integration.sync_lab import Lab, lab
 from tests.unit.command_line import lakehouse
 
+ROOT = Path(__file__).parents[2]
+DASHBOARD = read_dashboard(ROOT / "src" / "dashboards" / "activation.lvdash.json")
 CUSTOMERS = (
     "customer_id string, email string, country string, signup_date date, loyalty_tier string, "
     "loyalty_points int"
@@ -80,6 +88,41 @@ def test_a_plan_is_shown_saved_and_sent_once(shop: Lab, tmp_path: Path) -> None:
     (status,) = json.loads(lakehouse("activate", "status", "customers", "--json").stdout)
     assert (status["delivered"], status["rejected"], status["last_run"]["event"]) == (1, 0, "COMPLETED")
     assert "completed" in lakehouse("activate", "status").stdout
+    job.main(["--environment=local", "--create-tables"])  # nobody was rejected
+    assert figures("sending_totals") == [
+        {"accepted": 1, "rejected": 0, "still_due": 0, "people_identified": 1, "events_tracked": 0}
+    ]
+    ((requests, succeeded, *_),) = (row.values() for row in figures("request_totals"))
+    assert (requests, succeeded) == (1, 100.0)
+
+
+def test_the_job_first_creates_what_dashboards_and_alerts_read(
+    shop: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.table(RUNS, [("r1",)], "run_id string")  # of an earlier version
+    job.main(["--environment=local", "--create-tables"])
+    printed = capsys.readouterr().out
+    assert all(table in printed for table in SCHEMAS)
+    for table, columns in SCHEMAS.items():
+        (row,) = shop.sql("DESCRIBE DETAIL {t}", t=table).collect()
+        assert row["partitionColumns"] == (["sync"] if table == "activation_state" else [])
+        assert set(shop.sql("SELECT * FROM {t}", t=table).columns) == {
+            column.split(" ")[0] for column in columns.split(", ")
+        }
+    assert [row.run_id for row in shop.sql("SELECT * FROM {t}", t=RUNS).collect()] == ["r1"]
+    assert all(figures(each.name) is not None for each in DASHBOARD.datasets)
+    bundle = load_bundle(ROOT, "dev", {"catalog": "local", "schema": "data_eng"})
+    for key in ("activation_success", "activation_due"):
+        assert shop.spark.sql(bundle.resources["alerts"][key]["query_text"]).collect() == []
+    job.main(["--environment=local", "--create-tables"])
+    assert capsys.readouterr().out == "Created: nothing, all tables are there.\n"
+
+
+def figures(dataset: str) -> list[dict[str, object]]:
+    """The rows of one of the dashboard's datasets."""
+    (text,) = [each.sql for each in DASHBOARD.datasets if each.name == dataset]
+    found: list[dict[str, object]] = query(text, Storage.default()).to_pylist()
+    return found
 
 
 @pytest.mark.parametrize(

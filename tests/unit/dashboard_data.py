@@ -1,4 +1,4 @@
-"""A small shop for the dashboards, written as Delta tables without Spark: event logs, quarantine, gold."""
+"""A small shop for the dashboards as Delta tables, without Spark: logs, quarantine, gold, activation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from ecommerce_lakehouse.activation.sync.tables import SCHEMAS
 from lakerun.tables.storage import Storage, TableName
 from tests.unit.health_data import SCHEMA, Log
 
@@ -85,6 +86,43 @@ QUARANTINE: dict[str, list[tuple[int, list[str]]]] = {  # days ago, broken rules
     "customer_activity": [],
     "order_batches": [(1, ["valid_price", "valid_items"])],
 }
+# run, sync, kind, days ago, how it ended, messages due
+RUNS = [
+    ("r0", "customers", "identify", 40, "INCOMPLETE", 99),  # too long ago
+    ("r1", "customers", "identify", 9, "INCOMPLETE", 4),
+    ("r2", "customers", "identify", 3, "COMPLETED", 0),
+    ("r3", "order_events", "track", 3, "INCOMPLETE", 2),
+    ("r4", "order_events", "track", 1, "INTERRUPTED", None),  # killed after two receipts
+]
+# run, person, operation, messageId
+RECEIPTS = [
+    ("r0", "old", "insert", "m0"),
+    ("r1", "ana", "insert", "m1"),
+    ("r1", "ben", "insert", "m2"),
+    ("r1", "ben", "insert", "m2"),  # a flush was tried twice
+    ("r2", "ben", "update", "m3"),
+    ("r2", "cleo", "delete", "m4"),
+    ("r3", "ana", "insert", "m5"),
+    ("r4", "ana", "insert", "m6"),
+    ("r4", "eve", "insert", "m7"),
+]
+# run, reason, status
+REJECTED = [
+    ("r0", "too old", 400),
+    ("r1", "2 rows have this key", None),
+    ("r1", "31 rows have this key", None),
+    ("r1", "traits.email: the value has more than 1000 bytes", None),
+    ("r2", "ann@example.com is not an address", 400),
+    ("r2", "bob@example.com is not an address", 400),
+]
+# days ago, status, seconds
+REQUESTS: list[tuple[int, int | None, float]] = [
+    (40, 500, 99.0),
+    *((3, 200, second / 10) for second in range(1, 19)),
+    (3, 400, 2.0),
+    (1, 503, 4.0),
+    (1, None, 30.0),
+]
 FIRST_DAY = date(2024, 3, 1)
 DAILY = [(day, 10 + day, 8 + day, Decimal(100 * (day + 1)) / 8) for day in range(16)]
 
@@ -106,6 +144,7 @@ def write_shop(storage: Storage) -> None:
     _write_customers(storage)
     _write_products(storage)
     _write_order_analytics(storage)
+    write_activation(storage)
 
 
 def arrival(days_ago: int) -> datetime:
@@ -292,6 +331,51 @@ def _write_order_analytics(storage: Storage) -> None:
             "revenue_rank": (pa.int32(), [2, 1]),
         },
     )
+
+
+def write_activation(storage: Storage, *, empty: bool = False) -> None:
+    """The tables of activation, each with all its columns."""
+    run = {name: (sync, kind, days) for name, sync, kind, days, *_ in RUNS}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "state": [],
+        "runs": [
+            {"run_id": name, "sync": sync, "kind": kind, "event": event, "at": at, "due": due}
+            for name, sync, kind, days, ended, still in RUNS
+            for event, at, due in (
+                ("STARTED", arrival(days), None),
+                (ended, arrival(days) + timedelta(minutes=5), still),
+            )
+        ],
+        "receipts": [
+            {"run_id": name, "person": person, "operation": operation, "message_id": message}
+            | {"sync": run[name][0], "accepted_at": arrival(run[name][2])}
+            for name, person, operation, message in RECEIPTS
+        ],
+        "rejected": [
+            {"run_id": name, "reason": reason, "status": status}
+            | {"sync": run[name][0], "rejected_at": arrival(run[name][2])}
+            for name, reason, status in REJECTED
+        ],
+        "requests": [
+            {"at": arrival(days), "status": status, "seconds": seconds} for days, status, seconds in REQUESTS
+        ],
+    }
+    kinds = {
+        "string": TEXT,
+        "int": pa.int32(),
+        "bigint": WHOLE,
+        "double": SHARE,
+        "boolean": pa.bool_(),
+        "timestamp": pa.timestamp("us", "UTC"),
+    }
+    for name, found in rows.items():
+        columns = [column.split(" ") for column in SCHEMAS[f"activation_{name}"].split(", ")]
+        given = [] if empty else found
+        _write(
+            storage,
+            f"activation_{name}",
+            {column: (kinds[kind], [row.get(column) for row in given]) for column, kind in columns},
+        )
 
 
 def _write(storage: Storage, name: str, columns: dict[str, tuple[pa.DataType, Any]]) -> None:

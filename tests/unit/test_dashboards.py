@@ -261,11 +261,73 @@ def test_order_batches_by_day_item_and_customer(storage: Storage) -> None:
     ]
 
 
+# Activation -----------------------------------------------------------------------------------------
+
+
+def activation(storage: Storage, dataset: str) -> list[Row]:
+    return shown(storage, "activation", dataset)
+
+
+def test_messages_are_counted_once_and_due_is_what_the_newest_runs_left(storage: Storage) -> None:
+    # Without the run of 40 days ago: m1 to m7, of which m2 has two receipts and m4 is a deletion.
+    assert activation(storage, "sending_totals") == [
+        {"accepted": 7, "rejected": 5, "still_due": 2, "people_identified": 2, "events_tracked": 3}
+    ]
+    day = {ago: shop.arrival(ago).date() for ago in (9, 3, 1)}
+    columns = ("day", "sync", "accepted", "rejected", "still_due")
+    assert [tuple(row[name] for name in columns) for row in activation(storage, "messages_by_day")] == [
+        (day[9], "customers", 2, 3, 4),
+        (day[3], "customers", 2, 2, 0),
+        (day[3], "order_events", 1, 0, 2),
+        (day[1], "order_events", 2, 0, None),
+    ]
+    assert [tuple(row.values()) for row in activation(storage, "people_and_events")] == [
+        (day[9], 2, 0),
+        (day[3], 1, 1),
+        (day[1], 0, 2),
+    ]
+
+
+def test_rejected_rows_have_a_reason_that_quotes_nobody(storage: Storage) -> None:
+    found = activation(storage, "rejected_reasons")
+    assert [(row["sync"], row["reason"], row["rejected_rows"]) for row in found] == [
+        ("customers", "refused by Customer.io, status 400", 2),
+        ("customers", "several rows have this key", 2),
+        ("customers", "traits.email: the value has more than 1000 bytes", 1),
+    ]
+
+
+def test_a_request_that_rejects_a_row_has_succeeded(storage: Storage) -> None:
+    (totals,) = activation(storage, "request_totals")
+    # 19 of 21 were answered: 0.1 to 1.8 s, that is 17.1 s in all, and 2, 4 and 30 s.
+    assert (totals["requests"], totals["success_percent"]) == (21, pytest.approx(100 * 19 / 21))
+    assert totals["mean_seconds"] == pytest.approx(53.1 / 21)
+    assert totals["p95_seconds"] == pytest.approx(4.0)  # the 20th of 21
+    days = activation(storage, "requests_by_day")
+    assert [(row["requests"], row["success_percent"]) for row in days] == [(19, 100.0), (2, 0.0)]
+    assert [row["mean_seconds"] for row in days] == pytest.approx([19.1 / 19, 17.0])
+    answers = [(row["answer"], row["requests"]) for row in activation(storage, "answers")]
+    assert answers == [("200", 18), ("400", 1), ("503", 1), ("no answer", 1)]
+
+
+def test_where_nothing_was_sent_totals_are_zero_and_nothing_else_has_rows(home: Path) -> None:
+    shop.write_activation(Storage(home), empty=True)
+    found = {each.name: rows(Storage(home), each.sql) for each in DASHBOARDS["activation"].datasets}
+    assert {name: answer for name, answer in found.items() if answer} == {
+        "sending_totals": [
+            dict.fromkeys(("accepted", "rejected", "still_due", "people_identified", "events_tracked"), 0)
+        ],
+        "request_totals": [
+            {"requests": 0, "success_percent": None, "mean_seconds": None, "p95_seconds": None}
+        ],
+    }
+
+
 # All dashboards -------------------------------------------------------------------------------------
 
 
-def test_there_are_two_dashboards() -> None:
-    assert set(DASHBOARDS) == {"business_analytics", "pipeline_monitoring"}
+def test_there_are_three_dashboards() -> None:
+    assert set(DASHBOARDS) == {"activation", "business_analytics", "pipeline_monitoring"}
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)

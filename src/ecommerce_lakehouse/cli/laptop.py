@@ -79,7 +79,7 @@ class Laptop:
 
         path = self._storage().table_path(TableName(self._config.catalog, self._config.schema, table))
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_deltalake(str(path), rows, mode="append")
+        write_deltalake(str(path), rows, mode="append", schema_mode="merge")
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:

@@ -15,7 +15,7 @@ REQUESTS, RUNS = "activation_requests", "activation_runs"
 def activation_checks(
     lakehouse: Lakehouse, tables: Collection[str], config: LakehouseConfig, period: Period
 ) -> list[Check]:
-    """Success rate and mean response time of requests, and messages still due; none if nothing was ever sent.
+    """Success rate and mean response time of requests, and messages still due; none without their tables.
 
     A request that rejects a row has succeeded: it is the row's fault. `tables` are the lakehouse's.
     """

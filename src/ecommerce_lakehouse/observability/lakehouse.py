@@ -86,7 +86,7 @@ class Lakehouse(Protocol):
         """The version of a table; None if there is none. A view has a new one each time."""
 
     def append(self, rows: pa.Table, table: str) -> None:
-        """Append rows to a table; the first call creates it."""
+        """Append rows to a table; the first call creates it, and a later one may add columns to it."""
 
     def exclusive(self, name: str) -> AbstractContextManager[None]:
         """In this context no other process is in the context of the same name.
@@ -166,8 +166,8 @@ class UnityCatalog:
         return TableVersion(detail["id"], newest["version"], detail["properties"].get(CHANGE_FEED) == "true")
 
     def append(self, rows: pa.Table, table: str) -> None:
-        frame = self._spark().createDataFrame(rows)
-        frame.write.format("delta").mode("append").saveAsTable(self.reference(table))
+        writer = self._spark().createDataFrame(rows).write.format("delta").mode("append")
+        writer.option("mergeSchema", "true").saveAsTable(self.reference(table))
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:

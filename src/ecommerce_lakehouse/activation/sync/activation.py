@@ -42,6 +42,10 @@ class Activation:
         self._named = tuple(syncs)
         self.syncs = chosen(syncs)
 
+    def create_tables(self) -> list[str]:
+        """Create what dashboards and alerts read, where it is missing; returns the tables' names."""
+        return self._tables.create()
+
     def plan(self, *, replay: bool = False) -> Iterator[SyncPlan]:
         """What each sync would send. Nothing is sent or written."""
         from ecommerce_lakehouse.activation.sync.plan import make_plan

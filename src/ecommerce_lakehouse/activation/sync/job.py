@@ -22,7 +22,7 @@ JOB = "customerio_sync"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Plan and send every sync, or those that are named, and print a line for each.
+    """Plan and send every sync, or those that are named, and print a line for each; or only create tables.
 
     `argv` defaults to the process's arguments. Raises SystemExit, after one line on standard error: with code
     2 for a wrong argument or setting, 3 if another run is sending, and 1 if something is still due.
@@ -35,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_config_arguments(parser)
     parser.add_argument("--region", default="", help="us or eu; by default the environment's, else the key's")
     parser.add_argument("--syncs", default="", metavar="NAME,...", help="by default all")
+    parser.add_argument(
+        "--create-tables", action="store_true", help="only create the tables that dashboards and alerts read"
+    )
     parser.add_argument("--allow-deletes", action="store_true", help="delete however many rows are gone")
     with usage_errors(parser):
         arguments = parser.parse_args(argv)
@@ -45,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         names = [name.strip() for name in arguments.syncs.split(",") if name.strip()]
         activation = Activation(spark_session(JOB), lakehouse_of(config), config, names)
+    if arguments.create_tables:
+        print(f"Created: {', '.join(activation.create_tables()) or 'nothing, all tables are there'}.")
+        return
     due = 0
     try:
         for result in activation.run(allow_deletes=arguments.allow_deletes):

@@ -39,7 +39,7 @@ class Client(Protocol):
 
 @dataclass
 class Result:
-    """What became of one sync.
+    """What became of one sync; `kind` is its call.
 
     `rejected` messages were not taken by the API, and `refused` rows could not be sent; `due` messages are
     still to be sent, and `error` says why.
@@ -48,6 +48,7 @@ class Result:
     sync: str
     run_id: str
     plan: SyncPlan
+    kind: str
     inserts: int = 0
     updates: int = 0
     deletes: int = 0
@@ -103,11 +104,11 @@ def run_sync(
         check_unchanged(saved, planned.plan)
     if not allow_deletes:
         check_deletes(sync, planned.plan, tables)
-    result = Result(sync.name, uuid.uuid4().hex, planned.plan)
+    result = Result(sync.name, uuid.uuid4().hex, planned.plan, sync.call)
     if not planned.plan.due and not planned.plan.refused:
         _complete(tables, result, "PARTIAL" if keys is not None else "COMPLETED")
         return result
-    tables.record(sync.name, result.run_id, "STARTED", declaration=planned.plan.declaration)
+    tables.record(sync.name, result.run_id, "STARTED", declaration=planned.plan.declaration, kind=result.kind)
     sending = _Sending(tables, sync, result, progress)
     started = time.monotonic()
     event = "FAILED"
@@ -150,6 +151,7 @@ def _complete(tables: SyncTables, result: Result, event: str) -> None:
         declaration=result.plan.declaration,
         versions=json.dumps(result.plan.versions) if event == "COMPLETED" else None,
         error=result.error,
+        kind=result.kind,
     )
 
 

@@ -22,7 +22,7 @@ from ecommerce_lakehouse.observability.lakehouse import Lakehouse, TableVersion
 STATE, RECEIPTS, REJECTED = "activation_state", "activation_receipts", "activation_rejected"
 RUNS, REQUESTS = "activation_runs", "activation_requests"
 SUPPRESSED = "activation_suppressed"
-# `person` is the customer whose message it is, NULL for an object.
+# `person` is the customer whose message it is, NULL for an object; `kind` is the sync's call.
 SCHEMAS = {
     STATE: (
         "sync string, key string, person string, fingerprint string, deliveries int, deleted boolean, "
@@ -39,7 +39,7 @@ SCHEMAS = {
     RUNS: (
         "run_id string, sync string, event string, at timestamp, inserts bigint, updates bigint, "
         "deletes bigint, accepted bigint, rejected bigint, due bigint, sent_bytes bigint, seconds double, "
-        "declaration string, versions string, error string"
+        "declaration string, versions string, error string, kind string"
     ),
     REQUESTS: (
         "run_id string, sync string, at timestamp, endpoint string, messages int, sent_bytes int, "
@@ -58,11 +58,30 @@ class LastRun(BaseModel):
 
 
 class SyncTables:
-    """The tables of one lakehouse; each is created when something is first written to it."""
+    """The tables of one lakehouse; each is created when something is first written to it, or by `create`."""
 
     def __init__(self, spark: SparkSession, lakehouse: Lakehouse, erased: Erased | None = None) -> None:
         self.spark, self.lakehouse, self.erased = spark, lakehouse, erased
         self._there: set[str] = set()
+
+    def create(self) -> list[str]:
+        """Create the tables that there are not yet, and add columns that one lacks; returns their names.
+
+        Dashboards and alerts read all of them, before anything was rejected or even sent.
+        """
+        there = {table.name for table in self.lakehouse.tables()}
+        made = []
+        for table, columns in SCHEMAS.items():
+            if table in there:
+                known = self.spark.table(self.reference(table)).columns
+                if all(column.split(" ")[0] in known for column in columns.split(", ")):
+                    continue
+            if table == STATE:
+                self._create_state()
+            else:
+                self.lakehouse.append(arrow_rows([], columns), table)
+            made.append(table)
+        return made
 
     def version(self, table: str) -> TableVersion | None:
         """The version of a table of the lakehouse; None if there is none."""
@@ -104,10 +123,8 @@ class SyncTables:
         outcomes = self._outcomes(sync, run_id)
         if not outcomes:
             return
+        self._create_state()
         state = self.reference(STATE)
-        self.spark.sql(
-            f"CREATE TABLE IF NOT EXISTS {state} ({SCHEMAS[STATE]}) USING DELTA PARTITIONED BY (sync)"
-        )
         # A rejection does not touch what was accepted before it.
         self.spark.sql(f"""
             MERGE INTO {state} AS s USING ({outcomes}) AS r ON s.sync = '{sync}' AND s.key = r.key
@@ -122,6 +139,12 @@ class SyncTables:
             VALUES ('{sync}', r.key, r.person, r.fingerprint, r.deliveries,
               coalesce(r.fingerprint = '{DELETED}', false), r.rejected, '{run_id}', r.at)
         """)
+
+    def _create_state(self) -> None:
+        self.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {self.reference(STATE)} ({SCHEMAS[STATE]}) "
+            "USING DELTA PARTITIONED BY (sync)"
+        )
 
     def _outcomes(self, sync: str, run_id: str) -> str:
         """The query of a run's outcomes by key; empty if nothing was ever written."""
