@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.cli.unions import UNIONS
 from ecommerce_lakehouse.config import get_config
-from lakerun.bundles.load import Bundle, load_bundle
+from lakerun.bundles.load import Bundle, JobSpec, load_bundle
 from lakerun.errors import UnknownNameError
 from lakerun.sql.databricks_sql import parse_statement
 from lakerun.tables.sql_names import stored_tables
@@ -132,10 +132,13 @@ def test_every_databricks_command_names_a_target_and_a_resource_of_the_bundle(co
     assert verb in ("validate", "deploy", "run", "destroy")
     target = rest[rest.index("-t") + 1]
     deployed = load_bundle(ROOT, target)
-    names = [word for word in rest if word not in ("-t", target, "--strict")]
+    given = rest[rest.index("--params") + 1] if "--params" in rest else ""
+    names = [word for word in rest if word not in ("-t", target, "--strict", "--params", given)]
     assert len(names) == (verb == "run")
     for name in names:
-        deployed.find(name)
+        found = deployed.find(name)
+        parameters = {pair.partition("=")[0] for pair in given.split(",") if pair}
+        assert parameters <= (found.parameters.keys() if isinstance(found, JobSpec) else set())
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -126,11 +126,12 @@ def test_a_sample_shows_no_personal_data() -> None:
     }
 
 
-def test_the_job_has_the_packages_of_the_lock_file() -> None:
-    job = yaml.safe_load((ROOT / "resources" / "customerio_sync.job.yml").read_text())
+@pytest.mark.parametrize("name", ["customerio_sync", "erase_customers"])
+def test_a_job_that_sends_has_the_packages_of_the_lock_file(name: str) -> None:
+    job = yaml.safe_load((ROOT / "resources" / f"{name}.job.yml").read_text())
     (environment,) = [
         each["spec"]["dependencies"]
-        for each in job["resources"]["jobs"]["customerio_sync"]["environments"]
+        for each in job["resources"]["jobs"][name]["environments"]
         if each["environment_key"] == "customerio"
     ]
     lock = tomllib.loads((ROOT / "uv.lock").read_text())

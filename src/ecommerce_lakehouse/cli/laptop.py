@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ecommerce_lakehouse.observability.metrics_export.sources import Source
+    from ecommerce_lakehouse.privacy.place import Place
     from lakerun.tables.storage import Storage, TableName
+
+
+def data_folder(config: LakehouseConfig) -> Place | None:
+    """The data folder, as an erasure sees it; None as with `laptop`."""
+    if laptop(config) is None:
+        return None
+    from ecommerce_lakehouse.cli.erasure.laptop import DataFolder
+    from lakerun.tables.storage import Storage
+
+    return DataFolder(config, Storage(Path(config.tables_root or "").parent))
 
 
 def laptop(config: LakehouseConfig) -> Lakehouse | None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.privacy.people import People
 from ecommerce_lakehouse.privacy.scan import Scan
+
+GROUP = "ecommerce_lakehouse.place"
+"""Entry points of this group take the settings and return a Place, or None if they do not apply."""
 
 Tell = Callable[[str], None]
 
@@ -77,3 +82,12 @@ class Place(Protocol):
 
     def record(self, entries: list[LogEntry]) -> None:
         """Append to the table `privacy_log`, which the first call creates."""
+
+
+def installed_place(config: LakehouseConfig) -> Place | None:
+    """The place of these settings that an entry point of this installation knows; None on Databricks."""
+    for point in entry_points(group=GROUP):
+        found: Place | None = point.load()(config)
+        if found is not None:
+            return found
+    return None

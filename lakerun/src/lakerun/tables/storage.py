@@ -22,6 +22,7 @@ from lakerun.errors import BusyError, LakerunError, UnknownNameError
 from lakerun.tables.samples import SAMPLES, TRIPS, provide_sample
 
 GITIGNORE = ".gitignore"
+_held: set[Path] = set()
 _PART = re.compile(r"(?:^|\.)(`(?:[^`]|``)+`(?=\.|$)|[^.]*)")
 
 
@@ -149,9 +150,16 @@ class Storage:
             ) from None
         try:
             holder.write_text(f"{purpose}, process {os.getpid()}", encoding="utf-8")
+            _held.add(self.home.resolve())
             yield
         finally:
+            _held.discard(self.home.resolve())
             lock.release()
+
+    @property
+    def is_held_here(self) -> bool:
+        """Whether this process is in `exclusive`, as a job's task is that `run` runs."""
+        return self.home.resolve() in _held
 
     def sizes(self) -> tuple[int, int]:
         """The bytes of all volumes, and of all tables with their logs and what was overwritten."""
