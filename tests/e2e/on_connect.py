@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from functools import reduce
@@ -23,6 +23,11 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from ecommerce_lakehouse.activation.customerio.client import Client
+from ecommerce_lakehouse.activation.sync.declarations import load_syncs
+from ecommerce_lakehouse.activation.sync.run import run_sync
+from ecommerce_lakehouse.activation.sync.stream import stream_sync
+from ecommerce_lakehouse.activation.sync.tables import SyncTables
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.generation import job as generation
 from ecommerce_lakehouse.observability import events_view, health, maintenance
@@ -35,6 +40,8 @@ from ecommerce_lakehouse.quality.rules import datasets_with_rules, rules_for
 from lakerun.pipelines.definitions import AutoCdc, Definitions, load_definitions
 from lakerun.pipelines.expectations import Expectation, of_function
 from lakerun.spark.session import session_settings
+from tests.customerio_server import CustomerIOServer
+from tests.unit.customerio import settings
 
 CATALOG, SCHEMA = "spark_catalog", "data_eng"
 PLACE = ["--environment", "local", "--catalog", CATALOG]
@@ -64,6 +71,7 @@ def main(home: Path, out: Path, datasets: str, *sizes: str) -> None:
     found["generated"] = _printed(generation.main, sizes) + _printed(generation.activation_main, [])
     os.environ["LAKEHOUSE_HOME"] = str(home)
     found |= _on_databricks(spark)
+    found["synced"] = _synced(spark, out)
     (out / "found.json").write_text(json.dumps(found, default=str), encoding="utf-8")
     spark.stop()
 
@@ -172,6 +180,50 @@ def _on_databricks(spark: SparkSession) -> dict[str, Any]:
         "maintained": _printed(maintenance.main, PLACE),
         "log": [row.asDict() for row in spark.table(f"{SCHEMA}.maintenance_log").collect()],
     }
+
+
+def _synced(spark: SparkSession, out: Path) -> list[list[Any]]:
+    """What arrives at Customer.io after each change of a table: by runs, then by a stream."""
+    lakehouse = UnityCatalog(get_config())
+    people = lakehouse.reference("people")
+    (out / "people.yml").write_text(
+        "table: people\nkey: id\ncall: identify\ntraits: [name]\ndeletes: {max_percent: 50}\n"
+    )
+    (sync,) = load_syncs(out).values()
+    spark.sql(
+        f"CREATE TABLE {people} (id STRING, name STRING) USING delta "
+        "TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')"
+    )
+    tables = SyncTables(spark, lakehouse)
+    tables.create()
+    arrived: list[list[Any]] = []
+    with CustomerIOServer() as server:
+        chosen = settings(server)
+
+        def connect(observe: Callable[[Any], None]) -> Client:
+            return Client(chosen, observe=observe)
+
+        def stream() -> None:
+            stream_sync(spark, tables, sync, connect, str(out / "checkpoint")).awaitTermination()
+
+        def run() -> None:
+            with lakehouse.exclusive("activation"):
+                run_sync(spark, tables, sync, connect)
+
+        for change, send in (
+            ("INSERT INTO {} VALUES ('c1', 'Ann'), ('c2', 'Bob'), ('c3', 'Cem'), (NULL, 'Dee')", run),
+            ("UPDATE {} SET name = 'Eve' WHERE id = 'c2'", run),
+            ("DELETE FROM {} WHERE id IS NULL", stream),
+            ("UPDATE {} SET name = 'Fay' WHERE id = 'c3'", stream),
+            ("DELETE FROM {} WHERE id = 'c1'", stream),
+        ):
+            spark.sql(change.format(people))
+            send()
+            arrived.append(
+                sorted([each["userId"], each.get("event") or each["traits"]] for each in server.messages)
+            )
+            server.messages = []
+    return arrived
 
 
 def _printed(run: Any, arguments: Sequence[str]) -> str:

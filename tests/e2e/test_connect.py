@@ -261,3 +261,13 @@ def test_maintenance_and_replay_do_their_work(connected: Connected) -> None:
         name: "DONE" if name in MAINTAINED else "SKIPPED" for name in connected.tables()
     }
     assert {row["table_name"] for row in connected.found["log"] if row["layout"]} == set(MAINTAINED)
+
+
+def test_syncs_send_each_change_once_by_runs_and_by_streams(connected: Connected) -> None:
+    assert connected.found["synced"] == [
+        [["c1", {"name": "Ann"}], ["c2", {"name": "Bob"}], ["c3", {"name": "Cem"}]],
+        [["c2", {"name": "Eve"}]],
+        [],
+        [["c3", {"name": "Fay"}]],
+        [["c1", "User Deleted"]],
+    ]

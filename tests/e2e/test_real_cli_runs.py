@@ -1,6 +1,6 @@
 """The real CLI runs the jobs and pipelines of each target, and the tables equal those of `lakehouse run`.
 
-The suite runs in dev what a day runs; `-m slow` runs every job and pipeline of every target.
+`-m long` runs in dev what a day runs; `-m slow` runs every job and pipeline of every target.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.e2e.conftest import SIZES, MainJob, rows_of_tables
 from tests.workspace.cli_lab import ROOT, TARGETS, WITHOUT_CLI, CliLab, databricks_cli, state
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(databricks_cli() is None, reason=WITHOUT_CLI),
     pytest.mark.timeout(900),
 ]

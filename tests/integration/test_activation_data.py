@@ -24,6 +24,7 @@ from ecommerce_lakehouse.generation import (
 )
 from ecommerce_lakehouse.generation.job import activation_main
 
+pytestmark = pytest.mark.long
 SIZES = {"orders": 60, "customer_activity": 60, "customers": 400}
 BATCHES = 3
 

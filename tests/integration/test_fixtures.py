@@ -27,6 +27,7 @@ from lakerun.pipelines.results import UpdateResult
 from lakerun.pipelines.update import Selection, run_update
 from lakerun.tables.storage import Storage, TableName
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
 TABLES = (
@@ -67,7 +68,7 @@ class Outcome:
         return [line for file in files for line in file.read_bytes().removesuffix(b"\n").split(b"\n")]
 
 
-@pytest.fixture(scope="module", params=[pytest.param("clean", marks=pytest.mark.long), "dirty"])
+@pytest.fixture(scope="module", params=["clean", "dirty"])
 def outcome(
     request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Outcome]:

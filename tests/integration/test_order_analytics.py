@@ -24,6 +24,7 @@ from lakerun.pipelines.results import UpdateResult
 from lakerun.pipelines.update import run_update
 from lakerun.tables.storage import Storage, TableName
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 TIMES = [datetime(2026, 3, 5, 0, 30, tzinfo=UTC), datetime(2026, 3, 6, 9, 0, tzinfo=UTC)]
 

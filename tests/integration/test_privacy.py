@@ -25,6 +25,7 @@ from lakerun.tables.arrow_rows import rows_of
 from lakerun.tables.delta_table import Table
 from lakerun.tables.storage import Storage
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 # An ordinary id, which is also the beginning of somebody else's, and ids that break what quotes them badly.

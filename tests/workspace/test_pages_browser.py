@@ -33,6 +33,7 @@ from workspace.pages_site import (
 from lakerun.plugins import loaded_plugins
 from tests.unit.dashboard_data import write_logs
 
+pytestmark = pytest.mark.long
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts" / "pages"
 NARROW = 320
 LONG = "a_name_without_any_place_to_break_" * 3

@@ -44,7 +44,11 @@ def plan(lab: CliLab, target: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "target", [pytest.param(target, marks=SLOW if target == "staging" else ()) for target in TARGETS]
+    "target",
+    [
+        pytest.param(target, marks={"staging": SLOW, "dev": pytest.mark.long}.get(target, ()))
+        for target in TARGETS
+    ],
 )
 def test_a_target_goes_through_its_whole_life(lab: CliLab, target: str) -> None:
     validated = lab.bundle("validate", "--strict", "-t", target)

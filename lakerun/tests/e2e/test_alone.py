@@ -124,6 +124,7 @@ def test_the_bundle_runs_on_the_command_line(machine: Machine) -> None:
     assert "possible" in events
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     CLI is None, reason="the databricks CLI is neither on PATH nor named by LAKEHOUSE_TEST_CLI"
 )

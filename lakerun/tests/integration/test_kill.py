@@ -28,6 +28,12 @@ TABLES = {
 SAMPLE = ("between_commit_and_checkpoint", "between_checkpoint_and_report", "in_a_merge_before_its_report")
 
 
+def marks(moment: str) -> list[pytest.MarkDecorator]:
+    if moment not in SAMPLE:
+        return [pytest.mark.slow]
+    return [pytest.mark.long] if moment != SAMPLE[-1] else []
+
+
 def source(folder: str) -> str:
     return f"""
     @dp.table(name="raw")
@@ -104,7 +110,7 @@ def killed(
 
 @pytest.mark.parametrize(
     "moment",
-    [moment if moment in SAMPLE else pytest.param(moment, marks=pytest.mark.slow) for moment in MOMENTS],
+    [pytest.param(moment, marks=marks(moment)) for moment in MOMENTS],
 )
 def test_the_repeated_command_has_the_result_of_an_undisturbed_run(
     killed: dict[str, Future[Lab]], undisturbed: Lab, moment: str

@@ -54,7 +54,7 @@ from ecommerce_lakehouse.activation.sync.plan import (
 from ecommerce_lakehouse.activation.sync.run import run_sync
 from ecommerce_lakehouse.activation.sync.status import statuses
 from ecommerce_lakehouse.activation.sync.stream import stream_sync
-from ecommerce_lakehouse.activation.sync.tables import SyncTables
+from ecommerce_lakehouse.activation.sync.tables import RUNS, SyncTables
 from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
 
 # COMMAND ----------
@@ -103,10 +103,11 @@ sync = load_syncs(folder)["customerio_example"]
 lakehouse = lakehouse_of(setup.config)
 tables = SyncTables(spark, lakehouse)
 EXAMPLE = lakehouse.reference("customerio_example")
+settings = setup.settings
 
 
 def connect(observe):
-    return Client(setup.settings, observe=observe)
+    return Client(settings, observe=observe)
 
 
 def planned():
@@ -218,9 +219,9 @@ run()
 spark.sql(f"ALTER TABLE {EXAMPLE} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)")
 write([*rows, ("example-306", "Lagos", "gold")])
 checkpoint = f"{setup.config.folder_path('customer_io_examples')}/sync/{uuid.uuid4()}"
-heard = []
-stream_sync(spark, tables, sync, connect, checkpoint, heard=heard.append).awaitTermination()
-print([(result.inserts, result.updates, result.plan.unchanged) for result in heard])
+stream_sync(spark, tables, sync, connect, checkpoint).awaitTermination()
+runs = spark.table(tables.reference(RUNS)).where(f"sync = '{sync.name}'").orderBy("at", ascending=False)
+print(runs.select("event", "inserts", "updates").first())
 
 # COMMAND ----------
 

@@ -7,16 +7,19 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.utils import is_remote
 
 from ecommerce_lakehouse.activation.errors import StillDueError
 from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError
 from ecommerce_lakehouse.activation.sync.messages import key_text
-from ecommerce_lakehouse.activation.sync.run import Result, run_sync
+from ecommerce_lakehouse.activation.sync.run import run_sync
 from ecommerce_lakehouse.activation.sync.sources import MOST_CHANGED
 from ecommerce_lakehouse.activation.sync.tables import SyncTables
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
+
+SendBatch = Callable[[DataFrame, int], None]
 
 
 def stream_sync(
@@ -27,9 +30,8 @@ def stream_sync(
     checkpoint: str,
     *,
     every: str | None = None,
-    heard: Callable[[Result], None] = lambda result: None,
 ) -> StreamingQuery:
-    """Follow the change data feed of a sync's table.
+    """Follow the change data feed of a sync's table; each batch is a run in the run log.
 
     A batch says which keys changed, and their rows are compared with what was accepted, as in a run: so a
     batch that is repeated sends nothing twice. A batch that leaves something due fails the stream, which
@@ -37,13 +39,13 @@ def stream_sync(
     consents.
 
     Args:
-        spark: The session.
+        spark: The session. With Spark Connect, as on serverless compute, a batch is sent by a process of the
+            server's, which gets copies of the other arguments.
         tables: The state of deliveries. Only one stream or run at a time may use it.
         sync: The declaration. Its table needs a change data feed.
         connect: Opens the client, as in `run_sync`.
         checkpoint: A folder for the stream's progress.
         every: Time between batches, such as `10 seconds`; by default it ends when it has seen everything.
-        heard: Is called with the result of each batch.
 
     Raises:
         SyncError: The table has no change data feed.
@@ -54,27 +56,34 @@ def stream_sync(
             f"sync '{sync.name}': {sync.table} has no change data feed to follow; run it instead",
             location=sync.location,
         )
-    context = copy_context()  # a batch comes in another thread, where names of tables would not be known
+    lakehouse, erased = tables.lakehouse, tables.erased
 
     def send(batch: DataFrame, number: int) -> None:
-        keys = batch.distinct().toArrow()
-        if not keys.num_rows:
-            return
-        session = batch.sparkSession
-        # With many keys, such as those of the first batch, and for rows without one, every row is compared.
-        few = keys.num_rows <= MOST_CHANGED and not keys["key"].null_count
-        frame = session.createDataFrame(keys, "key string") if few else None
-        result = run_sync(
-            session, SyncTables(session, tables.lakehouse, tables.erased), sync, connect, keys=frame
-        )
-        heard(result)
-        if result.due:
-            raise StillDueError(f"sync '{sync.name}': {result.due:,} messages are still due: {result.error}")
+        _send(batch, SyncTables(batch.sparkSession, lakehouse, erased), sync, connect)
 
     changes = spark.readStream.option("readChangeFeed", "true").table(tables.reference(sync.table))
     writer = (
         changes.select(key_text(sync).alias("key"))
         .writeStream.option("checkpointLocation", checkpoint)
-        .foreachBatch(lambda batch, number: context.copy().run(send, batch, number))
+        .foreachBatch(send if is_remote() else _in_this_context(send))
     )
     return (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
+
+
+def _in_this_context(send: SendBatch) -> SendBatch:
+    """A batch comes in another thread, where names of tables would not be known."""
+    context = copy_context()
+    return lambda batch, number: context.copy().run(send, batch, number)
+
+
+def _send(batch: DataFrame, tables: SyncTables, sync: AnySync, connect: Callable[..., Any]) -> None:
+    keys = batch.distinct().toArrow()
+    if not keys.num_rows:
+        return
+    session = batch.sparkSession
+    # With many keys, such as those of the first batch, and for rows without one, every row is compared.
+    few = keys.num_rows <= MOST_CHANGED and not keys["key"].null_count
+    frame = session.createDataFrame(keys, "key string") if few else None
+    result = run_sync(session, tables, sync, connect, keys=frame)
+    if result.due:
+        raise StillDueError(f"sync '{sync.name}': {result.due:,} messages are still due: {result.error}")
