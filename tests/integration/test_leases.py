@@ -12,6 +12,7 @@ from ecommerce_lakehouse.observability.leases import Lease
 from lakerun.spark.task_tables import lakehouse_tables
 from lakerun.tables.storage import Storage
 
+pytestmark = pytest.mark.long
 TABLE = "`local`.`data_eng`.`activation_leases`"
 
 

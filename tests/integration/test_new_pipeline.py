@@ -18,6 +18,7 @@ from deltalake import write_deltalake
 
 from tests.workspace.cli_lab import ROOT, copy_project
 
+pytestmark = pytest.mark.long
 FILES = {
     "src/pipelines/returns/gold.py": """
 from pyspark import pipelines as dp
@@ -124,7 +125,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made.process.communicate(timeout=60)
 
 
-@pytest.mark.slow
 def test_nothing_is_wrong_with_it(project: Project) -> None:
     code, out, err = project("validate")
     assert (code, err) == (0, "")

@@ -20,7 +20,7 @@ READERS = {
     "gold_customer_lifetime_value", "gold_customer_segments", "gold_daily_sales", "gold_data_quality_check",
     "gold_order_business_metrics", "gold_order_customer_analytics", "gold_order_item_sales",
     "gold_product_performance", "gold_realtime_metrics", "gold_rolling_sales",
-    "gold_household_members", "gold_marketing_consents", "gold_order_events",
+    "gold_marketing_consents", "gold_order_events",
     "feature_churn_risk", "feature_customer_engagement", "feature_device_preference",
     "feature_lifetime_value", "feature_product_copurchase", "feature_purchase_behaviour",
 }  # fmt: skip
@@ -34,6 +34,7 @@ PRIVATE = {
     "quarantine_customer_activity", "quarantine_customers", "quarantine_order_batches", "quarantine_orders",
     "quality_reconciliation_medallion", "quality_reconciliation_ml_features",
     "quality_reconciliation_order_analytics", "quality_reconciliation_activation",
+    "gold_household_members",
     *[
         name
         for entity in ("household_members", "households", "marketing_consents", "push_devices")

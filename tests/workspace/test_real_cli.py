@@ -135,7 +135,14 @@ def check_deployed(lab: CliLab, target: str) -> None:
     assert dependencies == [wheels[0].path]
 
 
-@pytest.mark.parametrize("share", [pytest.param(0.1, marks=SLOW), 0.6, pytest.param(0.95, marks=SLOW)])
+@pytest.mark.parametrize(
+    "share",
+    [
+        pytest.param(0.1, marks=SLOW),
+        pytest.param(0.6, marks=pytest.mark.long),
+        pytest.param(0.95, marks=SLOW),
+    ],
+)
 def test_a_deployment_succeeds_after_the_server_was_killed_in_one(tmp_path: Path, share: float) -> None:
     lab = CliLab(tmp_path)
     lab.start()

@@ -13,11 +13,13 @@ Audience = Literal["readers", "personal_data"]
 # Bronze and quarantine hold raw lines, silver holds e-mail addresses, and a message of an event log may quote
 # a row. So a table of another layer, or of none, is private until its layer is written here.
 FOR_READERS: tuple[Layer, ...] = ("gold", "feature")
+# Of these layers, but with names of people: a household may be called as the family is.
+WITHHELD = frozenset({"gold_household_members"})
 # No table for readers may have one of these columns; a test looks at all of them.
-PERSONAL_COLUMNS = CONTACT_COLUMNS | LINE_COLUMNS
+PERSONAL_COLUMNS = CONTACT_COLUMNS | LINE_COLUMNS | {"household_name"}
 
 
 def audience_of(table: str) -> Audience:
     """Who may read a table, by its name without catalog and schema; `personal_data` for an unknown one."""
     layer = next((layer for layer in LAYERS if table.startswith(f"{layer}_")), None)
-    return "readers" if layer in FOR_READERS else "personal_data"
+    return "readers" if layer in FOR_READERS and table not in WITHHELD else "personal_data"
