@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from io import StringIO
 from pathlib import Path
@@ -26,11 +27,13 @@ from pyspark.sql import functions as F  # noqa: N812
 from ecommerce_lakehouse.activation.customerio.client import Client
 from ecommerce_lakehouse.activation.sync.declarations import load_syncs
 from ecommerce_lakehouse.activation.sync.run import run_sync
+from ecommerce_lakehouse.activation.sync.status import statuses
 from ecommerce_lakehouse.activation.sync.stream import stream_sync
-from ecommerce_lakehouse.activation.sync.tables import SyncTables
+from ecommerce_lakehouse.activation.sync.tables import SCHEMAS, SyncTables
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.generation import job as generation
 from ecommerce_lakehouse.observability import events_view, health, maintenance
+from ecommerce_lakehouse.observability.activation_checks import activation_checks
 from ecommerce_lakehouse.observability.health_sql import LOG_COLUMNS
 from ecommerce_lakehouse.observability.lakehouse import UnityCatalog
 from ecommerce_lakehouse.observability.metrics_export import reading
@@ -71,7 +74,7 @@ def main(home: Path, out: Path, datasets: str, *sizes: str) -> None:
     found["generated"] = _printed(generation.main, sizes) + _printed(generation.activation_main, [])
     os.environ["LAKEHOUSE_HOME"] = str(home)
     found |= _on_databricks(spark)
-    found["synced"] = _synced(spark, out)
+    found |= _synced(spark, out)
     (out / "found.json").write_text(json.dumps(found, default=str), encoding="utf-8")
     spark.stop()
 
@@ -182,8 +185,8 @@ def _on_databricks(spark: SparkSession) -> dict[str, Any]:
     }
 
 
-def _synced(spark: SparkSession, out: Path) -> list[list[Any]]:
-    """What arrives at Customer.io after each change of a table: by runs, then by a stream."""
+def _synced(spark: SparkSession, out: Path) -> dict[str, Any]:
+    """What arrives at Customer.io after each change of a table, by runs, then by a stream; the tables then."""
     lakehouse = UnityCatalog(get_config())
     people = lakehouse.reference("people")
     (out / "people.yml").write_text(
@@ -195,7 +198,8 @@ def _synced(spark: SparkSession, out: Path) -> list[list[Any]]:
         "TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')"
     )
     tables = SyncTables(spark, lakehouse)
-    tables.create()
+    for table in tables.create():
+        spark.sql(f"INSERT INTO information_schema.tables VALUES ('{SCHEMA}', '{table}', 'MANAGED')")
     arrived: list[list[Any]] = []
     with CustomerIOServer() as server:
         chosen = settings(server)
@@ -223,7 +227,14 @@ def _synced(spark: SparkSession, out: Path) -> list[list[Any]]:
                 sorted([each["userId"], each.get("event") or each["traits"]] for each in server.messages)
             )
             server.messages = []
-    return arrived
+    now = datetime.now(UTC)
+    period = (now - timedelta(days=2), now - timedelta(days=1), now)
+    checks = activation_checks(lakehouse, list(SCHEMAS), get_config(), period)
+    return {
+        "arrived": arrived,
+        "statuses": statuses(lakehouse, [sync.name]),
+        "checks": {check.name: check.figure for check in checks},
+    }
 
 
 def _printed(run: Any, arguments: Sequence[str]) -> str:

@@ -264,10 +264,15 @@ def test_maintenance_and_replay_do_their_work(connected: Connected) -> None:
 
 
 def test_syncs_send_each_change_once_by_runs_and_by_streams(connected: Connected) -> None:
-    assert connected.found["synced"] == [
+    assert connected.found["arrived"] == [
         [["c1", {"name": "Ann"}], ["c2", {"name": "Bob"}], ["c3", {"name": "Cem"}]],
         [["c2", {"name": "Eve"}]],
         [],
         [["c3", {"name": "Fay"}]],
         [["c1", "User Deleted"]],
     ]
+    (status,) = connected.found["statuses"]
+    assert (status["delivered"], status["rejected"], status["reasons"]) == (2, 0, {})
+    assert (status["last_run"]["event"], status["last_run"]["due"]) == ("PARTIAL", 0)
+    assert connected.found["checks"]["Customer.io success rate"] == 100
+    assert connected.found["checks"]["Customer.io messages due"] == 0

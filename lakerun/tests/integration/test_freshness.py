@@ -65,6 +65,21 @@ def literal():
 def long_list():
     return spark.range(5000).where(F.col("id").isin([*range(2000), 3000 + STEP])).selectExpr("max(id) AS v")
 
+@dp.materialized_view(name="lookup")
+def lookup():
+    pairs = [part for n in range(600) for part in (F.lit(n), F.lit(n if n < 599 else STEP))]
+    return spark.range(599, 600).select(F.create_map(*pairs)[F.col("id")].alias("v"))
+
+@dp.materialized_view(name="quoted")
+def quoted():
+    texts = ["a", "b"] if STEP == 1 else ["a,b"]
+    return spark.sql("SELECT explode(array('a', 'a,b')) AS v").where(F.col("v").isin(texts))
+
+@dp.materialized_view(name="quoted_values")
+def quoted_values():
+    row = "'a,b', 'c'" if STEP == 1 else "'a', 'b,c'"
+    return spark.sql(f"SELECT v FROM VALUES ({{row}}) AS t(v, w)")
+
 @dp.materialized_view(name="sampled")
 def sampled():
     return spark.range(9).sample(0.5, seed=3).selectExpr("count(*) AS v")
@@ -100,12 +115,15 @@ def test_a_view_is_computed_unless_it_is_known_to_be_unchanged(lab: Lab, spark: 
         "pandas": [(2,)],
         "literal": [("desk #2",)],
         "long_list": [(3002,)],
+        "lookup": [(2,)],
+        "quoted": [("a,b",)],
+        "quoted_values": [("a",)],
     }.items():
         assert (table, lab.rows(table)) == (table, expected)
     assert lab.rows("clock") > before
     # Views with known inputs are skipped; each event has the reason.
     third = lab.run(UNKNOWN.format(step=2, folder=folder, delta=delta, clock=clock))
-    assert skipped(third) == {"inline", "literal", "long_list"}
+    assert skipped(third) == {"inline", "literal", "long_list", "quoted", "quoted_values"}
     messages = {
         e.origin["dataset_name"].rsplit(".", 1)[-1]: e.message for e in lab.events if "STARTING" in e.message
     }

@@ -166,7 +166,11 @@ class UnityCatalog:
         return TableVersion(detail["id"], newest["version"], detail["properties"].get(CHANGE_FEED) == "true")
 
     def append(self, rows: pa.Table, table: str) -> None:
-        writer = self._spark().createDataFrame(rows).write.format("delta").mode("append")
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        # Spark Connect asks for the schema where there are no rows.
+        frame = self._spark().createDataFrame(rows, from_arrow_schema(rows.schema))
+        writer = frame.write.format("delta").mode("append")
         writer.option("mergeSchema", "true").saveAsTable(self.reference(table))
 
     @contextmanager

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lakerun.tables.storage import TableName
 
 # Bump to invalidate stored fingerprints.
-DEFINITION_FORMAT = "2"
+DEFINITION_FORMAT = "3"
 # Catalyst's tree patterns. CURRENT_LIKE: the clock, the user, the current catalog.
 UNKNOWN = {
     "CURRENT_LIKE": "it uses the current time or user",
@@ -32,6 +32,7 @@ UNKNOWN = {
     "PYTHON_DATA_SOURCE": "it reads a Python data source",
 }
 NO_LIMIT = 2**31 - 1
+CUT = re.compile(r"\.\.\. \d+ more fields")  # beyond `spark.sql.debug.maxToStringFields`
 SAMPLE = re.compile(r"^[ :+-]*Sample ", re.MULTILINE)  # a node of the plan, or of a subquery in it
 
 
@@ -55,7 +56,8 @@ def fingerprint(
 
     plan: Any = rows._jdf.queryExecution().analyzed()
     # Canonical: without the numbers that Spark generates each time, and without the columns' names.
-    text = str(plan.canonicalized().treeString(True, False, NO_LIMIT, False, False))
+    canonical = plan.canonicalized()
+    text = str(canonical.treeString(True, False, NO_LIMIT, False, False))
     leaves = list(_leaves(plan))
     if unknown := _unknown(rows, plan, text, leaves, paths):
         return Fingerprint(None, unknown)
@@ -64,8 +66,9 @@ def fingerprint(
         "spark": pyspark.__version__,
         "settings": dict(settings),
         "plan": text,
+        "literals": list(_literals(json.loads(canonical.toJSON()))),
         "columns": rows.schema.json(),
-        "values": [str(leaf.data().toString()) for leaf in leaves if _name(leaf) == "LocalRelation"],
+        "values": [_values(leaf) for leaf in leaves if _name(leaf) == "LocalRelation"],
         "expectations": expectations,
         "schema": definition.schema,
         "comment": definition.comment,
@@ -91,10 +94,30 @@ def _unknown(rows: DataFrame, plan: Any, text: str, leaves: Sequence[Any], paths
             return why
     if not plan.deterministic() or SAMPLE.search(text):
         return "it is random, or depends on the order of rows"
+    if CUT.search(text):
+        return "an expression has more parts than Spark shows"
     for leaf in leaves:
         if not _is_known(leaf, paths):
             return f"it reads something other than tables ({_name(leaf)})"
     return ""
+
+
+def _values(leaf: Any) -> tuple[str, int]:
+    """The rows of VALUES: their text has no quotes either, so their hash too."""
+    rows = leaf.data()
+    return str(rows.toString()), int(rows.hashCode())
+
+
+def _literals(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Value and type of each literal of a plan as JSON. Its text has no quotes: `a, b` may be one or two."""
+    if isinstance(tree, dict):
+        # Of bytes, JSON has only an address; the text has all of them.
+        if str(tree.get("class", "")).endswith(".Literal") and tree["dataType"] != "binary":
+            yield tree.get("value"), tree["dataType"]
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for each in tree:
+            yield from _literals(each)
 
 
 def _leaves(plan: Any) -> Iterator[Any]:

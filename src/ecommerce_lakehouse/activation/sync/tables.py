@@ -178,8 +178,8 @@ class SyncTables:
         if not self.exists(RUNS):
             return 0
         found = self.lakehouse.rows(
-            f"SELECT run_id FROM {self.reference(RUNS)} WHERE sync = '{sync}' "
-            "GROUP BY run_id HAVING NOT bool_or(event <> 'STARTED') ORDER BY min(at)"
+            f"SELECT run_id, min(at) AS started FROM {self.reference(RUNS)} WHERE sync = '{sync}' "
+            "GROUP BY run_id HAVING NOT bool_or(event <> 'STARTED') ORDER BY started"
         )
         unfinished = [row["run_id"] for row in found]
         for run_id in unfinished:
