@@ -27,8 +27,8 @@ APP_KEY = "app0123456789abcdef"
 class Fault:
     """How a request fails.
 
-    `accepted` says whether the messages arrive all the same. Then comes an answer with `status` and
-    `headers`, or, if `status` is None, the connection is cut, after `seconds` without an answer.
+    `accepted` says whether the messages arrive all the same. Then, after `seconds`, comes an answer with
+    `status` and `headers`, or, if `status` is None, the connection is cut.
     """
 
     status: int | None = None
@@ -113,6 +113,7 @@ class CustomerIOServer:
                 if fault:
                     if fault.accepted:
                         self._answer(request)
+                    await asyncio.sleep(fault.seconds)
                     status, answer = fault.status or 0, {"meta": {"error": "a fault of the test"}}
                 else:
                     status, answer = self._answer(request)

@@ -186,7 +186,7 @@ def _on_databricks(spark: SparkSession) -> dict[str, Any]:
 
 
 def _synced(spark: SparkSession, out: Path) -> dict[str, Any]:
-    """What arrives at Customer.io after each change of a table, by runs, then by a stream; the tables then."""
+    """What arrives at Customer.io after each change of a table, by runs, then by streams; the status then."""
     lakehouse = UnityCatalog(get_config())
     people = lakehouse.reference("people")
     (out / "people.yml").write_text(

@@ -125,6 +125,21 @@ def figures(dataset: str) -> list[dict[str, object]]:
     return found
 
 
+def test_a_sync_that_cannot_be_sent_stops_no_other_and_is_in_the_run_log(shop: Lab) -> None:
+    done = lakehouse("activate", "run", "push_devices", "customers")
+    assert done.exit_code == 2  # as for a wrong declaration
+    assert "customers: 1 inserted" in done.stdout
+    assert "there is no table local.data_eng.silver_push_devices yet" in done.stderr
+    assert [message["userId"] for message in shop.sent()] == ["c1"]
+    devices, people = json.loads(
+        lakehouse("activate", "status", "push_devices", "customers", "--json").stdout
+    )
+    if devices["sync"] == "customers":
+        devices, people = people, devices
+    assert (devices["last_run"]["event"], people["last_run"]["event"]) == ("FAILED", "COMPLETED")
+    assert "there is no table" in devices["last_run"]["error"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "message"),
     [

@@ -14,13 +14,17 @@ import pytest
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
+from ecommerce_lakehouse.activation.customerio.client import Client
 from ecommerce_lakehouse.activation.customerio.errors import AuthenticationError
+from ecommerce_lakehouse.activation.customerio.settings import Retries
 from ecommerce_lakehouse.activation.sync.plan import DeleteGuardError, PlanError
+from ecommerce_lakehouse.activation.sync.run import run_sync
 from ecommerce_lakehouse.activation.sync.tables import SyncTables
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.config.erased import Secret, erased_people, mark_erased
 from tests.customerio_server import KEY, Fault, Request
 from tests.integration.sync_lab import PEOPLE, Lab, lab
+from tests.unit.customerio import settings
 
 PEOPLE_SYNC = "table: {table}\nkey: id\ncall: identify\ntraits: [name, spent]\n"
 
@@ -349,3 +353,22 @@ def test_a_person_who_was_erased_is_never_sent_again(shop: Lab, monkeypatch: pyt
     monkeypatch.setattr(shop, "tables", SyncTables(shop.spark, shop.lakehouse, erased_people(config)))
     shop.run(sync)
     assert [message["userId"] for message in shop.sent()] == ["C0002"]
+
+
+def test_what_is_under_way_when_calls_stop_still_has_its_receipt(shop: Lab) -> None:
+    """The first call opens the circuit, which refuses the fourth; slow ones close it for the fifth."""
+    shop.table(
+        "phones", [(f"t{n}", "c1", "ios") for n in range(6)], "token string, owner string, kind string"
+    )
+    phones = shop.sync("phones", "table: phones\nkey: token\nperson: owner\nplatform: kind\ncall: device\n")
+    slow = Fault(status=200, accepted=True, seconds=0.5)
+    calls = iter([Fault(status=500), slow, slow])
+    shop.server.faults = lambda request: next(calls, None)
+    once = Retries(attempts=1, budget=5.0)
+    chosen = settings(shop.server, concurrency=3, breaker_failures=1, retries=once)
+    first = run_sync(shop.spark, shop.tables, phones, lambda observe: Client(chosen, observe=observe))
+    assert "too many calls failed" in (first.error or "")
+    assert first.inserts == len(shop.server.arrivals) > 2
+    shop.server.faults = lambda request: None
+    assert shop.run(phones).inserts == 6 - first.inserts
+    assert sorted(shop.server.arrivals.values()) == [1] * 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from ecommerce_lakehouse.cli.main import command_line
 from ecommerce_lakehouse.config import get_config
 from ecommerce_lakehouse.privacy.forgetting import NotSentError, customerio
 from lakerun.tables.delta_table import Table
-from tests.customerio_server import KEY, CustomerIOServer, Fault
+from tests.customerio_server import KEY, CustomerIOServer, Fault, Request
 from tests.unit.customerio import settings
 
 ADA, BOB = "C0001", "O'Neil Ö"
@@ -41,12 +43,23 @@ def test_each_person_is_suppressed_and_then_deleted() -> None:
         assert "without a confirmation" in customerio(settings(server, strict=False))([ADA])
 
 
-def test_a_deletion_that_fails_stops_and_names_nobody() -> None:
-    fault = Fault(status=400)
-    with CustomerIOServer(lambda request: fault if b"User Deleted" in request.body else None) as server:
-        with pytest.raises(NotSentError, match="User Deleted was rejected for person 1 of 2") as caught:
+def test_a_person_who_is_rejected_keeps_nobody_else_and_is_not_named() -> None:
+    def fails(status: int) -> Callable[[Request], Fault | None]:
+        fault = Fault(status=status)
+        return lambda request: (
+            fault if b"User Deleted" in request.body and ADA.encode() in request.body else None
+        )
+
+    with CustomerIOServer(fails(400)) as server:
+        said = "1 of 2 were not taken: User Deleted was rejected for person 1 of 2"
+        with pytest.raises(NotSentError, match=said) as caught:
             customerio(settings(server))([ADA, BOB])
         assert ADA not in str(caught.value)
+        assert events(server) == [("User Suppressed", ADA), ("User Suppressed", BOB), ("User Deleted", BOB)]
+    # If the server has trouble, it is not asked about everybody in turn.
+    with CustomerIOServer(fails(503)) as server:
+        with pytest.raises(NotSentError, match="for person 1 of 2; run the same command again"):
+            customerio(settings(server))([ADA, BOB])
         assert events(server) == [("User Suppressed", ADA)]
     with CustomerIOServer(keys=frozenset()) as server, pytest.raises(NotSentError, match="was not told"):
         customerio(settings(server))([ADA])
@@ -89,6 +102,13 @@ def test_what_was_due_is_withdrawn_and_customer_io_told(
     assert [row["person"] for row in Table(sent / "activation_state").read().to_pylist()] == [BOB, "C00011"]
     assert [row["reason"] for row in Table(sent / "activation_rejected").read().to_pylist()] == ["too long"]
     assert not (home / "privacy" / "unfinished.json").exists()
+
+
+def test_nobody_is_erased_while_a_sync_is_sending(sent: Path, home: Path) -> None:
+    with FileLock(home / "activation.lock"):
+        refused = erase("--lakehouse-only")
+    assert (refused.exit_code, "Another activation is running" in refused.output) == (3, True)
+    assert ADA in {row["person"] for row in Table(sent / "activation_state").read().to_pylist()}
 
 
 def test_without_a_key_it_is_said_and_only_asking_for_it_succeeds(

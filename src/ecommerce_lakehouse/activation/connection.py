@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ecommerce_lakehouse.activation.customerio.client import Client
     from ecommerce_lakehouse.activation.customerio.settings import Settings
 
+LOCK = "activation"
+"""What sends, or erases who may be sent, holds `Lakehouse.exclusive` of this name."""
+
 
 def settings_of(config: LakehouseConfig, lakehouse: Lakehouse) -> Settings | None:
     """The client's settings with the key of CUSTOMERIO_KEY, else of the secret scope; None without a key.

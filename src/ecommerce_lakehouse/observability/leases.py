@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -70,8 +71,10 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._ended.wait(min(RENEWED, self._seconds / 3)):
-            self._spark.sql(
-                f"UPDATE {self._reference} "
-                f"SET expires = current_timestamp() + INTERVAL {self._seconds} SECONDS "
-                f"WHERE name = '{self._name}' AND holder = '{self._holder}'"
-            )
+            # It lasts for several renewals, so one that fails is made up for by the next.
+            with suppress(Exception):
+                self._spark.sql(
+                    f"UPDATE {self._reference} "
+                    f"SET expires = current_timestamp() + INTERVAL {self._seconds} SECONDS "
+                    f"WHERE name = '{self._name}' AND holder = '{self._holder}'"
+                )

@@ -41,10 +41,10 @@ def customerio(settings: Settings, rate_file: Path | None = None) -> Forgets:
     def forget(ids: Sequence[str]) -> str:
         from ecommerce_lakehouse.activation.customerio.builders import track
         from ecommerce_lakehouse.activation.customerio.errors import CustomerIOError
-        from ecommerce_lakehouse.activation.customerio.outcomes import Accepted
+        from ecommerce_lakehouse.activation.customerio.outcomes import Accepted, Rejected
         from ecommerce_lakehouse.activation.customerio.registry import USER_DELETED, USER_SUPPRESSED
 
-        verified = True
+        verified, failed, left = True, "", 0
         try:
             with connected(settings, rate_file) as client:
                 for number, customer_id in enumerate(ids):
@@ -53,13 +53,20 @@ def customerio(settings: Settings, rate_file: Path | None = None) -> Forgets:
                         outcome = client.call(track(event, user_id=customer_id, message_id=message_id))
                         if not isinstance(outcome, Accepted):
                             kind = type(outcome).__name__.lower()
-                            raise NotSentError(
-                                f"Customer.io: {event.name} was {kind} for person {number + 1} "
-                                f"of {len(ids)}; run the same command again."
+                            failed = (
+                                failed or f"{event.name} was {kind} for person {number + 1} of {len(ids)}"
                             )
+                            if not isinstance(outcome, Rejected):
+                                raise NotSentError(f"Customer.io: {failed}; run the same command again.")
+                            left += 1
+                            break  # the others are told all the same
                         verified &= outcome.verified
         except CustomerIOError as error:
             raise NotSentError(f"Customer.io was not told: {error}.") from None
+        if left:
+            raise NotSentError(
+                f"Customer.io: {left} of {len(ids)} were not taken: {failed}; run the same command again."
+            )
         said = "suppressed and deleted" if verified else "told to suppress and delete, without a confirmation"
         return f"Customer.io: {len(ids)} {said}"
 

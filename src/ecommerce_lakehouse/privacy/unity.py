@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecommerce_lakehouse.activation.connection import LOCK
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.erased import FOLDER
 from ecommerce_lakehouse.config.files import write_whole
@@ -50,7 +51,8 @@ class UnityPlace:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """The job runs once at a time; a stream that runs meanwhile drops what arrives of the erased."""
-        yield
+        with self._lakehouse.exclusive(LOCK):  # a run that is sending would bring them back
+            yield
 
     def unfinished(self) -> People | None:
         if not self._journal.exists():

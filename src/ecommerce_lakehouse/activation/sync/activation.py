@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ecommerce_lakehouse.activation.connection import connected, rate_file_of, settings_of
+from ecommerce_lakehouse.activation.connection import LOCK, connected, rate_file_of, settings_of
 from ecommerce_lakehouse.activation.errors import NoKeyError
-from ecommerce_lakehouse.activation.sync.declarations import AnySync, load_syncs, named
+from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError, load_syncs, named
 from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.erased import erased_people
+from ecommerce_lakehouse.errors import ShopError
 from ecommerce_lakehouse.observability.lakehouse import Lakehouse
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from ecommerce_lakehouse.activation.sync.plan import PlanFile, SyncPlan
     from ecommerce_lakehouse.activation.sync.run import Result
-
-LOCK = "activation"
 
 
 class Activation:
@@ -63,13 +62,17 @@ class Activation:
     ) -> Iterator[Result]:
         """Plan and send each sync. A second run at the same time raises an error with exit code 3.
 
+        A sync that cannot be sent is a failed run in the run log, and the others are sent before its error is
+        raised.
+
         Raises:
             NoKeyError: The key is missing.
             CustomerIOError: The key is not taken, or not of the region.
             PlanError: Tables changed since the saved plan was made, or it is of other syncs.
             DeleteGuardError: More rows are gone than may be deleted.
+            SyncError: A declaration does not fit its table, or there is no such table.
         """
-        from ecommerce_lakehouse.activation.sync.plan import plans_of
+        from ecommerce_lakehouse.activation.sync.plan import DeleteGuardError, plans_of
         from ecommerce_lakehouse.activation.sync.run import run_sync
 
         plans = plans_of(saved, self._named, load_syncs()) if saved else {}
@@ -78,19 +81,27 @@ class Activation:
             if settings is None:
                 raise NoKeyError("There is no key of Customer.io: set CUSTOMERIO_KEY.")
             connect = partial(connected, settings, rate_file_of(self._config, settings))
+            failed: list[ShopError] = []
             for sync in self.syncs:
                 if saved and sync.name not in plans:
                     continue
-                yield run_sync(
-                    self._spark,
-                    self._tables,
-                    sync,
-                    connect,
-                    saved=plans.get(sync.name),
-                    replay=replay,
-                    allow_deletes=allow_deletes,
-                    progress=partial(progress, sync.name),
-                )
+                try:
+                    yield run_sync(
+                        self._spark,
+                        self._tables,
+                        sync,
+                        connect,
+                        saved=plans.get(sync.name),
+                        replay=replay,
+                        allow_deletes=allow_deletes,
+                        progress=partial(progress, sync.name),
+                    )
+                except (DeleteGuardError, SyncError) as error:
+                    failed.append(error)
+            if len(failed) > 1:
+                raise ShopError(" ".join(str(error).rstrip(".") + "." for error in failed))
+            if failed:
+                raise failed[0]
 
 
 def chosen(names: Sequence[str]) -> list[AnySync]:

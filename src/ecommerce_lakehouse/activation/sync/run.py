@@ -13,9 +13,10 @@ from typing import Any, Protocol
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from ecommerce_lakehouse.activation.sync.declarations import AnySync
+from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError
 from ecommerce_lakehouse.activation.sync.diff import DUE
 from ecommerce_lakehouse.activation.sync.plan import (
+    DeleteGuardError,
     Planned,
     SyncPlan,
     check_deletes,
@@ -99,12 +100,22 @@ def run_sync(
         progress: Hears how many of how many messages have an outcome.
     """
     tables.recover(sync.name)
-    planned = make_plan(spark, tables, sync, replay=replay, keys=keys)
+    run_id = uuid.uuid4().hex
+    try:
+        planned = make_plan(spark, tables, sync, replay=replay, keys=keys)
+    except SyncError as error:
+        tables.record(sync.name, run_id, "FAILED", error=first_line(error), kind=sync.call)
+        raise
     if saved is not None:
         check_unchanged(saved, planned.plan)
+    result = Result(sync.name, run_id, planned.plan, sync.call)
     if not allow_deletes:
-        check_deletes(sync, planned.plan, tables)
-    result = Result(sync.name, uuid.uuid4().hex, planned.plan, sync.call)
+        try:
+            check_deletes(sync, planned.plan, tables)
+        except DeleteGuardError as error:
+            result.error = first_line(error)
+            _complete(tables, result, "FAILED")
+            raise
     if not planned.plan.due and not planned.plan.refused:
         _complete(tables, result, "PARTIAL" if keys is not None else "COMPLETED")
         return result
@@ -184,13 +195,15 @@ class _Sending:
         self._under_way: dict[int, tuple[Row, str]] = {}
         self._flushed_at = time.monotonic()
         self._done = 0
+        self._stopped = False
 
     def refuse(self, planned: Planned) -> None:
         """Record the rows that cannot be sent, once for each content."""
         for key, count in planned.repeated:
             fingerprint = f"{count} rows"
             if not self._known(key, fingerprint):
-                row = {"key": key, "person": None, "operation": "refused", "fingerprint": fingerprint}
+                person = key if self._sync.keys == (self._sync.person,) else None
+                row = {"key": key, "person": person, "operation": "refused", "fingerprint": fingerprint}
                 self._refuse({**row, "deliveries": 0}, reason_of(key, count))
         if planned.plan.refused and planned.rows is not None:
             for found in planned.rows.where("operation = 'refused'").toLocalIterator():
@@ -213,8 +226,10 @@ class _Sending:
                     for row, _ in found:
                         self._record_rejected(row.asDict(), reason, status)
                 case Refused(retry_in=seconds):
+                    # What is under way still has an outcome, and a receipt if it is accepted.
                     self._result.error = f"too many calls failed; try again in {seconds:.0f} s"
-                    break
+                    self._stopped = True
+                    continue
                 case outcome:
                     self._result.error = outcome.reason
             self._done += len(found)
@@ -255,6 +270,8 @@ class _Sending:
         from ecommerce_lakehouse.activation.customerio.encoding import Ready
 
         for position, row in enumerate(rows):
+            if self._stopped:
+                return
             identifier = message_id(
                 self._sync.name, row["key"], row["operation"], row["fingerprint"], row["deliveries"]
             )

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.utils import is_remote
 
+from ecommerce_lakehouse.activation.connection import LOCK
 from ecommerce_lakehouse.activation.errors import StillDueError
 from ecommerce_lakehouse.activation.sync.declarations import AnySync, SyncError
 from ecommerce_lakehouse.activation.sync.messages import key_text
 from ecommerce_lakehouse.activation.sync.run import run_sync
 from ecommerce_lakehouse.activation.sync.sources import MOST_CHANGED
 from ecommerce_lakehouse.activation.sync.tables import SyncTables
+from ecommerce_lakehouse.observability.lakehouse import BusyError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql.streaming.query import StreamingQuery
 
+WAIT_SECONDS = 10.0
 SendBatch = Callable[[DataFrame, int], None]
 
 
@@ -41,7 +47,7 @@ def stream_sync(
     Args:
         spark: The session. With Spark Connect, as on serverless compute, a batch is sent by a process of the
             server's, which gets copies of the other arguments.
-        tables: The state of deliveries. Only one stream or run at a time may use it.
+        tables: The state of deliveries. A batch waits until no run uses it.
         sync: The declaration. Its table needs a change data feed.
         connect: Opens the client, as in `run_sync`.
         checkpoint: A folder for the stream's progress.
@@ -81,6 +87,19 @@ def _send(batch: DataFrame, tables: SyncTables, sync: AnySync, connect: Callable
     if not keys.num_rows:
         return
     session = batch.sparkSession
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(tables.lakehouse.exclusive(LOCK))
+                break
+            except BusyError:  # a run or an erasure
+                time.sleep(WAIT_SECONDS)
+        _send_keys(session, tables, sync, connect, keys)
+
+
+def _send_keys(
+    session: SparkSession, tables: SyncTables, sync: AnySync, connect: Callable[..., Any], keys: pa.Table
+) -> None:
     # With many keys, such as those of the first batch, and for rows without one, every row is compared.
     few = keys.num_rows <= MOST_CHANGED and not keys["key"].null_count
     frame = session.createDataFrame(keys, "key string") if few else None

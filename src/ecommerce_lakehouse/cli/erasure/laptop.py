@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from ecommerce_lakehouse.activation.connection import LOCK
 from ecommerce_lakehouse.cli.erasure.delta_history import (
     LOG,
     Rewrite,
@@ -28,6 +29,7 @@ from ecommerce_lakehouse.config import LakehouseConfig
 from ecommerce_lakehouse.config.erased import FOLDER, secret_file
 from ecommerce_lakehouse.domain.entities import ENTITIES
 from ecommerce_lakehouse.domain.personal import PERSON_COLUMNS, RECORD_KEYS
+from ecommerce_lakehouse.observability.lakehouse import lakehouse_of
 from ecommerce_lakehouse.privacy.needles import Needles
 from ecommerce_lakehouse.privacy.people import BLANK, Found, People, Values, read_line
 from ecommerce_lakehouse.privacy.place import LogEntry, Removed, Searched, Tell
@@ -53,7 +55,9 @@ class DataFolder:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         # The task of a job is in the run's own lock.
-        with nullcontext() if self._storage.is_held_here else self._storage.exclusive("lakehouse privacy"):
+        whole = nullcontext() if self._storage.is_held_here else self._storage.exclusive("lakehouse privacy")
+        # A sync that is sending would bring them back.
+        with whole, lakehouse_of(self._config).exclusive(LOCK):
             finish_rewrites(self._work)
             yield
 
