@@ -363,6 +363,7 @@ def test_what_is_under_way_when_calls_stop_still_has_its_receipt(shop: Lab) -> N
     phones = shop.sync("phones", "table: phones\nkey: token\nperson: owner\nplatform: kind\ncall: device\n")
     slow = Fault(status=200, accepted=True, seconds=0.5)
     calls = iter([Fault(status=500), slow, slow])
+    shop.server.arrivals.clear()
     shop.server.faults = lambda request: next(calls, None)
     once = Retries(attempts=1, budget=5.0)
     chosen = settings(shop.server, concurrency=3, breaker_failures=1, retries=once)
