@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from ecommerce_lakehouse.activation.connection import LOCK
 from ecommerce_lakehouse.activation.customerio.client import Client
 from ecommerce_lakehouse.activation.sync.declarations import load_syncs
 from ecommerce_lakehouse.activation.sync.run import run_sync
@@ -211,7 +212,7 @@ def _synced(spark: SparkSession, out: Path) -> dict[str, Any]:
             stream_sync(spark, tables, sync, connect, str(out / "checkpoint")).awaitTermination()
 
         def run() -> None:
-            with lakehouse.exclusive("activation"):
+            with lakehouse.exclusive(LOCK):
                 run_sync(spark, tables, sync, connect)
 
         for change, send in (

@@ -118,6 +118,7 @@ def test_the_alert_on_what_is_due_is_of_each_syncs_newest_run(home: Path) -> Non
         ("customers", 1, "COMPLETED", 0),
         ("orders", 9, "COMPLETED", 0),
         ("orders", 8, "FAILED", 5),
+        ("orders", 2, "FAILED", None),  # its table was missing: what was due still is
         ("orders", 1, "STARTED", None),
         ("given_up", 31, "INCOMPLETE", 3),
     ]

@@ -71,7 +71,7 @@ def _due(run: RunSql, table: str, now: datetime) -> Check:
         f"""
         SELECT sum(due) AS due FROM
           (SELECT due, row_number() OVER (PARTITION BY sync ORDER BY at DESC) AS n FROM {table}
-           WHERE event NOT IN ('STARTED', 'INTERRUPTED') AND at <= {_literal(now)}) AS newest
+           WHERE due IS NOT NULL AND at <= {_literal(now)}) AS newest
         WHERE n = 1
         """
     )

@@ -109,11 +109,13 @@ class Lakehouse(Protocol):
 
 def lakehouse_of(config: LakehouseConfig) -> Lakehouse:
     """The lakehouse of these settings: an entry point's of this installation, else Unity Catalog."""
-    for point in entry_points(group=GROUP):
-        found: Lakehouse | None = point.load()(config)
-        if found is not None:
-            return found
-    return UnityCatalog(config)
+    return installed(GROUP, config) or UnityCatalog(config)
+
+
+def installed(group: str, config: LakehouseConfig) -> Any:
+    """What the first entry point of a group that knows these settings makes of them; None without one."""
+    made = (point.load()(config) for point in entry_points(group=group))
+    return next((found for found in made if found is not None), None)
 
 
 def secret_of(lakehouse: Lakehouse, variable: str, key: str | None) -> SecretStr | None:

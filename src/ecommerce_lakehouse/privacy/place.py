@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from ecommerce_lakehouse.config import LakehouseConfig
+from ecommerce_lakehouse.observability.lakehouse import installed
 from ecommerce_lakehouse.privacy.people import People
 from ecommerce_lakehouse.privacy.scan import Scan
 
@@ -86,8 +86,5 @@ class Place(Protocol):
 
 def installed_place(config: LakehouseConfig) -> Place | None:
     """The place of these settings that an entry point of this installation knows; None on Databricks."""
-    for point in entry_points(group=GROUP):
-        found: Place | None = point.load()(config)
-        if found is not None:
-            return found
-    return None
+    found: Place | None = installed(GROUP, config)
+    return found

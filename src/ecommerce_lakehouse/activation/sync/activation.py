@@ -70,7 +70,7 @@ class Activation:
             CustomerIOError: The key is not taken, or not of the region.
             PlanError: Tables changed since the saved plan was made, or it is of other syncs.
             DeleteGuardError: More rows are gone than may be deleted.
-            SyncError: A declaration does not fit its table, or there is no such table.
+            SyncError: A declaration does not fit its table, or the table does not exist.
         """
         from ecommerce_lakehouse.activation.sync.plan import DeleteGuardError, plans_of
         from ecommerce_lakehouse.activation.sync.run import run_sync
@@ -86,7 +86,7 @@ class Activation:
                 if saved and sync.name not in plans:
                     continue
                 try:
-                    yield run_sync(
+                    result = run_sync(
                         self._spark,
                         self._tables,
                         sync,
@@ -98,6 +98,8 @@ class Activation:
                     )
                 except (DeleteGuardError, SyncError) as error:
                     failed.append(error)
+                else:
+                    yield result
             if len(failed) > 1:
                 raise ShopError(" ".join(str(error).rstrip(".") + "." for error in failed))
             if failed:

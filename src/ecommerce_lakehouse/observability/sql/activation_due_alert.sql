@@ -17,6 +17,6 @@ FROM (
     error,
     row_number() OVER (PARTITION BY sync ORDER BY at DESC) AS place
   FROM activation_runs
-  WHERE event NOT IN ('STARTED', 'INTERRUPTED') AND at > current_timestamp() - INTERVAL 30 DAYS
+  WHERE due IS NOT NULL AND at > current_timestamp() - INTERVAL 30 DAYS
 ) AS newest
 WHERE place = 1 AND due > 0
